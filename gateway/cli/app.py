@@ -1,0 +1,64 @@
+"""The ``govgate`` command: its table of commands, and the one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+import cyclopts
+
+from gateway import __version__
+from gateway.cli import exits
+from gateway.core.errors import GovgateError, UsageError
+
+app = cyclopts.App(
+    name="govgate",
+    help="Policy and secrets governance gateway for Kubernetes run by GitOps.",
+    version=__version__,
+    help_format="plaintext",
+)
+
+# Commands are imported when they are called: `govgate serve` must be ready in a second.
+_COMMANDS: dict[str, str] = {}
+
+for _name, _target in _COMMANDS.items():
+    app.command(_target, name=_name)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run one command and leave the process with its exit code."""
+    sys.exit(run(sys.argv[1:] if argv is None else argv))
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run one command; every error becomes one line on stderr and an exit code (``--debug`` shows where it arose)."""
+    tokens = [token for token in argv if token != "--debug"]
+    debug = len(tokens) != len(argv)
+    try:
+        result = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+    except cyclopts.CycloptsError as error:
+        return _fail(error, exits.USAGE, debug=debug)
+    except UsageError as error:
+        return _fail(error, exits.USAGE, debug=debug)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return exits.FAILED
+    except KeyboardInterrupt:
+        return 130
+    except (GovgateError, OSError) as error:
+        return _fail(error, exits.FAILED, debug=debug)
+    except Exception as error:  # noqa: BLE001 - the boundary: a bug is one line too, and --debug shows it
+        return _fail(error, exits.FAILED, debug=debug, bug=True)
+    return result if isinstance(result, int) else exits.CLEAN
+
+
+def _fail(error: BaseException, code: int, *, debug: bool, bug: bool = False) -> int:
+    if debug:
+        traceback.print_exception(error)
+    text = " ".join(str(error).split()) or type(error).__name__
+    if bug:
+        text = f"internal error: {type(error).__name__}: {text} (please report it; --debug shows where)"
+    sys.stderr.write(f"govgate: {text}\n")
+    return code

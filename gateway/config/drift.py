@@ -1,0 +1,123 @@
+"""Configuration of the drift guard: which reconcilers are believed, who may act for them, and how strictly."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct, field
+
+from gateway.core.guard import OnError
+
+Mode = Literal["enforce", "warn", "shadow", "disabled"]
+"""enforce denies, warn answers with a warning, shadow only records, disabled does not look."""
+
+Operation = Literal["CREATE", "UPDATE", "DELETE"]
+
+
+class _Section(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    pass
+
+
+class Actors(_Section, frozen=True):
+    """Who: user names, exactly, or groups. Never field managers: those are asserted by the client."""
+
+    users: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+
+
+class FluxKustomization(_Section, frozen=True):
+    """Flux kustomize-controller. ``default_service_account`` is the controller's flag of that name."""
+
+    mode: Mode | None = None
+    actors: Actors = Actors(users=("system:serviceaccount:flux-system:kustomize-controller",))
+    field_managers: tuple[str, ...] = ("kustomize-controller", "flux-client-side-apply")
+    default_service_account: str = ""
+
+
+class FluxHelmRelease(_Section, frozen=True):
+    """Flux helm-controller."""
+
+    mode: Mode | None = None
+    actors: Actors = Actors(users=("system:serviceaccount:flux-system:helm-controller",))
+    field_managers: tuple[str, ...] = ("helm-controller",)
+    default_service_account: str = ""
+
+
+class ArgoCD(_Section, frozen=True):
+    """Argo CD. ``argocd-server`` acts for people through its UI and is not among the actors by default.
+
+    ``tracking`` is Argo CD's ``application.resourceTrackingMethod``; ``installation_id`` its ``installationID``.
+    """
+
+    mode: Mode | None = None
+    actors: Actors = Actors(users=("system:serviceaccount:argocd:argocd-application-controller",))
+    field_managers: tuple[str, ...] = ("argocd-controller", "argocd-application-controller")
+    namespace: str = "argocd"
+    tracking: Literal["annotation", "label", "annotation+label"] = "annotation"
+    instance_label: str = "app.kubernetes.io/instance"
+    installation_id: str = ""
+
+
+class NamespaceMode(_Section, frozen=True):
+    """The mode in namespaces that match one of the globs (``*`` and ``?``), whatever the reconciler. First match wins."""
+
+    namespaces: tuple[str, ...]
+    mode: Mode
+
+
+class Writer(_Section, frozen=True):
+    """Someone who may change certain fields of managed objects: an injector, a binder, a backup tool.
+
+    ``fields`` are paths such as ``spec.conversion.webhook.clientConfig.caBundle``; each covers what is below it,
+    and ``*`` alone covers the whole object. ``kinds`` are ``Kind`` or ``Kind.group``, ``*`` for all. ``requires``: a path that
+    must exist in the object. DELETE and CREATE need ``*`` among the fields.
+    """
+
+    name: str
+    actors: Actors
+    kinds: tuple[str, ...] = ("*",)
+    fields: tuple[str, ...] = ()
+    operations: tuple[Operation, ...] = ("UPDATE",)
+    namespaces: tuple[str, ...] = ("*",)
+    requires: str = ""
+
+
+class Restart(_Section, frozen=True):
+    """``kubectl rollout restart``: it writes an annotation that Git does not declare.
+
+    With ``people: deny`` only ``actors`` may restart managed workloads (Argo CD's server, for its UI's button).
+    """
+
+    people: Literal["allow", "deny"] = "allow"
+    actors: Actors = Actors()
+
+
+class Drift(_Section, frozen=True):
+    """The drift guard.
+
+    ``mode`` holds where neither the reconciler nor the namespace has one of its own; a namespace's goes before.
+    ``autoscalers`` may use ``/scale`` on managed workloads. ``writers`` are added to the built-in ones
+    (docs/drift.md lists them). ``adoption``: whether another reconciler may take over a managed object.
+    ``intent_annotations``: whose annotations that switch reconciling off on one object are believed: ``any``
+    (as Flux does itself), or only those that are ``declared`` in Git. ``orphans``: what becomes of objects
+    whose owner no longer exists in the cluster (``protect``, ``release``).
+    """
+
+    mode: Mode = "enforce"
+    on_error: OnError = OnError.DENY
+    flux_kustomization: FluxKustomization = FluxKustomization()
+    flux_helm_release: FluxHelmRelease = FluxHelmRelease()
+    argo_cd: ArgoCD = field(default=ArgoCD(), name="argoCD")
+    namespaces: tuple[NamespaceMode, ...] = ()
+    autoscalers: Actors = Actors(
+        users=(
+            "system:serviceaccount:kube-system:horizontal-pod-autoscaler",
+            "system:serviceaccount:keda:keda-operator",
+        )
+    )
+    writers: tuple[Writer, ...] = ()
+    restart: Restart = Restart()
+    adoption: Literal["allow", "same-namespace", "deny"] = "same-namespace"
+    intent_annotations: Literal["any", "declared"] = "any"
+    orphans: Literal["protect", "release"] = "protect"
+    max_depth: Annotated[int, Meta(ge=8, le=512)] = 100

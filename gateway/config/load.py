@@ -1,0 +1,90 @@
+"""Reading and checking the configuration file: the whole of it, or nothing."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from gateway.config.model import Config
+from gateway.config.yaml import read_yaml
+from gateway.core.errors import ConfigError
+
+MAX_FILE_BYTES = 1024 * 1024
+ENVIRONMENT = "GOVGATE_CONFIG"
+
+
+class LoadedConfig(msgspec.Struct, frozen=True):
+    """A configuration that was checked, and where it came from (a path, or ``embedded defaults``)."""
+
+    config: Config
+    source: str
+
+
+def load_config(path: str | os.PathLike[str] | None = None) -> LoadedConfig:
+    """Read and check the configuration.
+
+    Args:
+        path: the file; else ``GOVGATE_CONFIG`` names it; with neither, the embedded defaults.
+
+    Raises:
+        ConfigError: the file cannot be read or is wrong; the text names the file and the path in it.
+    """
+    chosen = os.fspath(path) if path else os.environ.get(ENVIRONMENT, "")
+    if not chosen:
+        return LoadedConfig(Config(), "embedded defaults")
+    try:
+        with Path(chosen).open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise ConfigError(f"cannot read {chosen}: {error.strerror}") from None
+    if len(data) > MAX_FILE_BYTES:
+        raise ConfigError(f"{chosen}: larger than {MAX_FILE_BYTES} bytes")
+    return LoadedConfig(parse_config(data, source=chosen), chosen)
+
+
+def parse_config(data: bytes, *, source: str) -> Config:
+    """The configuration in ``data`` (YAML or JSON).
+
+    Raises:
+        ConfigError: names ``source`` and the path of what is wrong, such as ``drift.argoCd.mode``.
+    """
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{source}: not UTF-8 at byte {error.start}") from None
+    document = read_yaml(text, source=source)
+    try:
+        config = msgspec.convert({} if document is None else document, Config)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{source}: {_explain(str(error))}") from None
+    _check(config, source)
+    return config
+
+
+def _explain(text: str) -> str:
+    """From msgspec's ``Expected `int`, got `str` - at `$.server.port```; people read ``server.port: expected …``."""
+    problem, _, path = text.partition(" - at `$")
+    where = path.rstrip("`").lstrip(".")
+    problem = problem[:1].lower() + problem[1:]
+    return f"{where}: {problem}" if where else problem
+
+
+def _check(config: Config, source: str) -> None:
+    """What types cannot say."""
+    tls = config.server.tls
+    if bool(tls.cert_file) != bool(tls.key_file):
+        raise ConfigError(f"{source}: server.tls: certFile and keyFile belong together")
+    if tls.client_names and not tls.client_ca_file:
+        raise ConfigError(f"{source}: server.tls.clientNames: needs clientCaFile")
+    if config.opt_out.namespaces and not config.opt_out.reason:
+        raise ConfigError(f"{source}: optOut.reason: say why; it is written into every record there")
+    for index, writer in enumerate(config.drift.writers):
+        where = f"{source}: drift.writers[{index}]"
+        if not writer.actors.users and not writer.actors.groups:
+            raise ConfigError(f"{where}.actors: name at least one user or group")
+        if not writer.fields:
+            raise ConfigError(f'{where}.fields: name at least one field, or "*"')
+        if set(writer.operations) - {"UPDATE"} and "*" not in writer.fields:
+            raise ConfigError(f'{where}.operations: CREATE and DELETE concern the whole object: fields must be ["*"]')

@@ -1,0 +1,61 @@
+"""What one request is judged against, and the three things a guard can answer."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Protocol
+
+import msgspec
+
+from gateway.core.finding import Finding
+from gateway.core.subject import Subject
+
+
+class OnError(StrEnum):
+    """What an indeterminate guard does to the request. It is always recorded, whatever it does."""
+
+    DENY = "deny"
+    ALLOW = "allow"
+    WARN = "warn"
+
+
+class Judged(msgspec.Struct, frozen=True):
+    """The guard decided. ``reason`` says in a few words why, for the log: ``not managed``, ``actor is …``."""
+
+    guard: str
+    reason: str
+    findings: tuple[Finding, ...] = ()
+
+
+class NotApplicable(msgspec.Struct, frozen=True):
+    """The guard has nothing to say about such a request."""
+
+    guard: str
+    reason: str
+
+
+class Indeterminate(msgspec.Struct, frozen=True):
+    """The guard could not decide. ``findings`` are those it was sure of all the same."""
+
+    guard: str
+    reason: str
+    on_error: OnError
+    findings: tuple[Finding, ...] = ()
+
+
+Outcome = Judged | NotApplicable | Indeterminate
+
+
+class Guard(Protocol):
+    """A guard: facts are gathered inside :meth:`judge`, the decision itself is a pure function of them."""
+
+    name: str
+    on_error: OnError
+
+    async def judge(self, subject: Subject) -> Outcome:
+        """Judge one request. Runs under the review's deadline and may be cancelled.
+
+        Raises:
+            UndecidedError: a fact that is needed could not be had; becomes :class:`Indeterminate`.
+        """
+        ...

@@ -1,0 +1,102 @@
+"""What is judged: one change to one object, as an AdmissionRequest (admission.k8s.io/v1) states it."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import msgspec
+
+Json = dict[str, Any]
+"""A decoded JSON object. Numbers are int or float as written; keys keep their order."""
+
+_decode_object = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+class UserInfo(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Who asks: ``authentication.k8s.io/v1`` UserInfo. The only proof of identity an admission request has."""
+
+    username: str = ""
+    uid: str = ""
+    groups: tuple[str, ...] = ()
+    extra: dict[str, tuple[str, ...]] = {}
+
+
+class GroupVersionKind(msgspec.Struct, frozen=True):
+    """``group`` is empty for the core group."""
+
+    group: str = ""
+    version: str = ""
+    kind: str = ""
+
+    @property
+    def api_version(self) -> str:
+        """``group/version``, or ``version`` alone in the core group."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+
+class GroupVersionResource(msgspec.Struct, frozen=True):
+    """The resource as the URL names it: plural, lower case."""
+
+    group: str = ""
+    version: str = ""
+    resource: str = ""
+
+
+class Subject:
+    """One request to be judged.
+
+    ``raw_object`` and ``raw_old_object`` are the JSON bytes exactly as sent, empty where there is none;
+    ``object`` and ``old_object`` are the same decoded, at first use and once. ``operation`` is one of
+    CREATE, UPDATE, DELETE, CONNECT. Names come from the object where the request has none (a
+    deletecollection and a ``generateName`` leave ``request.name`` empty).
+
+    Treat a subject as immutable: guards run concurrently over it.
+    """
+
+    def __init__(
+        self,
+        *,
+        uid: str,
+        operation: str,
+        kind: GroupVersionKind,
+        resource: GroupVersionResource,
+        user: UserInfo,
+        subresource: str = "",
+        namespace: str = "",
+        name: str = "",
+        dry_run: bool = False,
+        raw_object: bytes = b"",
+        raw_old_object: bytes = b"",
+    ) -> None:
+        self.uid = uid
+        self.operation = operation
+        self.kind = kind
+        self.resource = resource
+        self.subresource = subresource
+        self.namespace = namespace
+        self.request_name = name
+        self.user = user
+        self.dry_run = dry_run
+        self.raw_object = raw_object
+        self.raw_old_object = raw_old_object
+
+    @cached_property
+    def object(self) -> Json:
+        """The object as it would become; empty on DELETE."""
+        return _decode_object(self.raw_object) if self.raw_object else {}
+
+    @cached_property
+    def old_object(self) -> Json:
+        """The object as it is; empty on CREATE."""
+        return _decode_object(self.raw_old_object) if self.raw_old_object else {}
+
+    @cached_property
+    def name(self) -> str:
+        """The object's name: of the request, else of the object it is about."""
+        if self.request_name:
+            return self.request_name
+        about = self.old_object if self.operation == "DELETE" else self.object
+        metadata = about.get("metadata")
+        name = metadata.get("name") if isinstance(metadata, dict) else None
+        return name if isinstance(name, str) else ""

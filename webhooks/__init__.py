@@ -1,0 +1,1 @@
+"""Guards: what one admission request is judged against."""

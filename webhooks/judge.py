@@ -1,0 +1,80 @@
+"""One request against every guard, under one deadline, with what administrators switched off applied visibly."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+
+import msgspec
+
+from gateway.config.model import Config, config_digest_input
+from gateway.core.errors import UndecidedError
+from gateway.core.finding import Action, Finding
+from gateway.core.guard import Guard, Indeterminate, Judged, NotApplicable, OnError, Outcome
+from gateway.core.subject import Subject
+from gateway.core.verdict import Verdict, combine
+
+
+class Judge:
+    """The guards in force and the configuration they were built from.
+
+    ``rules`` is the digest of everything that decides: the deciding part of the configuration, the guards and their
+    versions.
+    """
+
+    def __init__(self, config: Config, guards: Sequence[Guard], *, version: str) -> None:
+        self.config = config
+        self._guards = tuple(guards)
+        names = ",".join(guard.name for guard in guards)
+        material = b"\0".join((version.encode(), names.encode(), config_digest_input(config)))
+        self.rules = "sha256:" + hashlib.sha256(material).hexdigest()
+
+    async def judge(self, subject: Subject, *, deadline_seconds: float) -> Verdict:
+        """Judge one request within ``deadline_seconds``; a guard that takes longer is indeterminate."""
+        if len(self._guards) == 1:
+            outcomes = [await self._ask(self._guards[0], subject, deadline_seconds)]
+        else:
+            asked = (self._ask(guard, subject, deadline_seconds) for guard in self._guards)
+            outcomes = list(await asyncio.gather(*asked))
+        switched_off = self._switched_off(subject)
+        if switched_off:
+            outcomes = [_record_only(outcome, switched_off) for outcome in outcomes]
+        return combine(outcomes)
+
+    async def _ask(self, guard: Guard, subject: Subject, deadline_seconds: float) -> Outcome:
+        try:
+            async with asyncio.timeout(deadline_seconds):
+                return await guard.judge(subject)
+        except TimeoutError:
+            return Indeterminate(guard.name, "the deadline passed", guard.on_error)
+        except UndecidedError as error:
+            return Indeterminate(guard.name, str(error), guard.on_error)
+
+    def _switched_off(self, subject: Subject) -> str:
+        """Why findings are not enforced for this request: empty if they are."""
+        if self.config.mode == "audit":
+            return "mode: audit"
+        namespace = subject.namespace or (subject.name if subject.kind.kind == "Namespace" else "")
+        for pattern in self.config.opt_out.namespaces:
+            if namespace and fnmatchcase(namespace, pattern):
+                return f"namespace opted out ({pattern}): {self.config.opt_out.reason}"
+        return ""
+
+
+def _record_only(outcome: Outcome, why: str) -> Outcome:
+    """The same outcome, enforced nowhere: each finding says what it would have done."""
+    if isinstance(outcome, NotApplicable):
+        return outcome
+    findings = tuple(_audited(finding, why) for finding in outcome.findings)
+    if isinstance(outcome, Judged):
+        return Judged(outcome.guard, f"{outcome.reason} [{why}]", findings)
+    return Indeterminate(outcome.guard, f"{outcome.reason} [{why}]", OnError.ALLOW, findings)
+
+
+def _audited(finding: Finding, why: str) -> Finding:
+    if finding.action is Action.AUDIT:
+        return finding
+    message = f"{finding.message} (would {finding.action}; not enforced: {why})"
+    return msgspec.structs.replace(finding, action=Action.AUDIT, message=message)
