@@ -1,0 +1,56 @@
+"""CustomResourceDefinitions of Flux and Argo CD, as small as can be: any spec, any status, the status subresource."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+Json = dict[str, Any]
+
+
+class Crd(NamedTuple):
+    """``versions``: the served ones, the stored one first."""
+
+    group: str
+    kind: str
+    plural: str
+    versions: tuple[str, ...]
+
+    def manifest(self) -> Json:
+        """The object to create."""
+        any_object = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+        # Argo CD keeps the running `operation` at the top of an Application.
+        properties = {"spec": any_object, "status": any_object, "operation": any_object}
+        versions = [
+            {
+                "name": version,
+                "served": True,
+                "storage": index == 0,
+                "schema": {"openAPIV3Schema": {"type": "object", "properties": properties}},
+                "subresources": {} if self.kind == "Application" else {"status": {}},
+            }
+            for index, version in enumerate(self.versions)
+        ]
+        return {
+            "apiVersion": "apiextensions.k8s.io/v1",
+            "kind": "CustomResourceDefinition",
+            "metadata": {"name": f"{self.plural}.{self.group}"},
+            "spec": {
+                "group": self.group,
+                "names": {"kind": self.kind, "plural": self.plural, "listKind": f"{self.kind}List"},
+                "scope": "Namespaced",
+                "versions": versions,
+            },
+        }
+
+
+FLUX = (
+    Crd("kustomize.toolkit.fluxcd.io", "Kustomization", "kustomizations", ("v1",)),
+    Crd("helm.toolkit.fluxcd.io", "HelmRelease", "helmreleases", ("v2",)),
+    Crd("source.toolkit.fluxcd.io", "GitRepository", "gitrepositories", ("v1",)),
+    Crd("source.toolkit.fluxcd.io", "OCIRepository", "ocirepositories", ("v1",)),
+    Crd("source.toolkit.fluxcd.io", "HelmRepository", "helmrepositories", ("v1",)),
+)
+ARGO_CD = (
+    Crd("argoproj.io", "Application", "applications", ("v1alpha1",)),
+    Crd("argoproj.io", "AppProject", "appprojects", ("v1alpha1",)),
+)
