@@ -30,7 +30,7 @@ class FluxKustomization(_Section, frozen=True):
 
     mode: Mode | None = None
     actors: Actors = Actors(users=("system:serviceaccount:flux-system:kustomize-controller",))
-    field_managers: tuple[str, ...] = ("kustomize-controller", "flux-client-side-apply")
+    field_managers: tuple[str, ...] = ("kustomize-controller",)
     default_service_account: str = ""
 
 

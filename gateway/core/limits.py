@@ -15,6 +15,8 @@ class Limits(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
 
     body_bytes: Annotated[int, Meta(ge=65_536, le=67_108_864)] = 12 * 1024 * 1024
     """Largest request body; a larger one is answered 413."""
+    held_bytes: Annotated[int, Meta(ge=1_048_576)] = 128 * 1024 * 1024
+    """Request bodies held in memory at a time, being read or judged; more are answered 503."""
     concurrency: Annotated[int, Meta(ge=1, le=10_000)] = 128
     """Reviews judged at a time; more are answered 503 at once."""
     connections: Annotated[int, Meta(ge=1, le=100_000)] = 1_024

@@ -91,6 +91,27 @@ class Subject:
         """The object as it is; empty on CREATE."""
         return _decode_object(self.raw_old_object) if self.raw_old_object else {}
 
+    def about_kind(self, group: str, version: str, kind: str) -> Subject:
+        """The same request, stated about an object of another kind (what a Scale scales)."""
+        return Subject(
+            uid=self.uid,
+            operation=self.operation,
+            kind=GroupVersionKind(group, version, kind),
+            resource=self.resource,
+            user=self.user,
+            subresource=self.subresource,
+            namespace=self.namespace,
+            name=self.name,
+            dry_run=self.dry_run,
+            raw_object=self.raw_object,
+            raw_old_object=self.raw_old_object,
+        )
+
+    @property
+    def object_namespace(self) -> str:
+        """The namespace that the object is in: empty for a Namespace, whose own requests name itself there."""
+        return "" if self.kind.kind == "Namespace" and not self.kind.group else self.namespace
+
     @cached_property
     def name(self) -> str:
         """The object's name: of the request, else of the object it is about."""

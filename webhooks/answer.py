@@ -1,0 +1,43 @@
+"""The text that answers a refused request, for the person who made it."""
+
+from __future__ import annotations
+
+from gateway.core.finding import Action, Finding
+from gateway.core.guard import OnError
+from gateway.core.subject import Subject
+from gateway.core.verdict import Decision, Verdict
+
+MAX_LISTED = 12
+MAX_CHARS = 4_000
+
+
+def refusal(verdict: Verdict, subject: Subject) -> str:
+    """Why the request was refused and what to do instead; empty if it was allowed."""
+    if verdict.decision is Decision.ALLOW:
+        return ""
+    if verdict.decision is Decision.UNDECIDED:
+        whys = [f"{i.guard}: {i.reason}" for i in verdict.indeterminate if i.on_error is OnError.DENY]
+        lines = [f"govgate could not decide about {_resource(subject)}, and is set to refuse then.", *whys]
+        lines.append("This is not a denial: nothing was found wrong. Try again, or tell the gateway's operators.")
+        return _bounded(lines)
+    denied = [f for f in verdict.findings if f.action is Action.DENY and f.exception is None]
+    lines = [f"{_resource(subject)}:"]
+    lines += [f"- {_one_line(finding)} [{finding.rule}, {finding.id}]" for finding in denied[:MAX_LISTED]]
+    if len(denied) > MAX_LISTED:
+        lines.append(f"- and {len(denied) - MAX_LISTED} more findings: see the audit log")
+    lines += list(dict.fromkeys(finding.remedy for finding in denied if finding.remedy))
+    return _bounded(lines)
+
+
+def _resource(subject: Subject) -> str:
+    where = f"{subject.object_namespace}/{subject.name}" if subject.object_namespace else subject.name
+    return f"{subject.kind.kind} {where}"
+
+
+def _one_line(finding: Finding) -> str:
+    return " ".join(finding.message.split())
+
+
+def _bounded(lines: list[str]) -> str:
+    text = "\n".join("".join(c if c.isprintable() else "?" for c in line) for line in lines)
+    return text if len(text) <= MAX_CHARS else text[: MAX_CHARS - 1] + "…"

@@ -1,0 +1,86 @@
+"""managedFields: who wrote which fields of an object, as the API server recorded it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import msgspec
+
+from gateway.core.errors import UndecidedError
+from gateway.core.subject import Json
+from webhooks.drift.fields import FieldsV1
+from webhooks.drift.paths import Path
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One entry of ``metadata.managedFields`` for the object itself (not for a subresource)."""
+
+    manager: str
+    operation: str
+    api_version: str
+    fields: FieldsV1
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What tells entries apart."""
+        return (self.manager, self.operation, self.api_version)
+
+
+def metadata(obj: Json) -> Json:
+    """The object's metadata, empty if it has none worth the name."""
+    found = obj.get("metadata")
+    return found if isinstance(found, dict) else {}
+
+
+def string_map(obj: Json, name: str) -> dict[str, Any]:
+    """``metadata.labels`` or ``metadata.annotations``."""
+    found = metadata(obj).get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def entries(obj: Json) -> list[Entry]:
+    """The object's entries, subresources left out.
+
+    Raises:
+        UndecidedError: managedFields is not what an API server writes.
+    """
+    listed = metadata(obj).get("managedFields")
+    if listed is None:
+        return []
+    if not isinstance(listed, list):
+        raise UndecidedError("metadata.managedFields is not a list")
+    found = []
+    for item in listed:
+        if not isinstance(item, dict):
+            raise UndecidedError("metadata.managedFields has an entry that is not an object")
+        if item.get("subresource"):
+            continue
+        fields = item.get("fieldsV1") or {}
+        if not isinstance(fields, dict):
+            raise UndecidedError("metadata.managedFields has an entry without FieldsV1")
+        found.append(
+            Entry(str(item.get("manager", "")), str(item.get("operation", "")), str(item.get("apiVersion", "")), fields)
+        )
+    return found
+
+
+def by(managers: Collection[str], listed: list[Entry]) -> list[Entry]:
+    """The entries of these managers."""
+    return [entry for entry in listed if entry.manager in managers]
+
+
+def owns(entry: Entry, path: Path) -> bool:
+    """Whether the entry has this very path."""
+    node: Any = entry.fields
+    for key in path:
+        node = node.get(key) if isinstance(node, dict) else None
+        if node is None:
+            return False
+    return True
+
+
+def has_controller(obj: Json) -> bool:
+    """Whether another object controls this one (an ownerReference with ``controller: true``)."""
+    references = metadata(obj).get("ownerReferences")
+    return isinstance(references, list) and any(isinstance(r, dict) and r.get("controller") is True for r in references)

@@ -1,0 +1,102 @@
+"""What a person is told: who manages the object, which fields, from what to what, and how to change it properly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gateway.core.finding import Action, Finding, Resource, Severity, finding_id
+from gateway.core.subject import Subject
+from webhooks.drift.decide import Drifted
+from webhooks.drift.facts import Source
+from webhooks.drift.fields import MISSING
+from webhooks.drift.paths import path_text
+from webhooks.drift.values import shown
+from webhooks.drift.violations import Rule, Violation
+
+_SEVERITY = {
+    Rule.OWNED_FIELD: Severity.HIGH,
+    Rule.TRACKING_METADATA: Severity.HIGH,
+    Rule.MANAGED_FIELDS: Severity.HIGH,
+    Rule.DELETED: Severity.CRITICAL,
+    Rule.CLAIMED: Severity.HIGH,
+    Rule.RESTARTED: Severity.LOW,
+}
+
+
+def findings(guard: str, subject: Subject, drifted: Sequence[Drifted], *, limit: int) -> tuple[Finding, ...]:
+    """The findings of a decision, at most ``limit``, denials first: the limit never hides why it was denied."""
+    order = list(Action)
+    ordered = sorted(drifted, key=lambda d: order.index(d.action))
+    return tuple(_finding(guard, subject, d) for d in ordered[:limit])
+
+
+def resource_of(subject: Subject) -> Resource:
+    """The resource the request is about."""
+    return Resource(subject.kind.api_version, subject.kind.kind, subject.object_namespace, subject.name)
+
+
+def _finding(guard: str, subject: Subject, drifted: Drifted) -> Finding:
+    violation = drifted.violation
+    resource = resource_of(subject)
+    field = path_text(violation.path)
+    known = drifted.known
+    message = f"{_owner(drifted)}: {_what(subject, violation, field)}"
+    if drifted.excused:
+        message += f" (not enforced: {drifted.excused})"
+    source = known.source if known else Source()
+    return Finding(
+        id=finding_id(violation.rule, resource, field),
+        rule=violation.rule.value,
+        severity=_SEVERITY[violation.rule],
+        action=drifted.action,
+        guard=guard,
+        resource=resource,
+        field=field,
+        message=message,
+        remedy=_remedy(drifted, source),
+    )
+
+
+def _owner(drifted: Drifted) -> str:
+    owner, known = drifted.owner, drifted.known
+    text = f"managed by {drifted.reconciler.title} {owner.namespace}/{owner.name}"
+    if known is None:
+        return text
+    source = known.source
+    parts = [
+        source.repository,
+        f"path {source.path}" if source.path else "",
+        f"revision {source.revision}" if source.revision else "",
+    ]
+    where = ", ".join(part for part in parts if part)
+    return f"{text} ({where})" if where else text
+
+
+_FIXED = {
+    Rule.DELETED: "deleting it is not what Git says",
+    Rule.CLAIMED: "a new object may carry this ownership only if its owner's reconciler creates it",
+    Rule.MANAGED_FIELDS: "the record of which fields the reconciler owns (metadata.managedFields) would be stripped",
+    Rule.RESTARTED: "restarts by hand are restricted here",
+}
+
+
+def _what(subject: Subject, violation: Violation, field: str) -> str:
+    fixed = _FIXED.get(violation.rule)
+    if fixed:
+        return fixed
+    subject_text = f"tracking metadata {field}" if violation.rule is Rule.TRACKING_METADATA else field
+    before = shown(subject.kind, violation.path, violation.old)
+    after = shown(subject.kind, violation.path, violation.new)
+    if violation.new is MISSING:
+        return f"{subject_text} would be removed" + (f" (Git: {before})" if before else "")
+    if before is not None and after is not None:
+        return f"{subject_text} would change from {before} to {after}"
+    return f"{subject_text} would change"
+
+
+def _remedy(drifted: Drifted, source: Source) -> str:
+    if drifted.violation.rule is Rule.CLAIMED:
+        return "Let the reconciler create it from Git, or leave its ownership labels and annotations out."
+    if drifted.violation.rule is Rule.RESTARTED:
+        return "Ask someone who may restart workloads here (drift.restart.actors)."
+    return drifted.reconciler.remedy(drifted.owner, source)

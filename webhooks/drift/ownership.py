@@ -1,0 +1,92 @@
+"""Whose object it is, and whether the user acts for the owner."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+
+from gateway.config.drift import Drift, Mode, Writer
+from gateway.core.subject import Json, Subject
+from webhooks.drift.exempt import BUILT_IN_WRITERS, acts, collects
+from webhooks.drift.facts import Facts, ObjectKey, OwnerRef
+from webhooks.drift.managed import Entry
+from webhooks.drift.reconcilers.base import Reconciler
+
+
+class Policy:
+    """The configuration, prepared once: reconcilers by id, in order, and every writer."""
+
+    def __init__(self, config: Drift, reconcilers: Sequence[Reconciler]) -> None:
+        self.config = config
+        self.reconcilers = {reconciler.id: reconciler for reconciler in reconcilers}
+        self.writers: tuple[Writer, ...] = (*BUILT_IN_WRITERS, *config.writers)
+
+    def mode(self, reconciler: Reconciler, subject: Subject) -> Mode:
+        """The mode for this reconciler's objects in the request's namespace."""
+        for rule in self.config.namespaces:
+            if subject.namespace and any(fnmatchcase(subject.namespace, pattern) for pattern in rule.namespaces):
+                return rule.mode
+        return reconciler.mode or self.config.mode
+
+
+def owners_of(subject: Subject, about: Json, listed: list[Entry], facts: Facts, policy: Policy) -> list[OwnerRef]:
+    """Who manages the object: by the markers on it; where there are none, by the reconcilers' inventories.
+
+    An inventory survives stripped metadata. It does not go before markers: whoever may write an Application could list
+    another owner's object in it, and would then act for it.
+    """
+    found: list[OwnerRef] = []
+    for reconciler in policy.reconcilers.values():
+        if subject.operation == "CREATE":
+            owner = reconciler.claim_on_create(about, subject)
+        else:
+            owner = reconciler.claim(about, subject, listed)
+        if owner is not None and owner not in found and not _released(owner, facts, policy):
+            found.append(owner)
+    if found or subject.operation == "CREATE":
+        return found
+    key = ObjectKey(subject.kind.group, subject.kind.kind, subject.object_namespace, subject.name)
+    return [owner for owner in facts.inventory(key) if owner.reconciler in policy.reconcilers]
+
+
+def actor_of(subject: Subject, owner: OwnerRef, facts: Facts, policy: Policy) -> str:
+    """How the user acts for this owner; empty if it does not."""
+    reconciler = policy.reconcilers[owner.reconciler]
+    if acts(reconciler.actors, subject.user):
+        return f"{reconciler.title}'s own controller"
+    known = facts.owner(owner)
+    accounts = (known.accounts if known else frozenset()) | reconciler.default_accounts(owner)
+    if subject.user.username in accounts:
+        return f"service account of {reconciler.title} {owner.namespace}/{owner.name}"
+    return ""
+
+
+def may_do_anything(subject: Subject, owners: list[OwnerRef], facts: Facts, policy: Policy) -> str:
+    """Why this user may do this to the object whatever it changes; empty if it may not."""
+    for owner in owners:
+        acting = actor_of(subject, owner, facts, policy)
+        if acting:
+            return acting
+    if subject.operation == "DELETE":
+        return collects(subject)
+    return _adopts(subject, owners, facts, policy) if subject.operation == "UPDATE" else ""
+
+
+def _adopts(subject: Subject, owners: list[OwnerRef], facts: Facts, policy: Policy) -> str:
+    """Another owner takes the object over: the new object names it, and the user acts for it."""
+    rule = policy.config.adoption
+    if rule == "deny":
+        return ""
+    for reconciler in policy.reconcilers.values():
+        heir = reconciler.claim_on_create(subject.object, subject)
+        if heir is None or heir in owners or not actor_of(subject, heir, facts, policy):
+            continue
+        if rule == "allow" or any(owner.namespace == heir.namespace for owner in owners):
+            return f"adopted by {reconciler.title} {heir.namespace}/{heir.name}"
+    return ""
+
+
+def _released(owner: OwnerRef, facts: Facts, policy: Policy) -> bool:
+    """Whether the owner is gone, and its objects are to be let go."""
+    gone = facts.connected and not facts.problem(owner.reconciler) and facts.owner(owner) is None
+    return gone and policy.config.orphans == "release"

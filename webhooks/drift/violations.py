@@ -1,0 +1,140 @@
+"""What a request does that Git does not say: one function per kind of request, each a pure comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from gateway.config.drift import Restart, Writer
+from gateway.core.subject import Json, Subject
+from webhooks.drift.declared import Declared, declared
+from webhooks.drift.exempt import acts
+from webhooks.drift.facts import OwnerRef
+from webhooks.drift.fields import MISSING, Change, changes, lost, same, value_at
+from webhooks.drift.managed import Entry, by, entries
+from webhooks.drift.paths import ANNOTATIONS, LAST_APPLIED, RESTARTED_AT, Path, covered
+from webhooks.drift.reconcilers.base import Reconciler
+
+MANAGED_FIELDS: Path = ("f:metadata", "f:managedFields")
+REPLICAS: Path = ("f:spec", "f:replicas")
+
+
+class Rule(StrEnum):
+    """The drift rules, by the ids that findings carry."""
+
+    OWNED_FIELD = "drift/owned-field"
+    TRACKING_METADATA = "drift/tracking-metadata"
+    MANAGED_FIELDS = "drift/managed-fields"
+    DELETED = "drift/deleted"
+    CLAIMED = "drift/claimed"
+    RESTARTED = "drift/restarted"
+
+
+class Violation(msgspec.Struct, frozen=True):
+    """One rule broken at one field; ``path`` is empty where the whole object is concerned."""
+
+    rule: Rule
+    path: Path = ()
+    old: Any = MISSING
+    new: Any = MISSING
+
+
+def of_create() -> list[Violation]:
+    """A new object that claims to be managed, by someone who does not act for the owner it names."""
+    return [Violation(Rule.CLAIMED)]
+
+
+def of_delete() -> list[Violation]:
+    """The deletion of a managed object."""
+    return [Violation(Rule.DELETED)]
+
+
+def of_scale(subject: Subject, parent: Json, listed: list[Entry], reconciler: Reconciler) -> list[Violation]:
+    """A change of a Scale's replicas, where Git declares the replicas of what is scaled."""
+    before, after = value_at(subject.old_object, REPLICAS), value_at(subject.object, REPLICAS)
+    stated = declared(parent, listed, reconciler.managers)
+    if same(before, after) or not any("f:replicas" in fields.get("f:spec", {}) for _, fields in stated.sets):
+        return []
+    return [Violation(Rule.OWNED_FIELD, REPLICAS, before, after)]
+
+
+def of_restart(subject: Subject, config: Restart) -> list[Violation]:
+    """A rollout restart by someone who may not, where restarts are restricted."""
+    if config.people == "allow" or acts(config.actors, subject.user):
+        return []
+    before, after = value_at(subject.old_object, RESTARTED_AT), value_at(subject.object, RESTARTED_AT)
+    return [] if same(before, after) else [Violation(Rule.RESTARTED, RESTARTED_AT, before, after)]
+
+
+def of_update(
+    subject: Subject, listed: list[Entry], reconciler: Reconciler, owner: OwnerRef, *, max_depth: int
+) -> tuple[list[Violation], str]:
+    """What an update changes of the declared set, of tracking metadata and of the reconciler's managedFields.
+
+    Returns:
+        The violations that are certain, and why there may be more (the declared set is written in another API
+        version), or an empty text.
+    """
+    old, new = subject.old_object, subject.object
+    stated = declared(old, listed, reconciler.managers)
+    found = {v.path: v for v in _tracking(old, new, reconciler.tracking(owner, old), stated)}
+    fields, unsure = field_changes(stated, old, new, max_depth=max_depth)
+    for change in fields:
+        found.setdefault(change.path, Violation(Rule.OWNED_FIELD, change.path, change.old, change.new))
+    return [*found.values(), *_stripped(old, new, by(reconciler.managers, listed))], unsure
+
+
+def field_changes(stated: Declared, old: Json, new: Json, *, max_depth: int) -> tuple[list[Change], str]:
+    """The declared fields that differ, each once; and why that may not be all, or an empty text."""
+    found: dict[Path, Change] = {}
+    unsure = ""
+    asked_in = str(new.get("apiVersion", ""))
+    for version, fields in stated.sets:
+        comparable = fields
+        if version != asked_in:
+            comparable = {key: below for key, below in fields.items() if key == "f:metadata"}
+            if not same(_content(old), _content(new)):
+                unsure = f"its fields are declared in {version}, the request is in {asked_in}: use {version}"
+        for change in changes(comparable, old, new, max_depth=max_depth):
+            found.setdefault(change.path, change)
+    return list(found.values()), unsure
+
+
+def remaining(violations: Iterable[Violation], writers: list[Writer]) -> list[Violation]:
+    """The violations that none of the writers is allowed."""
+    patterns = [pattern for writer in writers for pattern in writer.fields]
+    return [violation for violation in violations if not covered(patterns, violation.path)]
+
+
+def _content(obj: Json) -> Json:
+    return {key: value for key, value in obj.items() if key not in {"metadata", "status"}}
+
+
+def _tracking(old: Json, new: Json, paths: Iterable[Path], stated: Declared) -> list[Violation]:
+    """Metadata by which the reconciler finds its objects, and its client-side declaration: changed or removed."""
+    watched = [*paths]
+    if stated.last_applied is not None:
+        watched.append((*ANNOTATIONS, f"f:{LAST_APPLIED}"))
+    found = []
+    for path in watched:
+        before, after = value_at(old, path), value_at(new, path)
+        if before is not MISSING and not same(before, after):
+            found.append(Violation(Rule.TRACKING_METADATA, path, before, after))
+    return found
+
+
+def _stripped(old: Json, new: Json, own: list[Entry]) -> list[Violation]:
+    """The reconciler's entries lost paths whose values did not change: its ownership was taken away.
+
+    A path whose value changed is lost rightly, and the change itself is what is judged.
+    """
+    now = {entry.key: entry.fields for entry in entries(new)}
+    for entry in own:
+        for path in lost(entry.fields, now.get(entry.key, {})):
+            value = value_at(old, path)
+            if value is not MISSING and same(value, value_at(new, path)):
+                return [Violation(Rule.MANAGED_FIELDS, MANAGED_FIELDS)]
+    return []
