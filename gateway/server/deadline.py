@@ -1,0 +1,84 @@
+"""How long a review may take: the ``timeout`` parameter that the API server adds to the webhook's URL.
+
+Source: ``k8s.io/apiserver/pkg/admission/plugin/webhook/request``; the value is a Go ``time.Duration``.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from urllib.parse import parse_qsl, urlsplit
+
+import msgspec
+
+MAX_SECONDS = 30.0
+"""The most that a webhook registration may ask for."""
+
+_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_PART = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
+
+
+class Target(msgspec.Struct, frozen=True):
+    """Where a request goes. ``timeout_seconds`` is None without the parameter; ``nonsense``: it was not a duration."""
+
+    path: str
+    timeout_seconds: float | None = None
+    nonsense: bool = False
+
+
+class Budget(msgspec.Struct, frozen=True):
+    """Seconds from a request's arrival: guards decide before ``judge``, the record is made before ``record``."""
+
+    judge: float
+    record: float
+
+
+def parse_duration(text: str) -> float:
+    """Seconds in a Go duration such as ``10s``, ``1m30s`` or ``500ms``.
+
+    Raises:
+        ValueError: Go's ``time.ParseDuration`` would refuse it too.
+    """
+    unsigned = text[1:] if text[:1] in ("+", "-") else text
+    if unsigned == "0":
+        return 0.0
+    seconds, end = 0.0, 0
+    while end < len(unsigned):
+        part = _PART.match(unsigned, end)
+        if part is None:
+            break
+        seconds += float(part[1]) * _UNITS[part[2]]
+        end = part.end()
+    if not unsigned or end != len(unsigned):
+        raise ValueError("not a duration")
+    return -seconds if text[0] == "-" else seconds
+
+
+@lru_cache(maxsize=64)
+def parse_target(raw_path: str) -> Target:
+    """Path and time-out of a request line's target. API servers send few different ones: they are remembered."""
+    try:
+        parts = urlsplit(raw_path)
+        fields = parse_qsl(parts.query, keep_blank_values=True, max_num_fields=32)
+    except ValueError:
+        return Target(raw_path.partition("?")[0], nonsense=True)
+    timeout = next((value for name, value in fields if name == "timeout"), None)
+    if timeout is None:
+        return Target(parts.path)
+    try:
+        seconds = parse_duration(timeout)
+    except ValueError:
+        return Target(parts.path, nonsense=True)
+    if seconds <= 0:
+        return Target(parts.path, nonsense=True)
+    return Target(parts.path, min(seconds, MAX_SECONDS))
+
+
+def plan(timeout_seconds: float, margin_seconds: float) -> Budget:
+    """Split ``timeout_seconds``: the margin is kept back from the guards, and half of it from the record as well.
+
+    A guard that uses up its time must still leave some for the record, and the record some for the answer to travel.
+    A margin larger than half of the time-out is cut to that half.
+    """
+    margin = min(margin_seconds, timeout_seconds / 2)
+    return Budget(timeout_seconds - margin, timeout_seconds - margin / 2)

@@ -1,0 +1,57 @@
+"""Files that others replace under a running server: seeing the change, and reading several as of one moment.
+
+kubelet swaps the ``..data`` symbolic link of a mounted Secret or ConfigMap, so that all its files change at once.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from gateway.core.errors import ConfigError
+
+_ATTEMPTS = 5
+
+Fingerprint = tuple[tuple[str | int, ...], ...]
+"""What identifies the content of each file, without reading it."""
+
+
+def fingerprint(paths: Sequence[str]) -> Fingerprint:
+    """The state of ``paths``: equal as long as no file was replaced or written. Never raises: absence is a state."""
+    return tuple(_state(path) for path in paths)
+
+
+def read_together(paths: Sequence[str], *, max_bytes: int) -> tuple[bytes, ...]:
+    """The content of all ``paths`` as of one moment: none of them changed while they were read.
+
+    Raises:
+        ConfigError: a file cannot be read, is larger than ``max_bytes``, or they keep changing.
+    """
+    for _ in range(_ATTEMPTS):
+        before = fingerprint(paths)
+        # Resolved once: a link that is swapped from here on shows in the second fingerprint.
+        content = tuple(_read(path, os.path.realpath(path), max_bytes) for path in paths)
+        if fingerprint(paths) == before:
+            return content
+    raise ConfigError(f"{', '.join(paths)}: kept changing while they were read")
+
+
+def _state(path: str) -> tuple[str | int, ...]:
+    real = os.path.realpath(path)
+    try:
+        status = os.stat(real)  # noqa: PTH116 - no Path object a second per file
+    except OSError as error:
+        return (real, error.errno or 0)
+    return (real, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+def _read(path: str, real: str, max_bytes: int) -> bytes:
+    try:
+        with Path(real).open("rb") as file:
+            data = file.read(max_bytes + 1)
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from None
+    if len(data) > max_bytes:
+        raise ConfigError(f"{path}: larger than {max_bytes} bytes")
+    return data

@@ -1,0 +1,246 @@
+"""What is counted. Workers and the supervisor write to memory-mapped files in one directory; the scrape adds them up.
+
+The process identifier is the worker's slot, not its pid: a restarted worker goes on in its predecessor's files.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import stat
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gateway import __version__
+from gateway.audit.recorder import RecorderStats
+from gateway.core.errors import GovgateError
+from gateway.core.finding import Action
+from gateway.core.subject import Subject
+from gateway.core.verdict import Verdict
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry, Counter
+
+ENVIRONMENT = "PROMETHEUS_MULTIPROC_DIR"
+BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""Seconds. API servers give up after 10 by default."""
+
+
+def make_directory(key: str) -> Path:
+    """An empty directory in memory for the files; the same for the same ``key``, so that a crash leaves nothing over.
+
+    Raises:
+        GovgateError: someone else's directory is in the place.
+    """
+    parent = next((p for p in ("/dev/shm", tempfile.gettempdir()) if os.access(p, os.W_OK | os.X_OK)), ".")  # noqa: S108 - the name is checked below
+    path = Path(parent) / f"govgate-metrics-{os.getuid()}-{key}"
+    if path.is_symlink() or path.exists():
+        status = path.lstat()
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
+            raise GovgateError(f"{path}: not a directory of this user")
+        shutil.rmtree(path)
+    path.mkdir(mode=0o700)
+    return path
+
+
+def identify(process: str, directory: Path) -> None:
+    """Write under the name ``process`` in ``directory``. Call before the first metric is made."""
+    os.environ[ENVIRONMENT] = os.fspath(directory)
+    from prometheus_client import values  # noqa: PLC0415 - reads the environment when it is imported
+
+    values.ValueClass = values.MultiProcessValue(lambda: process)  # type: ignore[no-untyped-call]
+
+
+def forget(process: str, directory: Path) -> None:
+    """Drop the live gauges of a process that is gone."""
+    for path in directory.glob(f"gauge_live*_{process}.db"):
+        path.unlink(missing_ok=True)
+
+
+def render(directory: Path, accept: str) -> tuple[bytes, str]:
+    """All processes' metrics as Prometheus or OpenMetrics text, and its content type. Reads files: run in a thread."""
+    from prometheus_client import CollectorRegistry, exposition, multiprocess  # noqa: PLC0415 - as in identify
+
+    registry = CollectorRegistry()
+    multiprocess.MultiProcessCollector(registry, path=os.fspath(directory))  # type: ignore[no-untyped-call]
+    encode, content_type = exposition.choose_encoder(accept)
+    return encode(registry), content_type
+
+
+class WorkerMetrics:
+    """Metrics of the admission listener."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        from prometheus_client import Counter, Gauge, Histogram  # noqa: PLC0415 - as in identify
+
+        requests = Counter(
+            "govgate_admission_requests",
+            "Requests answered: allowed, denied, undecided, malformed, shed, unrecorded or error",
+            ["result"],
+            registry=registry,
+        )
+        malformed = Counter(
+            "govgate_admission_malformed", "Requests that were no review to judge", ["reason"], registry=registry
+        )
+        shed = Counter(
+            "govgate_admission_shed",
+            "Requests refused with 503, by the limit that was met",
+            ["limit"],
+            registry=registry,
+        )
+        self._decisions = Counter(
+            "govgate_admission_decisions",
+            "What each guard said; dry runs apart",
+            ["guard", "operation", "decision", "dry_run"],
+            registry=registry,
+        )
+        self.duration = Histogram(
+            "govgate_admission_duration_seconds",
+            "From the end of a request's headers to its answer, for reviews that were judged",
+            buckets=BUCKETS,
+            registry=registry,
+        )
+        self.in_flight = Gauge(
+            "govgate_admission_in_flight_requests",
+            "Requests being read or judged",
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
+        self.bad_deadlines = Counter(
+            "govgate_admission_invalid_timeouts",
+            "Requests whose timeout parameter was no duration; they had the default",
+            registry=registry,
+        )
+        refused_connections = Counter(
+            "govgate_connections_refused",
+            "Connections closed as they came: too many, or a client name that is not allowed",
+            ["reason"],
+            registry=registry,
+        )
+        self.request = _remembered(requests)
+        self.malformed = _remembered(malformed)
+        self.shed = _remembered(shed)
+        self.refused_connection = _remembered(refused_connections)
+        self._decision: dict[tuple[str, str, str, bool], Callable[[], None]] = {}
+
+    def decided(self, subject: Subject, verdict: Verdict) -> None:
+        """Count what each guard said about ``subject``."""
+        for guard, decision in by_guard(verdict).items():
+            key = (guard, subject.operation, decision, subject.dry_run)
+            count = self._decision.get(key)
+            if count is None:
+                dry_run = "true" if subject.dry_run else "false"
+                count = self._decisions.labels(guard, subject.operation, decision, dry_run).inc
+                self._decision[key] = count
+            count()
+
+
+def by_guard(verdict: Verdict) -> dict[str, str]:
+    """Each guard's own decision, the gravest: deny, indeterminate, warn, audit, else allow."""
+    said = {reason.partition(":")[0]: "allow" for reason in verdict.reasons}
+    found: dict[str, set[str]] = {}
+    for finding in verdict.findings:
+        action = Action.AUDIT if finding.exception is not None else finding.action
+        found.setdefault(finding.guard, set()).add(action.value)
+    for unsure in verdict.indeterminate:
+        found.setdefault(unsure.guard, set()).add("indeterminate")
+    for guard, decisions in found.items():
+        said[guard] = next(d for d in ("deny", "indeterminate", "warn", "audit") if d in decisions)
+    return said
+
+
+class SupervisorMetrics:
+    """Metrics of the supervisor itself."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        from prometheus_client import Counter, Gauge  # noqa: PLC0415 - as in identify
+
+        self.restarts = Counter("govgate_worker_restarts", "Workers started again after they ended", registry=registry)
+        self.config_reloads = Counter(
+            "govgate_config_reloads",
+            "Configurations that changed, by result: success or failure",
+            ["result"],
+            registry=registry,
+        )
+        self.tls_reloads = Counter("govgate_tls_reloads", "Certificates put in force", registry=registry)
+        self.tls_failures = Counter(
+            "govgate_tls_reload_failures", "New certificates that were wrong; the old one stayed", registry=registry
+        )
+        self.tls_expiry = Gauge(
+            "govgate_tls_certificate_expiry_timestamp_seconds",
+            "When the served certificate expires",
+            multiprocess_mode="max",
+            registry=registry,
+        )
+        build = Gauge(
+            "govgate_build_info", "Always 1", ["version", "python"], multiprocess_mode="max", registry=registry
+        )
+        build.labels(__version__, platform.python_version()).set(1)
+
+
+class AuditMetrics:
+    """What a worker's recorder says about itself."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        from prometheus_client import Counter, Gauge  # noqa: PLC0415 - as in identify
+
+        self._recorded = Counter("govgate_audit_recorded", "Decisions that are on disk", registry=registry)
+        self._lost = Counter("govgate_audit_lost", "Decisions answered and not recorded", registry=registry)
+        self._records = Gauge(
+            "govgate_audit_queued_records",
+            "Records on their way to the disk",
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
+        self._bytes = Gauge(
+            "govgate_audit_queued_bytes",
+            "Bytes of records on their way to the disk",
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
+        self._lag = Gauge(
+            "govgate_audit_lag_seconds",
+            "Age of the oldest record that is not on disk",
+            multiprocess_mode="livemax",
+            registry=registry,
+        )
+        self._connected = Gauge(
+            "govgate_audit_connected",
+            "1 if every worker reaches the writer",
+            multiprocess_mode="livemin",
+            registry=registry,
+        )
+        self._full = Gauge(
+            "govgate_audit_full",
+            "1 if the log has no room: its disk or its configured size is full",
+            multiprocess_mode="livemax",
+            registry=registry,
+        )
+        self._seen = RecorderStats()
+
+    def update(self, stats: RecorderStats) -> None:
+        """Take over the state of the moment."""
+        self._recorded.inc(stats.recorded - self._seen.recorded)
+        self._lost.inc(stats.lost - self._seen.lost)
+        self._seen = stats
+        self._records.set(stats.queued_records)
+        self._bytes.set(stats.queued_bytes)
+        self._lag.set(stats.lag_seconds)
+        self._connected.set(int(stats.connected))
+        self._full.set(int(bool(stats.full)))
+
+
+def _remembered(counter: Counter) -> Callable[[str], None]:
+    """Count under one label; children are looked up once: a lookup costs more than the count."""
+    children: dict[str, Callable[[], None]] = {}
+
+    def count(label: str) -> None:
+        increase = children.get(label)
+        if increase is None:
+            increase = children[label] = counter.labels(label).inc
+        increase()
+
+    return count

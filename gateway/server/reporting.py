@@ -1,0 +1,42 @@
+"""What a worker tells once a second: its checks to the supervisor, which is also its heartbeat, and gauges."""
+
+from __future__ import annotations
+
+import asyncio
+
+from gateway.audit.recorder import Recorder
+from gateway.server import control
+from gateway.server.admission import Admission
+from gateway.server.changes import problems_of
+from gateway.server.metrics import AuditMetrics
+
+HEARTBEAT_SECONDS = 1.0
+
+
+class Reporter:
+    """Reports for one worker."""
+
+    def __init__(
+        self, admission: Admission, recorder: Recorder, metrics: AuditMetrics, channel: control.Channel
+    ) -> None:
+        self._admission = admission
+        self._recorder = recorder
+        self._metrics = metrics
+        self._channel = channel
+
+    async def run(self) -> None:
+        """Until cancelled: report."""
+        while True:
+            self.report()
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+
+    def report(self) -> None:
+        """Report once."""
+        checks = problems_of(self._admission.serving.assembly)
+        stats = self._recorder.stats()
+        if stats.full:
+            checks["audit"] = f"the log has no room: {stats.full}"
+        else:
+            checks["audit"] = "" if stats.connected else "not connected to the writer"
+        self._metrics.update(stats)
+        self._channel.send(control.Status(checks))
