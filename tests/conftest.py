@@ -56,4 +56,4 @@ def namespace(cluster: Cluster) -> Iterator[str]:
     root = cluster.api(ROOT)
     root.create(item)
     yield item["metadata"]["name"]
-    root.delete(item)
+    root.delete(item, missing_ok=True)

@@ -99,9 +99,13 @@ class Api:
         path = self._path_of(item, subresource)
         return self.call("PATCH", f"{path}?{urlencode({'fieldManager': manager})}", patch, content_type=content_type)
 
-    def delete(self, item: Json, *, propagation: str = "Background") -> Json:
+    def delete(self, item: Json, *, propagation: str = "Background", missing_ok: bool = False) -> None:
         options = {"propagationPolicy": propagation, "gracePeriodSeconds": 0}
-        return self.call("DELETE", self._path_of(item), options)
+        try:
+            self.call("DELETE", self._path_of(item), options)
+        except ApiError as error:
+            if error.code != 404 or not missing_ok:
+                raise
 
     def delete_collection(self, api_version: str, kind: str, namespace: str, *, selector: str = "") -> Json:
         query = f"?{urlencode({'labelSelector': selector})}" if selector else ""
@@ -109,8 +113,10 @@ class Api:
         return self.call("DELETE", self.path(api_version, kind, namespace) + query, options)
 
     def scale(self, item: Json, replicas: int) -> Json:
-        """Through the ``scale`` subresource, as autoscalers and ``kubectl scale`` do."""
-        return self.patch(item, {"spec": {"replicas": replicas}}, subresource="scale")
+        """Through the ``scale`` subresource, read and written whole, as autoscalers do."""
+        path = self._path_of(item, "scale")
+        scale = self.call("GET", path)
+        return self.call("PUT", path, {**scale, "spec": {"replicas": replicas}})
 
     def _path_of(self, item: Json, subresource: str = "") -> str:
         metadata = item["metadata"]
