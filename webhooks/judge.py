@@ -8,13 +8,16 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 import msgspec
+import structlog
 
 from gateway.config.model import Config, config_digest_input
-from gateway.core.errors import UndecidedError
+from gateway.core.errors import MalformedRequestError, UndecidedError
 from gateway.core.finding import Action, Finding
 from gateway.core.guard import Guard, Indeterminate, Judged, NotApplicable, OnError, Outcome
 from gateway.core.subject import Subject
 from gateway.core.verdict import Verdict, combine
+
+_log = structlog.get_logger(__name__)
 
 
 class Judge:
@@ -32,7 +35,11 @@ class Judge:
         self.rules = "sha256:" + hashlib.sha256(material).hexdigest()
 
     async def judge(self, subject: Subject, *, deadline_seconds: float) -> Verdict:
-        """Judge one request within ``deadline_seconds``; a guard that takes longer is indeterminate."""
+        """Judge one request within ``deadline_seconds``; a guard that takes longer is indeterminate.
+
+        Raises:
+            MalformedRequestError: an object in the request is not readable JSON.
+        """
         if len(self._guards) == 1:
             outcomes = [await self._ask(self._guards[0], subject, deadline_seconds)]
         else:
@@ -51,6 +58,12 @@ class Judge:
             return Indeterminate(guard.name, "the deadline passed", guard.on_error)
         except UndecidedError as error:
             return Indeterminate(guard.name, str(error), guard.on_error)
+        except MalformedRequestError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever fails in a guard, the request is answered
+            # A guard that fails is a guard that could not decide; the trace is for us, not for the client.
+            _log.exception("a guard failed", guard=guard.name)
+            return Indeterminate(guard.name, f"internal error: {type(error).__name__}", guard.on_error)
 
     def _switched_off(self, subject: Subject) -> str:
         """Why findings are not enforced for this request: empty if they are."""

@@ -7,10 +7,19 @@ from typing import Any
 
 import msgspec
 
+from gateway.core.errors import MalformedRequestError
+
 Json = dict[str, Any]
 """A decoded JSON object. Numbers are int or float as written; keys keep their order."""
 
 _decode_object = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+def _decode(raw: bytes, name: str) -> Json:
+    try:
+        return _decode_object(raw) if raw else {}
+    except (msgspec.DecodeError, RecursionError):
+        raise MalformedRequestError(f"request.{name} is not a readable JSON object") from None
 
 
 class UserInfo(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -83,13 +92,21 @@ class Subject:
 
     @cached_property
     def object(self) -> Json:
-        """The object as it would become; empty on DELETE."""
-        return _decode_object(self.raw_object) if self.raw_object else {}
+        """The object as it would become; empty on DELETE.
+
+        Raises:
+            MalformedRequestError: it is not a JSON object.
+        """
+        return _decode(self.raw_object, "object")
 
     @cached_property
     def old_object(self) -> Json:
-        """The object as it is; empty on CREATE."""
-        return _decode_object(self.raw_old_object) if self.raw_old_object else {}
+        """The object as it is; empty on CREATE.
+
+        Raises:
+            MalformedRequestError: it is not a JSON object.
+        """
+        return _decode(self.raw_old_object, "oldObject")
 
     def about_kind(self, group: str, version: str, kind: str) -> Subject:
         """The same request, stated about an object of another kind (what a Scale scales)."""

@@ -203,7 +203,8 @@ def _ignored(case: _Case, reconciler: Reconciler, known: Owner, violations: list
     old = without(subject.raw_old_object, rules, case.listed)
     new = without(subject.raw_object, rules, case.listed)
     stated = declared(case.about, case.listed, reconciler.managers)
-    left, _ = field_changes(stated, old, new, max_depth=case.policy.config.max_depth)
+    shapes = [*case.listed, *managed.entries(subject.object)]
+    left, _ = field_changes(stated, old, new, shapes=shapes, max_depth=case.policy.config.max_depth)
     return paths - {change.path for change in left}
 
 

@@ -6,6 +6,7 @@ follows the size of the change, not of the object.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 from typing import Any, Final
 
@@ -53,26 +54,35 @@ def _same_types(left: Any, right: Any) -> bool:
     return isinstance(left, bool) is isinstance(right, bool)
 
 
-def changes(fields: FieldsV1, old: Any, new: Any, *, path: Path = (), max_depth: int = 100) -> list[Change]:
+def changes(
+    fields: FieldsV1,
+    old: Any,
+    new: Any,
+    *,
+    shapes: Sequence[FieldsV1] = (),
+    max_depth: int = 100,
+) -> list[Change]:
     """The declared fields that differ between ``old`` and ``new``.
 
-    ``fields`` is the declared set below ``path``. A leaf is compared whole (an atomic list, an atomic map); a keyed
-    list element by its keys wherever it stands; declared elements that changed their order among each other are a
-    change of the list.
+    A leaf is compared whole (an atomic list, an atomic map); a keyed list element by its keys wherever it stands;
+    declared elements that changed their order among each other are a change of the list. ``shapes`` are what all
+    managers own, before and after: a map that is declared empty is one that others may fill only where somebody owns
+    a part of it, which the API server allows in granular maps alone.
 
     Raises:
         UndecidedError: the declared set is nested deeper than ``max_depth``.
     """
-    differ = _Differ(max_depth)
-    differ.walk(fields, old, new, path)
+    differ = _Differ(shapes, max_depth)
+    differ.walk(fields, old, new, ())
     return differ.found
 
 
 class _Differ:
     """One walk over the declared set and the two versions side by side."""
 
-    def __init__(self, max_depth: int) -> None:
+    def __init__(self, shapes: Sequence[FieldsV1], max_depth: int) -> None:
         self.found: list[Change] = []
+        self._shapes = shapes
         self._max_depth = max_depth
 
     def walk(self, fields: FieldsV1, old: Any, new: Any, path: Path) -> None:
@@ -95,25 +105,34 @@ class _Differ:
     def _compare(self, below: FieldsV1, before: Any, after: Any, path: Path) -> None:
         if same(before, after):
             return
-        open_map = _is_open_map(path)
         if not _has_children(below):
-            if not open_map:
+            if not (isinstance(after, dict | list) and self._granular(path)):
                 self.found.append(Change(path, before, after))
             return
         repeated = path[-1].startswith("k:") and (isinstance(before, list) or isinstance(after, list))
         comparable = isinstance(after, dict | list) and (before is MISSING or type(before) is type(after))
-        if open_map or (comparable and not repeated):
+        if _is_metadata_map(path) or (comparable and not repeated):
             self.walk(below, before, after, path)
         else:
             self.found.append(Change(path, before, after))
+
+    def _granular(self, path: Path) -> bool:
+        """Whether somebody owns a part of what stands at ``path``."""
+        for shape in self._shapes:
+            node: Any = shape
+            for key in path:
+                node = node.get(key) if isinstance(node, dict) else None
+            if isinstance(node, dict) and _has_children(node):
+                return True
+        return False
 
 
 def _has_children(fields: FieldsV1) -> bool:
     return bool(fields) and (len(fields) > 1 or "." not in fields)
 
 
-def _is_open_map(path: Path) -> bool:
-    """Labels and annotations that are declared empty say nothing about keys that others add."""
+def _is_metadata_map(path: Path) -> bool:
+    """Labels and annotations are reported key by key, even where the whole map is removed."""
     return path[-1] in {"f:labels", "f:annotations"} and len(path) > 1 and path[-2] == "f:metadata"
 
 

@@ -81,14 +81,20 @@ def of_update(
     old, new = subject.old_object, subject.object
     stated = declared(old, listed, reconciler.managers)
     found = {v.path: v for v in _tracking(old, new, reconciler.tracking(owner, old), stated)}
-    fields, unsure = field_changes(stated, old, new, max_depth=max_depth)
+    fields, unsure = field_changes(stated, old, new, shapes=[*listed, *entries(new)], max_depth=max_depth)
     for change in fields:
         found.setdefault(change.path, Violation(Rule.OWNED_FIELD, change.path, change.old, change.new))
     return [*found.values(), *_stripped(old, new, by(reconciler.managers, listed))], unsure
 
 
-def field_changes(stated: Declared, old: Json, new: Json, *, max_depth: int) -> tuple[list[Change], str]:
-    """The declared fields that differ, each once; and why that may not be all, or an empty text."""
+def field_changes(
+    stated: Declared, old: Json, new: Json, *, shapes: list[Entry], max_depth: int
+) -> tuple[list[Change], str]:
+    """The declared fields that differ, each once; and why that may not be all, or an empty text.
+
+    ``shapes`` are the entries of all managers before and after.
+    """
+    owned = [entry.fields for entry in shapes]
     found: dict[Path, Change] = {}
     unsure = ""
     asked_in = str(new.get("apiVersion", ""))
@@ -98,7 +104,7 @@ def field_changes(stated: Declared, old: Json, new: Json, *, max_depth: int) -> 
             comparable = {key: below for key, below in fields.items() if key == "f:metadata"}
             if not same(_content(old), _content(new)):
                 unsure = f"its fields are declared in {version}, the request is in {asked_in}: use {version}"
-        for change in changes(comparable, old, new, max_depth=max_depth):
+        for change in changes(comparable, old, new, shapes=owned, max_depth=max_depth):
             found.setdefault(change.path, change)
     return list(found.values()), unsure
 
