@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from gateway import __version__
 from gateway.config.model import Config
-from gateway.core.finding import Action
-from gateway.core.subject import Subject
+from gateway.core.subject import Json, Subject
 from gateway.core.verdict import Verdict
+from webhooks.answer import refusal
+from webhooks.drift.facts import Facts, NoFacts
+from webhooks.drift.guard import DriftGuard, Lookup
+from webhooks.drift.ownership import Policy
+from webhooks.drift.reconcilers.argocd import Argo
+from webhooks.drift.reconcilers.flux import Flux
 from webhooks.judge import Judge
 
 
@@ -20,11 +25,9 @@ class Assembly:
         """Named checks: True if it holds, else why it does not."""
         return {"rules": True}
 
-    def message(self, verdict: Verdict, subject: Subject) -> str:  # noqa: ARG002 - guards will name the owner
-        """What the person who asked is told about a refusal."""
-        lines = [f.message for f in verdict.findings if f.action is Action.DENY and f.exception is None]
-        lines += [f"govgate could not decide ({i.guard}): {i.reason}" for i in verdict.indeterminate]
-        return "\n".join(lines)
+    def message(self, verdict: Verdict, subject: Subject) -> str:
+        """What the person who asked is told about a refusal; empty if the request was allowed."""
+        return refusal(verdict, subject)
 
     async def close(self) -> None:
         """Stop the caches."""
@@ -36,4 +39,15 @@ async def assemble(config: Config) -> Assembly:
     Raises:
         ConfigError: the configuration asks for something that cannot be had.
     """
-    return Assembly(Judge(config, (), version=__version__))
+    return Assembly(Judge(config, (drift_guard(config, NoFacts(), _no_cluster),), version=__version__))
+
+
+def drift_guard(config: Config, facts: Facts, lookup: Lookup) -> DriftGuard:
+    """The drift guard with every reconciler it knows."""
+    drift = config.drift
+    reconcilers = (Flux(drift.flux_kustomization), Flux(drift.flux_helm_release), Argo(drift.argo_cd))
+    return DriftGuard(Policy(drift, reconcilers), facts, lookup, max_findings=config.server.limits.findings)
+
+
+async def _no_cluster(_subject: Subject) -> Json | None:
+    return None
