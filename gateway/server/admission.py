@@ -15,12 +15,11 @@ from gateway.core.limits import Limits
 from gateway.core.subject import Subject
 from gateway.core.verdict import Decision, Verdict
 from gateway.server.deadline import parse_target, plan
-from gateway.server.intake import Held, RefusedError, check_head, error_body, overloaded, read_body
+from gateway.server.intake import HEADERS, Held, RefusedError, check_head, error_body, overloaded, read_body
 from gateway.server.metrics import WorkerMetrics
 from webhooks.assembly import Assembly
 from webhooks.review import decode_review, encode_response
 
-_HEADERS = {"Content-Type": "application/json", "Server": "govgate"}
 _RESULTS = {Decision.ALLOW: "allowed", Decision.DENY: "denied", Decision.UNDECIDED: "undecided"}
 
 
@@ -57,13 +56,13 @@ class Admission:
         self.in_flight += 1
         metrics.in_flight.inc()
         try:
-            response = web.Response(body=await self._review(request), headers=_HEADERS)
+            response = web.Response(body=await self._review(request), headers=HEADERS)
         except RefusedError as refusal:
             response = self._refuse(refusal)
         except Exception as bug:  # noqa: BLE001 - the boundary: a bug fails one request, not the worker
             metrics.request("error")
             self._on_bug(bug)
-            response = web.Response(status=500, body=error_body("internal error", "internal"), headers=_HEADERS)
+            response = web.Response(status=500, body=error_body("internal error", "internal"), headers=HEADERS)
         finally:
             self.in_flight -= 1
             metrics.in_flight.dec()
@@ -82,7 +81,7 @@ class Admission:
             self._metrics.request("unrecorded" if refusal.reason == "audit" else "shed")
         else:
             self.malformed(refusal.reason)
-        return web.Response(status=refusal.status, body=refusal.body(), headers={**_HEADERS, **refusal.headers})
+        return web.Response(status=refusal.status, body=refusal.body(), headers={**HEADERS, **refusal.headers})
 
     async def _review(self, request: web.BaseRequest) -> bytes:
         """The AdmissionReview that answers ``request``.

@@ -13,8 +13,6 @@ from gateway.server.connections import Listener
 from gateway.server.deadline import MAX_SECONDS
 from webhooks.assembly import Assembly, assemble
 
-SYNC_SECONDS = 20.0
-"""How long the caches of a new configuration may take to fill."""
 _POLL_SECONDS = 0.05
 
 Change = control.Prepare | control.Commit | control.Abort | control.Rotate
@@ -92,7 +90,7 @@ class Changes:
 
 async def _wait_ready(assembly: Assembly) -> str:
     """Wait for all checks of ``assembly`` to hold; why one still does not, or an empty text."""
-    until = time.monotonic() + SYNC_SECONDS
+    until = time.monotonic() + control.SYNC_SECONDS
     while True:
         problems = problems_of(assembly)
         failing = [f"{name}: {problem}" for name, problem in problems.items() if problem]

@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from gateway.core.limits import Limits
-from gateway.server.intake import error_body
+from gateway.server.intake import HEADERS, error_body
 from gateway.server.tls import client_name_allowed
 
 Count = Callable[[str], None]
@@ -73,7 +73,7 @@ class Connection(web.RequestHandler):
         """Answer what is not HTTP, in our shape and without a log entry for each."""
         self._listener.on_malformed("http")
         body = error_body("this is not a valid HTTP request", "http")
-        response = web.Response(status=status, body=body, headers={"Content-Type": "application/json"})
+        response = web.Response(status=status, body=body, headers=HEADERS)
         response.force_close()
         return response
 

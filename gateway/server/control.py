@@ -11,6 +11,8 @@ import msgspec
 from gateway.config.model import Config
 from gateway.server.tls import Material
 
+SYNC_SECONDS = 20.0
+"""How long a worker may take to fill the caches of a new configuration."""
 MAX_LINE_BYTES = 16 * 1024 * 1024
 
 

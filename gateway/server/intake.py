@@ -13,6 +13,8 @@ from gateway.core.limits import Limits
 
 PATH = "/v1/validate"
 _JSON = "application/json"
+HEADERS = {"Content-Type": _JSON, "Server": "govgate"}
+"""Of every answer: not the default, which tells library and version."""
 _RETRY_AFTER = {"Retry-After": "1"}
 
 

@@ -1,84 +1,31 @@
-"""What is counted. Workers and the supervisor write to memory-mapped files in one directory; the scrape adds them up.
-
-The process identifier is the worker's slot, not its pid: a restarted worker goes on in its predecessor's files.
-"""
+"""What is counted. Make these after ``metric_files.identify``, and once in a process."""
 
 from __future__ import annotations
 
-import os
 import platform
-import shutil
-import stat
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from gateway import __version__
 from gateway.audit.recorder import RecorderStats
-from gateway.core.errors import GovgateError
 from gateway.core.finding import Action
 from gateway.core.subject import Subject
 from gateway.core.verdict import Verdict
 
-if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry, Counter
-
-ENVIRONMENT = "PROMETHEUS_MULTIPROC_DIR"
+RESULTS = ("allowed", "denied", "undecided", "malformed", "shed", "unrecorded", "error")
+"""What can become of a request; ``unrecorded``: refused because the decision could not be recorded."""
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Seconds. API servers give up after 10 by default."""
-
-
-def make_directory(key: str) -> Path:
-    """An empty directory in memory for the files; the same for the same ``key``, so that a crash leaves nothing over.
-
-    Raises:
-        GovgateError: someone else's directory is in the place.
-    """
-    parent = next((p for p in ("/dev/shm", tempfile.gettempdir()) if os.access(p, os.W_OK | os.X_OK)), ".")  # noqa: S108 - the name is checked below
-    path = Path(parent) / f"govgate-metrics-{os.getuid()}-{key}"
-    if path.is_symlink() or path.exists():
-        status = path.lstat()
-        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
-            raise GovgateError(f"{path}: not a directory of this user")
-        shutil.rmtree(path)
-    path.mkdir(mode=0o700)
-    return path
-
-
-def identify(process: str, directory: Path) -> None:
-    """Write under the name ``process`` in ``directory``. Call before the first metric is made."""
-    os.environ[ENVIRONMENT] = os.fspath(directory)
-    from prometheus_client import values  # noqa: PLC0415 - reads the environment when it is imported
-
-    values.ValueClass = values.MultiProcessValue(lambda: process)  # type: ignore[no-untyped-call]
-
-
-def forget(process: str, directory: Path) -> None:
-    """Drop the live gauges of a process that is gone."""
-    for path in directory.glob(f"gauge_live*_{process}.db"):
-        path.unlink(missing_ok=True)
-
-
-def render(directory: Path, accept: str) -> tuple[bytes, str]:
-    """All processes' metrics as Prometheus or OpenMetrics text, and its content type. Reads files: run in a thread."""
-    from prometheus_client import CollectorRegistry, exposition, multiprocess  # noqa: PLC0415 - as in identify
-
-    registry = CollectorRegistry()
-    multiprocess.MultiProcessCollector(registry, path=os.fspath(directory))  # type: ignore[no-untyped-call]
-    encode, content_type = exposition.choose_encoder(accept)
-    return encode(registry), content_type
 
 
 class WorkerMetrics:
     """Metrics of the admission listener."""
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
-        from prometheus_client import Counter, Gauge, Histogram  # noqa: PLC0415 - as in identify
-
         requests = Counter(
             "govgate_admission_requests",
-            "Requests answered: allowed, denied, undecided, malformed, shed, unrecorded or error",
+            f"Requests answered: {', '.join(RESULTS)}",
             ["result"],
             registry=registry,
         )
@@ -120,7 +67,7 @@ class WorkerMetrics:
             ["reason"],
             registry=registry,
         )
-        self.request = _remembered(requests)
+        self.request = _remembered(requests, *RESULTS)
         self.malformed = _remembered(malformed)
         self.shed = _remembered(shed)
         self.refused_connection = _remembered(refused_connections)
@@ -156,15 +103,18 @@ class SupervisorMetrics:
     """Metrics of the supervisor itself."""
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
-        from prometheus_client import Counter, Gauge  # noqa: PLC0415 - as in identify
-
         self.restarts = Counter("govgate_worker_restarts", "Workers started again after they ended", registry=registry)
+        self.writer_restarts = Counter(
+            "govgate_audit_writer_restarts", "Audit writers started again after they ended", registry=registry
+        )
         self.config_reloads = Counter(
             "govgate_config_reloads",
             "Configurations that changed, by result: success or failure",
             ["result"],
             registry=registry,
         )
+        for result in ("success", "failure"):
+            self.config_reloads.labels(result)
         self.tls_reloads = Counter("govgate_tls_reloads", "Certificates put in force", registry=registry)
         self.tls_failures = Counter(
             "govgate_tls_reload_failures", "New certificates that were wrong; the old one stayed", registry=registry
@@ -185,8 +135,6 @@ class AuditMetrics:
     """What a worker's recorder says about itself."""
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
-        from prometheus_client import Counter, Gauge  # noqa: PLC0415 - as in identify
-
         self._recorded = Counter("govgate_audit_recorded", "Decisions that are on disk", registry=registry)
         self._lost = Counter("govgate_audit_lost", "Decisions answered and not recorded", registry=registry)
         self._records = Gauge(
@@ -233,9 +181,9 @@ class AuditMetrics:
         self._full.set(int(bool(stats.full)))
 
 
-def _remembered(counter: Counter) -> Callable[[str], None]:
-    """Count under one label; children are looked up once: a lookup costs more than the count."""
-    children: dict[str, Callable[[], None]] = {}
+def _remembered(counter: Counter, *known: str) -> Callable[[str], None]:
+    """Count under one label; children are looked up once: a lookup costs more than the count. ``known`` start at 0."""
+    children: dict[str, Callable[[], None]] = {label: counter.labels(label).inc for label in known}
 
     def count(label: str) -> None:
         increase = children.get(label)

@@ -11,6 +11,8 @@ from gateway.server.changes import problems_of
 from gateway.server.metrics import AuditMetrics
 
 HEARTBEAT_SECONDS = 1.0
+_UNREADY_SECONDS = 0.05
+"""While a check fails: whoever waits for readiness should not wait for a heartbeat."""
 
 
 class Reporter:
@@ -27,11 +29,11 @@ class Reporter:
     async def run(self) -> None:
         """Until cancelled: report."""
         while True:
-            self.report()
-            await asyncio.sleep(HEARTBEAT_SECONDS)
+            ready = self.report()
+            await asyncio.sleep(HEARTBEAT_SECONDS if ready else _UNREADY_SECONDS)
 
-    def report(self) -> None:
-        """Report once."""
+    def report(self) -> bool:
+        """Report once; whether every check holds."""
         checks = problems_of(self._admission.serving.assembly)
         stats = self._recorder.stats()
         if stats.full:
@@ -40,3 +42,4 @@ class Reporter:
             checks["audit"] = "" if stats.connected else "not connected to the writer"
         self._metrics.update(stats)
         self._channel.send(control.Status(checks))
+        return not any(checks.values())

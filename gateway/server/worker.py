@@ -22,7 +22,7 @@ import uvloop
 
 from gateway.audit.client import AuditClient
 from gateway.core.errors import AuditError, GovgateError
-from gateway.server import control, logs, metrics
+from gateway.server import control, logs, metric_files, metrics
 from gateway.server.acceptor import Acceptor
 from gateway.server.admission import Admission, Serving
 from gateway.server.changes import Changes
@@ -88,6 +88,7 @@ class Worker:
         running = (self._listener.sweep(), self._changes.run(), reporter.run())
         self._tasks = [asyncio.create_task(task) for task in running]
         _settle_memory()
+        reporter.report()
         self._channel.send(control.Ready())
 
     def _drain(self, order: control.Drain) -> None:
@@ -170,12 +171,13 @@ def main(argv: list[str]) -> int:
     """Run one worker; the exit code."""
     arguments = _arguments(argv)
     _die_with(arguments.parent)
-    # Whoever presses Ctrl-C, or stops the pod, speaks to the supervisor.
+    # Ctrl-C and service managers signal whole groups: the supervisor alone decides how its workers end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    metrics.identify(arguments.slot, arguments.metrics)
+    metric_files.identify(arguments.slot, arguments.metrics)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_main(arguments))
 

@@ -1,0 +1,69 @@
+"""The health and metrics listener: plain HTTP, apart from admission, for kubelet and Prometheus."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+from aiohttp import web
+
+from gateway.core.limits import Limits
+from gateway.server.connections import Listener
+from gateway.server.metric_files import render as render_metrics
+from gateway.server.readiness import Check, render
+
+_TEXT = "text/plain; charset=utf-8"
+_LIMITS = Limits(connections=64, idle_seconds=75)
+
+
+class Health:
+    """Serves ``/livez``, ``/readyz`` and ``/metrics`` on ``sock``; ``checks`` are asked at each request."""
+
+    def __init__(self, sock: socket.socket, checks: Callable[[], list[Check]], metrics_dir: Path) -> None:
+        self._sock = sock
+        self._checks = checks
+        self._metrics_dir = metrics_dir
+        self._scrape = asyncio.Lock()
+
+    async def start(self) -> None:
+        """Begin to answer."""
+        self._listener = Listener(self._answer, _LIMITS, on_malformed=_ignore, on_refused=_ignore)
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(self._listener, sock=self._sock)
+        self._sweeping = asyncio.create_task(self._listener.sweep())
+
+    async def close(self) -> None:
+        """Stop."""
+        self._sweeping.cancel()
+        self._server.close()
+        self._listener.pre_shutdown()
+        await self._listener.shutdown(1.0)
+
+    async def _answer(self, request: web.BaseRequest) -> web.Response:
+        if request.method not in ("GET", "HEAD"):
+            return _plain(405, "method not allowed\n", {"Allow": "GET, HEAD"})
+        verbose = "verbose" in request.query
+        match request.path:
+            case "/livez":
+                # Says only that this process answers: a restart mends no dependency.
+                return _plain(*render("livez", [Check("ping")], verbose=verbose))
+            case "/readyz":
+                return _plain(*render("readyz", self._checks(), verbose=verbose))
+            case "/metrics":
+                return await self._metrics(request.headers.get("Accept", ""))
+        return _plain(404, "here are /livez, /readyz and /metrics\n")
+
+    async def _metrics(self, accept: str) -> web.Response:
+        async with self._scrape:
+            body, content_type = await asyncio.to_thread(render_metrics, self._metrics_dir, accept)
+        return web.Response(body=body, headers={"Content-Type": content_type})
+
+
+def _plain(status: int, text: str, headers: dict[str, str] | None = None) -> web.Response:
+    return web.Response(status=status, body=text.encode(), headers={"Content-Type": _TEXT, **(headers or {})})
+
+
+def _ignore(_reason: str) -> None:
+    """Nothing of this listener is counted: it is inside the cluster, and probes are many."""
