@@ -11,6 +11,7 @@ from webhooks.drift.facts import Facts, NoFacts
 from webhooks.drift.guard import DriftGuard, Lookup
 from webhooks.drift.ownership import Policy
 from webhooks.drift.reconcilers.argocd import Argo
+from webhooks.drift.reconcilers.base import Reconciler
 from webhooks.drift.reconcilers.flux import Flux
 from webhooks.judge import Judge
 
@@ -45,7 +46,11 @@ async def assemble(config: Config) -> Assembly:
 def drift_guard(config: Config, facts: Facts, lookup: Lookup) -> DriftGuard:
     """The drift guard with every reconciler it knows."""
     drift = config.drift
-    reconcilers = (Flux(drift.flux_kustomization), Flux(drift.flux_helm_release), Argo(drift.argo_cd))
+    reconcilers: tuple[Reconciler, ...] = (
+        Flux(drift.flux_kustomization),
+        Flux(drift.flux_helm_release),
+        Argo(drift.argo_cd),
+    )
     return DriftGuard(Policy(drift, reconcilers), facts, lookup, max_findings=config.server.limits.findings)
 
 

@@ -21,7 +21,11 @@ MANAGERS = (RECONCILER, *OTHERS)
 
 @dataclass(frozen=True)
 class Leaf:
-    """A scalar, or an atomic list or map: compared whole."""
+    """A scalar, or an atomic list or map: compared whole.
+
+    ``to_json`` gives a node's value, ``to_fields`` what a manager owns of it (None for nothing), ``to_declared`` the
+    value as the manager alone stated it.
+    """
 
     value: Any
     owners: frozenset[str]
@@ -31,6 +35,9 @@ class Leaf:
 
     def to_fields(self, manager: str) -> dict | None:
         return {} if manager in self.owners else None
+
+    def to_declared(self, manager: str) -> Any:
+        return self.value
 
 
 @dataclass(frozen=True)
@@ -46,6 +53,9 @@ class Map:
     def to_fields(self, manager: str) -> dict | None:
         below = {f"f:{name}": child.to_fields(manager) for name, child in self.children.items()}
         return _node(below, manager, self.owners)
+
+    def to_declared(self, manager: str) -> dict:
+        return {n: c.to_declared(manager) for n, c in self.children.items() if owned_by(c, manager)}
 
 
 @dataclass(frozen=True)
@@ -65,6 +75,11 @@ class Keyed:
         below = {self.key(element): element.to_fields(manager) for element in self.elements}
         return _node(below, manager, frozenset())
 
+    def to_declared(self, manager: str) -> list:
+        owned = [element for element in self.elements if owned_by(element, manager)]
+        keys = [{name: element.children[name].value for name in self.names} for element in owned]
+        return [{**key, **element.to_declared(manager)} for key, element in zip(keys, owned, strict=True)]
+
 
 @dataclass(frozen=True)
 class Set:
@@ -78,6 +93,9 @@ class Set:
     def to_fields(self, manager: str) -> dict | None:
         below = {f"v:{json.dumps(v)}": {} if manager in owners else None for v, owners in self.values.items()}
         return _node(below, manager, frozenset())
+
+    def to_declared(self, manager: str) -> list:
+        return [value for value, owners in self.values.items() if manager in owners]
 
 
 def _node(below: dict[str, dict | None], manager: str, owners: frozenset[str]) -> dict | None:
@@ -96,7 +114,7 @@ owner_sets = st.frozensets(st.sampled_from(MANAGERS), max_size=3)
 some_owners = st.frozensets(st.sampled_from(MANAGERS), min_size=1, max_size=3)
 atomics = st.one_of(st.lists(scalars, min_size=1, max_size=3), st.dictionaries(names, scalars, min_size=1, max_size=3))
 leaf_nodes = st.builds(Leaf, st.one_of(scalars, atomics), some_owners)
-sets = st.builds(Set, st.dictionaries(st.text("abc", min_size=1, max_size=2), some_owners, max_size=4))
+sets = st.builds(Set, st.dictionaries(st.text("abc", min_size=1, max_size=2), some_owners, min_size=1, max_size=4))
 
 
 def _keyed(children: st.SearchStrategy[Any]) -> st.SearchStrategy[Keyed]:

@@ -13,7 +13,7 @@ import msgspec
 
 from gateway.core.errors import UndecidedError
 from gateway.core.subject import Json
-from webhooks.drift.fields import FieldsV1, same
+from webhooks.drift.fields import MISSING, FieldsV1, element_of, field_of, has_children, same
 from webhooks.drift.managed import Entry, by, owns, string_map
 from webhooks.drift.paths import ANNOTATIONS, LAST_APPLIED, list_key
 
@@ -34,8 +34,10 @@ class Declared(msgspec.Struct, frozen=True):
         return frozenset(version for version, _ in self.sets)
 
 
-def declared(old: Json, listed: list[Entry], managers: Collection[str]) -> Declared:
+def declared(old: Json, listed: list[Entry], managers: Collection[str], new: Json | None = None) -> Declared:
     """What the reconciler with these field managers declares of ``old``.
+
+    With ``new``, a client-side declaration is read only where the two differ: the rest cannot have changed.
 
     Raises:
         UndecidedError: its last-applied-configuration is not readable.
@@ -45,7 +47,8 @@ def declared(old: Json, listed: list[Entry], managers: Collection[str]) -> Decla
     sets = [(entry.api_version, _intent(entry.fields)) for entry in own if entry.operation == "Apply"]
     if applied is not None:
         shapes = [entry.fields for entry in listed]
-        sets.append((str(applied.get("apiVersion", "")), _intent(_object_fields(applied, shapes))))
+        fields = _object_fields(applied, shapes, old, new if new is not None else MISSING)
+        sets.append((str(applied.get("apiVersion", "")), _intent(fields)))
     if not sets:
         sets = [(entry.api_version, _intent(entry.fields)) for entry in own if entry.operation == "Update"]
     return Declared(tuple(sets), applied)
@@ -77,35 +80,48 @@ def _intent(fields: FieldsV1) -> FieldsV1:
     return intent
 
 
-def _object_fields(value: Json, shapes: list[FieldsV1]) -> FieldsV1:
-    return {f"f:{name}": _fields(item, _below(shapes, f"f:{name}")) for name, item in value.items() if item is not None}
+def _object_fields(value: Json, shapes: list[FieldsV1], old: Any, new: Any) -> FieldsV1:
+    """The declared children of a map, those left out that are the same in ``old`` and ``new``."""
+    fields: FieldsV1 = {}
+    for name, item in value.items():
+        if item is None:
+            continue
+        key = f"f:{name}"
+        before, after = field_of(old, key), field_of(new, key)
+        below = None if same(before, after) else _fields(item, _below(shapes, key), before, after)
+        if below is not None:
+            fields[key] = below
+    return fields
 
 
-def _fields(value: Any, shapes: list[FieldsV1]) -> FieldsV1:
-    """The declared set that a value states. How a list is keyed is learnt from what managers own at that place."""
-    if isinstance(value, dict):
-        return _object_fields(value, shapes)
-    if not isinstance(value, list) or not value:
+def _fields(value: Any, shapes: list[FieldsV1], old: Any, new: Any) -> FieldsV1 | None:
+    """The declared set that a value states: ``{}`` for a leaf, None where nothing of it differs.
+
+    Whether a map is atomic, and how a list is keyed, is learnt from what managers own at that place.
+    """
+    atomic = bool(shapes) and not any(has_children(shape) for shape in shapes)
+    if not isinstance(value, dict | list) or not value or atomic:
         return {}
+    if isinstance(value, dict):
+        return _object_fields(value, shapes, old, new) or None
     known = [key for shape in shapes for key in shape]
     if any(key.startswith("v:") for key in known):
         return {"v:" + msgspec.json.encode(item).decode(): {} for item in value}
     keys = [key for key in known if key.startswith("k:")]
-    if keys:
-        return _keyed(value, keys, shapes)
-    if not shapes and _named(value):
-        return _keyed(value, ['k:{"name":""}'], shapes)
-    return {}
+    if not keys and not shapes and _named(value):
+        keys = ['k:{"name":""}']
+    return _keyed(value, keys, shapes, old, new) if keys else {}
 
 
-def _keyed(value: list[Any], keys: list[str], shapes: list[FieldsV1]) -> FieldsV1:
+def _keyed(value: list[Any], keys: list[str], shapes: list[FieldsV1], old: Any, new: Any) -> FieldsV1:
     names = tuple(name for name, _ in list_key(keys[0]))
     fields: FieldsV1 = {}
     for item in value:
         if not isinstance(item, dict):
             return {}
         key = next((k for k in keys if _names_item(k, item)), None) or _key_of(item, names)
-        fields[key] = {".": {}, **_object_fields(item, _below(shapes, key))}
+        below = _object_fields(item, _below(shapes, key), element_of(old, key), element_of(new, key))
+        fields[key] = {".": {}, **{f"f:{name}": {} for name in names}, **below}
     return fields
 
 

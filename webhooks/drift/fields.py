@@ -17,6 +17,8 @@ from webhooks.drift.paths import Path, list_key, set_value
 
 FieldsV1 = dict[str, Any]
 
+_encode = msgspec.json.encode
+
 
 class _Missing(Enum):
     MISSING = "missing"
@@ -42,7 +44,8 @@ def same(left: Any, right: Any) -> bool:
         return False
     if isinstance(left, str):
         return True
-    return _same_types(left, right)
+    # Equal in Python; equal bytes settle it without a walk (other bytes may only be another order of keys).
+    return _encode(left) == _encode(right) or _same_types(left, right)
 
 
 def _same_types(left: Any, right: Any) -> bool:
@@ -95,17 +98,17 @@ class _Differ:
             if key == ".":
                 continue
             if key.startswith("f:"):
-                self._compare(below, _field(old, key), _field(new, key), (*path, key))
+                self._compare(below, field_of(old, key), field_of(new, key), (*path, key))
             else:
                 keyed = keyed or key.startswith("k:")
-                self._compare(below, _element(old, key), _element(new, key), (*path, key))
+                self._compare(below, element_of(old, key), element_of(new, key), (*path, key))
         if keyed and len(self.found) == before and _order(fields, old) != _order(fields, new):
             self.found.append(Change(path, old, new))
 
     def _compare(self, below: FieldsV1, before: Any, after: Any, path: Path) -> None:
         if same(before, after):
             return
-        if not _has_children(below):
+        if not has_children(below):
             if not (isinstance(after, dict | list) and self._granular(path)):
                 self.found.append(Change(path, before, after))
             return
@@ -122,12 +125,13 @@ class _Differ:
             node: Any = shape
             for key in path:
                 node = node.get(key) if isinstance(node, dict) else None
-            if isinstance(node, dict) and _has_children(node):
+            if isinstance(node, dict) and has_children(node):
                 return True
         return False
 
 
-def _has_children(fields: FieldsV1) -> bool:
+def has_children(fields: FieldsV1) -> bool:
+    """Whether a node of a set has anything below it (``.`` is the node itself)."""
     return bool(fields) and (len(fields) > 1 or "." not in fields)
 
 
@@ -136,12 +140,13 @@ def _is_metadata_map(path: Path) -> bool:
     return path[-1] in {"f:labels", "f:annotations"} and len(path) > 1 and path[-2] == "f:metadata"
 
 
-def _field(node: Any, key: str) -> Any:
+def field_of(node: Any, key: str) -> Any:
+    """The value of the field that an ``f:`` key names."""
     value = node.get(key[2:], MISSING) if isinstance(node, dict) else MISSING
     return MISSING if value is None else value
 
 
-def _element(node: Any, key: str) -> Any:
+def element_of(node: Any, key: str) -> Any:
     """The element that ``key`` names. Several with the same key come as one list of them: then all must be equal."""
     if not isinstance(node, list):
         return MISSING
@@ -195,7 +200,7 @@ def leaves(fields: FieldsV1, path: Path = ()) -> list[Path]:
     for key, below in fields.items():
         if key == ".":
             continue
-        if _has_children(below):
+        if has_children(below):
             found += leaves(below, (*path, key))
         else:
             found.append((*path, key))
@@ -205,7 +210,7 @@ def leaves(fields: FieldsV1, path: Path = ()) -> list[Path]:
 def value_at(node: Any, path: Path) -> Any:
     """The value at ``path``, or :data:`MISSING`."""
     for key in path:
-        node = _field(node, key) if key.startswith("f:") else _element(node, key)
+        node = field_of(node, key) if key.startswith("f:") else element_of(node, key)
         if node is MISSING:
             return MISSING
     return node
@@ -221,7 +226,7 @@ def lost(old: FieldsV1, new: FieldsV1, path: Path = ()) -> list[Path]:
             continue
         other = new.get(key)
         if other is None:
-            found += leaves(below, (*path, key)) if _has_children(below) else [(*path, key)]
-        elif _has_children(below):
+            found += leaves(below, (*path, key)) if has_children(below) else [(*path, key)]
+        elif has_children(below):
             found += lost(below, other, (*path, key))
     return found

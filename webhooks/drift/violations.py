@@ -79,7 +79,7 @@ def of_update(
         version), or an empty text.
     """
     old, new = subject.old_object, subject.object
-    stated = declared(old, listed, reconciler.managers)
+    stated = declared(old, listed, reconciler.managers, new)
     found = {v.path: v for v in _tracking(old, new, reconciler.tracking(owner, old), stated)}
     fields, unsure = field_changes(stated, old, new, shapes=[*listed, *entries(new)], max_depth=max_depth)
     for change in fields:

@@ -15,11 +15,30 @@ from webhooks.drift.paths import Path
 class Reconciler(Protocol):
     """Pure knowledge about one reconciler, under one configuration."""
 
-    id: str
-    title: str
-    mode: Mode | None
-    actors: Actors
-    managers: Collection[str]
+    @property
+    def id(self) -> str:
+        """The reconciler's name in facts and configuration."""
+        ...
+
+    @property
+    def title(self) -> str:
+        """The reconciler's name for people, with the kind of its owners."""
+        ...
+
+    @property
+    def mode(self) -> Mode | None:
+        """The mode for its objects, None to use the guard's."""
+        ...
+
+    @property
+    def actors(self) -> Actors:
+        """Who acts for all of its owners."""
+        ...
+
+    @property
+    def managers(self) -> Collection[str]:
+        """Field managers under which it writes."""
+        ...
 
     def claim(self, obj: Json, subject: Subject, listed: list[Entry]) -> OwnerRef | None:
         """The owner that the markers on ``obj`` name, None where they are absent or copied from elsewhere."""
