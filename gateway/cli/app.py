@@ -21,7 +21,11 @@ app = cyclopts.App(
 )
 
 # Commands are imported when they are called: `govgate serve` must be ready in a second.
-_COMMANDS: dict[str, str] = {}
+_COMMANDS: dict[str, str] = {
+    "serve": "gateway.cli.serve:serve",
+    "config": "gateway.cli.config:config_app",
+    "webhook-config": "gateway.cli.webhook_config:webhook_config",
+}
 
 for _name, _target in _COMMANDS.items():
     app.command(_target, name=_name)

@@ -52,20 +52,17 @@ class Admission:
 
     async def __call__(self, request: web.BaseRequest) -> web.Response:
         """Answer one request, whatever it is; raises nothing but cancellation."""
-        metrics = self._metrics
         self.in_flight += 1
-        metrics.in_flight.inc()
         try:
             response = web.Response(body=await self._review(request), headers=HEADERS)
         except RefusedError as refusal:
             response = self._refuse(refusal)
         except Exception as bug:  # noqa: BLE001 - the boundary: a bug fails one request, not the worker
-            metrics.request("error")
+            self._metrics.request("error")
             self._on_bug(bug)
             response = web.Response(status=500, body=error_body("internal error", "internal"), headers=HEADERS)
         finally:
             self.in_flight -= 1
-            metrics.in_flight.dec()
         if self.closing:
             response.force_close()
         return response

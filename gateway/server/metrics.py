@@ -50,12 +50,6 @@ class WorkerMetrics:
             buckets=BUCKETS,
             registry=registry,
         )
-        self.in_flight = Gauge(
-            "govgate_admission_in_flight_requests",
-            "Requests being read or judged",
-            multiprocess_mode="livesum",
-            registry=registry,
-        )
         self.bad_deadlines = Counter(
             "govgate_admission_invalid_timeouts",
             "Requests whose timeout parameter was no duration; they had the default",
@@ -131,8 +125,8 @@ class SupervisorMetrics:
         build.labels(__version__, platform.python_version()).set(1)
 
 
-class AuditMetrics:
-    """What a worker's recorder says about itself."""
+class WorkerGauges:
+    """The state of a worker and its recorder, taken once a second."""
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self._recorded = Counter("govgate_audit_recorded", "Decisions that are on disk", registry=registry)
@@ -167,10 +161,17 @@ class AuditMetrics:
             multiprocess_mode="livemax",
             registry=registry,
         )
+        self._in_flight = Gauge(
+            "govgate_admission_in_flight_requests",
+            "Requests being read or judged",
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
         self._seen = RecorderStats()
 
-    def update(self, stats: RecorderStats) -> None:
+    def update(self, in_flight: int, stats: RecorderStats) -> None:
         """Take over the state of the moment."""
+        self._in_flight.set(in_flight)
         self._recorded.inc(stats.recorded - self._seen.recorded)
         self._lost.inc(stats.lost - self._seen.lost)
         self._seen = stats

@@ -8,7 +8,7 @@ from gateway.audit.recorder import Recorder
 from gateway.server import control
 from gateway.server.admission import Admission
 from gateway.server.changes import problems_of
-from gateway.server.metrics import AuditMetrics
+from gateway.server.metrics import WorkerGauges
 
 HEARTBEAT_SECONDS = 1.0
 _UNREADY_SECONDS = 0.05
@@ -19,7 +19,7 @@ class Reporter:
     """Reports for one worker."""
 
     def __init__(
-        self, admission: Admission, recorder: Recorder, metrics: AuditMetrics, channel: control.Channel
+        self, admission: Admission, recorder: Recorder, metrics: WorkerGauges, channel: control.Channel
     ) -> None:
         self._admission = admission
         self._recorder = recorder
@@ -40,6 +40,6 @@ class Reporter:
             checks["audit"] = f"the log has no room: {stats.full}"
         else:
             checks["audit"] = "" if stats.connected else "not connected to the writer"
-        self._metrics.update(stats)
+        self._metrics.update(self._admission.in_flight, stats)
         self._channel.send(control.Status(checks))
         return not any(checks.values())

@@ -84,7 +84,7 @@ class Worker:
         self._acceptor = Acceptor(self._sock, self._listener)
         self._changes = Changes(self._admission, self._listener, self._acceptor, self._channel)
         await self._acceptor.serve(start.material)
-        reporter = Reporter(self._admission, self._recorder, metrics.AuditMetrics(), self._channel)
+        reporter = Reporter(self._admission, self._recorder, metrics.WorkerGauges(), self._channel)
         running = (self._listener.sweep(), self._changes.run(), reporter.run())
         self._tasks = [asyncio.create_task(task) for task in running]
         _settle_memory()

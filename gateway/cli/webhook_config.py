@@ -1,0 +1,88 @@
+"""``govgate webhook-config``: print the registration for this configuration."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from gateway.cli.output import print_document
+from gateway.config import load_config
+from gateway.core.errors import UsageError
+from gateway.server.registration import FailurePolicy, Target, registration
+
+_PEM = b"-----BEGIN CERTIFICATE-----"
+
+
+def webhook_config(
+    *,
+    config: Path | None = None,
+    ca_file: Path | None = None,
+    ca_bundle: str = "",
+    service: str = "",
+    namespace: str = "",
+    url: str = "",
+    name: str = "govgate",
+    output: Annotated[Literal["yaml", "json"], Parameter(alias="-o")] = "yaml",
+    failure_policy: FailurePolicy = "Fail",
+    timeout_seconds: Annotated[int, Parameter(validator=Number(gte=1, lte=30))] = 10,
+) -> None:
+    """Print the ValidatingWebhookConfiguration that makes an API server ask this govgate.
+
+    Parameters
+    ----------
+    config
+        The configuration file; else GOVGATE_CONFIG names it, else the embedded defaults hold.
+    ca_file
+        The authority that signed govgate's certificate, in PEM.
+    ca_bundle
+        The same in base64, as the registration holds it.
+    service
+        The Service in front of govgate ("govgate" if neither this nor --url is given).
+    namespace
+        Its namespace (default: cluster.ownNamespace of the configuration).
+    url
+        An https URL instead of a Service, with the path /v1/validate.
+    name
+        The name of the registration.
+    output
+        The format.
+    failure_policy
+        What the API server does when govgate does not answer.
+    timeout_seconds
+        How long the API server waits, 1 to 30.
+    """
+    if url and (service or namespace):
+        raise UsageError("give --url, or --service and --namespace, not both")
+    if url and not url.startswith("https://"):
+        raise UsageError("--url must begin with https://: API servers speak to webhooks over TLS only")
+    ca = _authority(ca_file, ca_bundle)
+    if not ca:
+        sys.stderr.write("govgate: no --ca-file and no --ca-bundle: something else must set caBundle\n")
+    target = Target(url, service or "govgate", namespace)
+    document = registration(
+        load_config(config).config,
+        target,
+        ca_bundle=ca,
+        name=name,
+        failure_policy=failure_policy,
+        timeout_seconds=timeout_seconds,
+    )
+    print_document(document, output)
+
+
+def _authority(file: Path | None, bundle: str) -> bytes:
+    if file is not None and bundle:
+        raise UsageError("give --ca-file or --ca-bundle, not both")
+    try:
+        pem = file.read_bytes() if file is not None else base64.b64decode(bundle, validate=True)
+    except binascii.Error:
+        raise UsageError("--ca-bundle is not base64") from None
+    if pem and _PEM not in pem:
+        raise UsageError("the authority is not a certificate in PEM")
+    return pem

@@ -1,0 +1,119 @@
+"""The ValidatingWebhookConfiguration that makes an API server ask govgate: a pure function of the configuration.
+
+Sources: ``k8s.io/api/admissionregistration/v1``, and
+https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import Any, Literal
+
+import msgspec
+
+from gateway.config.model import Config
+from gateway.server.intake import PATH
+
+FailurePolicy = Literal["Fail", "Ignore"]
+
+MAIN_OPERATIONS = ("CREATE", "UPDATE", "DELETE")
+SUBRESOURCES = ("*/scale", "pods/ephemeralcontainers", "pods/resize")
+"""Subresources that change what is declared. Others report (``*/status``) or act on what runs (``pods/exec``)."""
+
+_KUBE_SYSTEM = "system:serviceaccount:kube-system:"
+_SYSTEM_USER = (
+    "has(request.userInfo.username) && "
+    f"(request.userInfo.username.startsWith('{_KUBE_SYSTEM}') || "
+    "request.userInfo.username == 'system:kube-controller-manager')"
+)
+_IN_KUBE_SYSTEM = "has(request.namespace) && request.namespace == 'kube-system'"
+_NODE = "has(request.userInfo.groups) && 'system:nodes' in request.userInfo.groups"
+
+CONDITIONS = {
+    # What beats, reports or asks: never declared in Git, and most of a cluster's writes.
+    "not-leases": "!(request.resource.group == 'coordination.k8s.io' && request.resource.resource == 'leases')",
+    "not-events": "!(request.resource.resource == 'events' && request.resource.group in ['', 'events.k8s.io'])",
+    "not-nodes": "!(request.resource.group == '' && request.resource.resource == 'nodes')",
+    "not-reviews": "!(request.resource.group in ['authentication.k8s.io', 'authorization.k8s.io'])",
+    # A node joins, and a volume is attached, without asking: or a cluster could not start again from nothing.
+    "not-node-bootstrap": (
+        "!(request.resource.group == 'certificates.k8s.io' && "
+        "request.resource.resource == 'certificatesigningrequests') && "
+        "!(request.resource.group == 'storage.k8s.io' && "
+        "request.resource.resource in ['csinodes', 'csistoragecapacities', 'volumeattachments'])"
+    ),
+    "not-endpoints-churn": (
+        "!(request.resource.resource in ['endpoints', 'endpointslices'] && "
+        f"request.resource.group in ['', 'discovery.k8s.io'] && {_SYSTEM_USER})"
+    ),
+    # The network's own Pods must be able to start while govgate, which needs the network, cannot answer.
+    "not-system-pods": (
+        "!(request.resource.group == '' && request.resource.resource == 'pods' && "
+        f"{_IN_KUBE_SYSTEM} && (({_SYSTEM_USER}) || ({_NODE})))"
+    ),
+}
+"""CEL, by name: a request is sent only if all hold. ``namespace`` and parts of ``userInfo`` may be absent."""
+
+
+class Target(msgspec.Struct, frozen=True):
+    """Where the API server finds govgate: a ``url``, or else a ``service`` in ``namespace``."""
+
+    url: str = ""
+    service: str = "govgate"
+    namespace: str = ""
+    port: int = 443
+
+
+def registration(
+    config: Config,
+    target: Target,
+    *,
+    ca_bundle: bytes = b"",
+    name: str = "govgate",
+    failure_policy: FailurePolicy = "Fail",
+    timeout_seconds: int = 10,
+) -> dict[str, Any]:
+    """The registration as a JSON object. ``ca_bundle``: PEM; without it someone else must fill in ``caBundle``."""
+    client: dict[str, Any] = {}
+    if target.url:
+        client["url"] = target.url
+    else:
+        namespace = target.namespace or config.cluster.own_namespace
+        client["service"] = {"name": target.service, "namespace": namespace, "path": PATH, "port": target.port}
+    if ca_bundle:
+        client["caBundle"] = base64.b64encode(ca_bundle).decode("ascii")
+    webhook = {
+        "name": "validate.govgate.dev",
+        "admissionReviewVersions": ["v1"],
+        "clientConfig": client,
+        "rules": [_rule(MAIN_OPERATIONS, ("*",)), _rule(("UPDATE",), SUBRESOURCES)],
+        # A request for apps/v1beta1 is converted to what the rule names, never let through.
+        "matchPolicy": "Equivalent",
+        "failurePolicy": failure_policy,
+        # The log remembers dry runs as well, marked as such: it is no state of the cluster, like the API server's own.
+        "sideEffects": "None",
+        "timeoutSeconds": timeout_seconds,
+        "namespaceSelector": {"matchExpressions": [_outside(config.cluster.own_namespace)]},
+        "matchConditions": [{"name": key, "expression": text} for key, text in CONDITIONS.items()],
+    }
+    return {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": name, "labels": {"app.kubernetes.io/name": "govgate"}},
+        "webhooks": [webhook],
+    }
+
+
+def _rule(operations: tuple[str, ...], resources: tuple[str, ...]) -> dict[str, Any]:
+    return {
+        "apiGroups": ["*"],
+        "apiVersions": ["*"],
+        "operations": list(operations),
+        "resources": list(resources),
+        "scope": "*",
+    }
+
+
+def _outside(namespace: str) -> dict[str, Any]:
+    """With ``failurePolicy: Fail``, a govgate that does not answer could otherwise not be started or repaired."""
+    return {"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": [namespace]}
