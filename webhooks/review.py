@@ -111,7 +111,8 @@ def _warnings(verdict: Verdict) -> list[str]:
 
 def _annotations(verdict: Verdict, rules: str) -> dict[str, str]:
     """Written into the API server's own audit log, so that the two logs can be joined."""
-    annotations = {"decision": verdict.decision.value, "rules": rules}
+    reasons = _one_line("; ".join(verdict.reasons))
+    annotations = {"decision": verdict.decision.value, "rules": rules, "reasons": reasons}
     if verdict.findings:
         annotations["findings"] = ",".join(f"{f.id}:{f.rule}:{f.action}" for f in verdict.findings)
     if verdict.indeterminate:

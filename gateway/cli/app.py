@@ -25,6 +25,8 @@ _COMMANDS: dict[str, str] = {
     "serve": "gateway.cli.serve:serve",
     "config": "gateway.cli.config:config_app",
     "webhook-config": "gateway.cli.webhook_config:webhook_config",
+    "review": "gateway.cli.review:review",
+    "demo": "gateway.cli.demo:demo",
 }
 
 for _name, _target in _COMMANDS.items():
@@ -38,13 +40,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def run(argv: Sequence[str]) -> int:
     """Run one command; every error becomes one line on stderr and an exit code (``--debug`` shows where it arose)."""
-    tokens = [token for token in argv if token != "--debug"]
-    debug = len(tokens) != len(argv)
+    words = [word for word in argv if word != "--debug"]
+    debug = len(words) != len(argv)
     try:
-        result = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
-    except cyclopts.CycloptsError as error:
-        return _fail(error, exits.USAGE, debug=debug)
-    except UsageError as error:
+        result = app(words, exit_on_error=False, print_error=False, result_action="return_value")
+    except (cyclopts.CycloptsError, UsageError) as error:
         return _fail(error, exits.USAGE, debug=debug)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
