@@ -1,0 +1,176 @@
+"""Reading from the Kubernetes API as raw JSON, with every foreign error translated and every answer bounded.
+
+Typed models would be of no use here: what is read are custom resources, reduced to a few fields at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+import aiohttp
+import msgspec
+
+from gateway import __version__
+from gateway.config.model import Cluster
+from gateway.core.errors import ClusterError
+from gateway.core.subject import Json
+from gateway.kube.errors import ApiError, ResponseTooLargeError, UnreachableError
+
+if TYPE_CHECKING:
+    from gateway.kube.adapter import Session
+
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+USER_AGENT = f"govgate/{__version__}"
+
+REQUEST_SECONDS = 30.0
+CONNECT_SECONDS = 10.0
+MAX_RESPONSE_BYTES = 128 * 1024 * 1024
+"""Of one answer; the largest are pages of lists, and real ones stay far below."""
+RELOAD_SECONDS = 10.0
+"""Credentials are loaded again at most this often when the API server no longer takes them."""
+
+_MAX_ERROR_BYTES = 64 * 1024
+_UNAUTHORIZED = 401
+_OK = 200
+
+
+class _Status(msgspec.Struct):
+    """``meta/v1`` Status, as far as it says what went wrong."""
+
+    reason: str = ""
+    message: str = ""
+
+
+class KubeClient:
+    """Reads from one API server. All methods are for one event loop; concurrent use is fine."""
+
+    def __init__(self, load: Callable[[], Awaitable[Session]], session: Session) -> None:
+        self._load = load
+        self._session = session
+        self._loaded_at = time.monotonic()
+        self._reloading = asyncio.Lock()
+
+    async def get(self, path: str, query: Mapping[str, str] | None = None) -> Json:
+        """The JSON object at ``path``.
+
+        Raises:
+            ApiError: the server's answer is an error, such as 404.
+            ClusterError: there was no answer, or it is not a JSON object.
+        """
+        try:
+            return msgspec.json.decode(await self.read(path, query), type=dict[str, Any])
+        except msgspec.DecodeError:
+            raise ClusterError(f"{path}: the answer is not a JSON object") from None
+
+    async def read(self, path: str, query: Mapping[str, str] | None = None) -> bytes:
+        """The body at ``path``; errors as :meth:`get`."""
+        within = aiohttp.ClientTimeout(total=REQUEST_SECONDS, sock_connect=CONNECT_SECONDS)
+        async with self._open(path, query, within) as response:
+            return await _read_bounded(response, MAX_RESPONSE_BYTES)
+
+    @asynccontextmanager
+    async def stream(
+        self, path: str, query: Mapping[str, str], *, silence_seconds: float
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The body at ``path`` in pieces, as they come, for as long as the server sends.
+
+        Raises:
+            ApiError, ClusterError: as :meth:`get`; also from the iterator, when nothing comes for ``silence_seconds``.
+        """
+        within = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=silence_seconds)
+        async with self._open(path, query, within) as response:
+            yield response.content.iter_any()
+
+    async def close(self) -> None:
+        """Close all connections; requests in progress fail."""
+        await self._session.close()
+
+    @asynccontextmanager
+    async def _open(
+        self, path: str, query: Mapping[str, str] | None, within: aiohttp.ClientTimeout
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        full_path = f"{path}?{urlencode(query)}" if query else path
+        try:
+            response = await self._session.get(full_path, within)
+            if response.status == _UNAUTHORIZED and await self._reload():
+                response.release()
+                response = await self._session.get(full_path, within)
+            try:
+                if response.status != _OK:
+                    raise await _error_of(response)
+                yield response
+            finally:
+                # Not released: an unread rest, such as that of a watch, is no use to the next request.
+                response.close()
+        except TimeoutError:
+            raise UnreachableError(f"{path}: timed out") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise UnreachableError(f"{path}: {' '.join(str(error).split())[:300] or type(error).__name__}") from None
+
+    async def _reload(self) -> bool:
+        """Load the credentials anew, unless that was just done; whether they may have changed."""
+        seen = self._session
+        async with self._reloading:
+            if self._session is not seen:
+                return True
+            if time.monotonic() - self._loaded_at < RELOAD_SECONDS:
+                return False
+            self._loaded_at = time.monotonic()
+            self._session = await self._load()
+        await seen.close()
+        return True
+
+
+async def connect(
+    cluster: Cluster, *, environ: Mapping[str, str] = os.environ, service_account: Path = SERVICE_ACCOUNT
+) -> KubeClient | None:
+    """A client for the configured cluster, None if there is none to connect to. No request is made yet.
+
+    Raises:
+        ClusterError: the configured credentials are not there or not usable.
+    """
+    if cluster.connect == "none":
+        return None
+    if cluster.connect == "auto" and not (
+        "KUBERNETES_SERVICE_HOST" in environ and (service_account / "token").exists()
+    ):
+        return None
+    from gateway.kube import adapter  # noqa: PLC0415 - heavy, and needed only with a cluster
+
+    async def load() -> Session:
+        if cluster.connect == "kubeconfig":
+            return await adapter.from_kubeconfig(cluster.kubeconfig, cluster.context, USER_AGENT)
+        return adapter.from_service_account(service_account, USER_AGENT)
+
+    return KubeClient(load, await load())
+
+
+async def _read_bounded(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    body = bytearray()
+    async for piece in response.content.iter_any():
+        body += piece
+        if len(body) > limit:
+            raise ResponseTooLargeError(f"{response.url.path}: more than {limit} bytes")
+    return bytes(body)
+
+
+async def _error_of(response: aiohttp.ClientResponse) -> ApiError:
+    body = await response.content.read(_MAX_ERROR_BYTES)
+    try:
+        status = msgspec.json.decode(body, type=_Status)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        status = _Status()
+    after = response.headers.get("Retry-After", "")
+    return ApiError(
+        response.status,
+        status.reason or str(response.reason or ""),
+        " ".join(status.message.split())[:300],
+        retry_after_seconds=float(after) if after.isascii() and after.isdigit() else None,
+    )

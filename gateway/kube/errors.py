@@ -1,0 +1,26 @@
+"""Errors of the Kubernetes API, told apart where it matters."""
+
+from __future__ import annotations
+
+from gateway.core.errors import ClusterError
+
+
+class ApiError(ClusterError):
+    """The API server answered, with an error: ``code`` is the HTTP status, ``reason`` the API's word for it.
+
+    ``retry_after_seconds`` is what the server asked for, None if it did not.
+    """
+
+    def __init__(self, code: int, reason: str, message: str, *, retry_after_seconds: float | None = None) -> None:
+        super().__init__(f"{code} {reason}: {message}" if message else f"{code} {reason}")
+        self.code = code
+        self.reason = reason
+        self.retry_after_seconds = retry_after_seconds
+
+
+class UnreachableError(ClusterError):
+    """No answer: no connection, a connection that broke, or a time-out."""
+
+
+class ResponseTooLargeError(ClusterError):
+    """An answer, or one line of a watch, is larger than allowed."""
