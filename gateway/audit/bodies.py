@@ -13,7 +13,7 @@ from collections.abc import Callable
 import msgspec
 
 from gateway.audit.record import Bodies
-from gateway.audit.redact import redact
+from gateway.audit.redact import Redactor
 from gateway.config.model import Bodies as BodiesConfig
 from gateway.core.canonical import sha256_digest
 from gateway.core.subject import GroupVersionKind, Subject
@@ -38,8 +38,7 @@ class BodyCapture:
 
     def __init__(self, config: BodiesConfig, key: bytes, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._capture = config.capture
-        self._cleartext = config.cleartext
-        self._key = key
+        self._redactor = Redactor(key, config.cleartext)
         self._clock = clock
         self._known: dict[tuple[bytes, str], tuple[str, float]] = {}
 
@@ -65,7 +64,7 @@ class BodyCapture:
         if known is not None and known[1] > now:
             self._known[seen] = known
             return known[0]
-        kept = redact(raw, kind, self._key, self._cleartext)
+        kept = self._redactor.redact(raw, kind)
         address = "sha256:" + seen[0].hex() if kept is raw else sha256_digest(kept)
         new.append((address, kept))
         self._known[seen] = (address, now + REMEMBERED_SECONDS)

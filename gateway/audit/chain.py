@@ -52,7 +52,7 @@ def draft(members: Mapping[str, Any]) -> Draft:
 
 
 def draft_event(kind: str, detail: Mapping[str, Any], *, time_ns: int | None = None) -> Draft:
-    """The draft of a record that is about the log or the gateway itself: ``start``, ``key``, ``loss``, ``prune``, …"""
+    """The draft of a record that is about the log or the gateway itself, such as ``start``, ``key`` or ``loss``."""
     now = time.time_ns() if time_ns is None else time_ns
     members = {"detail": dict(detail), "id": new_id(now), "time": rfc3339(now), "type": kind, "v": VERSION}
     return draft(members)

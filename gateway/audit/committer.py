@@ -87,8 +87,11 @@ class Committer:
             AuditError: the log cannot be written and waiting will not help.
         """
         loop = asyncio.get_running_loop()
-        due = {self._log.checkpoint: loop.time() + self._config.checkpoint_seconds, self._log.retain: loop.time()}
-        every = {self._log.checkpoint: self._config.checkpoint_seconds, self._log.retain: _RETENTION_SECONDS}
+        every: dict[Callable[[], Any], float] = {
+            self._log.checkpoint: self._config.checkpoint_seconds,
+            self._log.retain: _RETENTION_SECONDS,
+        }
+        due = {work: loop.time() + seconds for work, seconds in every.items()}
         while not self._stopping:
             try:
                 worked = await self._commit_pending()

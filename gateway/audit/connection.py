@@ -29,19 +29,20 @@ class Connection(asyncio.Protocol):
         self.committed = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
+        self._transport = cast("asyncio.Transport", transport)
         self._hub.connected(self)
 
     def data_received(self, data: bytes) -> None:
         try:
             for message in self._frames.feed(data):
-                if not isinstance(message, Entries | Command):
-                    raise AuditError("audit protocol: not a request")
-                self._hub.take(self, message)
+                if isinstance(message, Entries | Command):
+                    self._hub.take(self, message)
+                else:
+                    self.close()
         except AuditError:
             self.close()
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         self._transport = None
         self._hub.disconnected(self)
 

@@ -23,7 +23,7 @@ class Link(asyncio.Protocol):
         self.writable = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
+        self._transport = cast("asyncio.Transport", transport)
         self.writable = True
 
     def data_received(self, data: bytes) -> None:
@@ -40,7 +40,7 @@ class Link(asyncio.Protocol):
         self.writable = True
         self._on_writable()
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         self.writable = False
         if not self.lost.done():
             self.lost.set_result(None)

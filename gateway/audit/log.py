@@ -31,8 +31,8 @@ _FOLD_BYTES = 4 * 1024 * 1024
 class Log:
     """The writing end of the log in a state folder whose lock is held."""
 
-    def __init__(self, state: State, config: Audit) -> None:
-        """Open the log; a new one gets its first record, which names its key.
+    def __init__(self, state: State, config: Audit, *, purpose: str = "serve") -> None:
+        """Open the log; a new one gets its first record, which names its key. ``purpose`` is in the ``start`` record.
 
         Raises:
             AuditError: the database is damaged or another log's, or the signing key is not the one in force.
@@ -53,7 +53,7 @@ class Log:
             key_note = self._store.key_notes()[-1]
             self._signer = settle(state.folder, state.log_id, str(notes.parse_key_change(key_note).key))
         self._resume_sweep()
-        self._append_rows([draft_event("start", {"version": __version__, "mode": config.mode})], [])
+        self._append_rows([draft_event("start", {"version": __version__, "purpose": purpose, "mode": config.mode})], [])
 
     def _open(self) -> None:
         self._store = Store(self._state.folder / DATABASE)

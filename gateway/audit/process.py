@@ -19,7 +19,9 @@ MAX_LINE_BYTES = 1024 * 1024
 class WriterProcess:
     """One run of ``python -m gateway.audit.writer``. ``on_event`` gets what it says on its standard output."""
 
-    def __init__(self, config: Audit, folder: Path, *, on_event: Callable[[dict[str, Any]], None] | None = None) -> None:
+    def __init__(
+        self, config: Audit, folder: Path, *, on_event: Callable[[dict[str, Any]], None] | None = None
+    ) -> None:
         self._config = config
         self._folder = folder
         self._on_event = on_event or (lambda _event: None)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hmac
+import hashlib
 from collections.abc import Collection
 from typing import Any
 
@@ -41,10 +41,24 @@ SECRET_ANNOTATIONS = frozenset(
 """Annotations of a Secret that are kept: those by which reconcilers mark what is theirs. The rest are digested."""
 
 _SECRET_PLAIN = frozenset(("apiVersion", "kind", "type", "immutable"))
+_SPECIAL_KINDS = frozenset(
+    ("Secret", "SecretList", "ConfigMap", "ConfigMapList", "TokenReview", "TokenRequest"),
+)
 _TOKEN_KINDS = frozenset(("TokenReview", "TokenRequest"))
-# A body without any of these needs no decoding. An escape may spell any name, and a line break would split a record
-# of a JSON-lines export. No leading quote: the search is several times faster without so common a first byte.
-_TRIGGERS = (b'env"', b'command"', b'args"', b"last-applied", b"/original", b"/applied", b"Secret", b"ConfigMap", b"\\u", b"\n")
+_NAMED = frozenset(("annotations", "env", "args", "command", "items"))
+# A member of an object without any of these is passed on unread. An escape may spell any name. Half a pair of quotes
+# is enough to tell these names from managedFields' (``f:env``), and the search is faster without the second one.
+_TRIGGERS = (
+    b'"env',
+    b'"command',
+    b'"args',
+    b"last-applied",
+    b"/original",
+    b"/applied",
+    b"Secret",
+    b"ConfigMap",
+    b"\\u",
+)
 
 _decode_raw = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode = msgspec.json.Decoder().decode
@@ -56,93 +70,120 @@ def redact(raw: bytes, kind: GroupVersionKind, key: bytes, cleartext: Collection
     """``raw`` (the JSON bytes of an object of ``kind``) with everything secret replaced by ``hmac-sha256:<32 hex>``.
 
     Args:
-        raw: what the API server sent.
+        raw: what the API server sent; returned itself if nothing had to be replaced.
         kind: the kind that the request names; the object's own ``kind`` counts as well.
         key: the log's redaction key.
         cleartext: of ``env``, ``args`` and ``configMaps``, those that stay readable. Secrets never do.
 
-    Total: what cannot be read becomes ``{"redacted": digest}``.
+    Total: what cannot be read becomes ``{"redacted": digest}``. The result is one line.
     """
-    redactor = _Redactor(key, frozenset(cleartext))
-    if kind.kind not in _TOKEN_KINDS and not _triggered(raw) and not _special(kind.kind):
-        return raw
-    try:
-        return redactor.document(raw, kind.kind)
-    except _Unreadable:
-        return _encode({"redacted": redactor.digest(raw)})
+    return Redactor(key, cleartext).redact(raw, kind)
 
 
 def _triggered(raw: bytes) -> bool:
-    return any(trigger in raw for trigger in _TRIGGERS)
+    for trigger in _TRIGGERS:  # noqa: SIM110 - a generator costs twice the time here
+        if trigger in raw:
+            return True
+    return False
 
 
-def _special(kind: str) -> bool:
-    return kind.removesuffix("List") in ("Secret", "ConfigMap")
+class Redactor:
+    """:func:`redact` for many objects, with one key and one choice of what stays readable."""
 
-
-class _Redactor:
-    def __init__(self, key: bytes, cleartext: frozenset[str]) -> None:
-        self._key = key
+    def __init__(self, key: bytes, cleartext: Collection[str] = ()) -> None:
+        # RFC 2104, with the key's two blocks hashed once: half of the time of hmac.digest for short values.
+        block = key.ljust(64, b"\0")
+        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
+        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
         self._env = "env" not in cleartext
         self._args = "args" not in cleartext
         self._config_maps = "configMaps" not in cleartext
 
-    def digest(self, value: bytes) -> str:
-        return "hmac-sha256:" + hmac.digest(self._key, value, "sha256").hex()[:32]
+    def redact(self, raw: bytes, kind: GroupVersionKind) -> bytes:
+        """See :func:`redact`."""
+        try:
+            return self._document(raw, kind.kind)
+        except _Unreadable:
+            return _encode({"redacted": self.digest(raw)})
 
-    def document(self, raw: bytes, hint: str) -> bytes:
-        """One whole object. Members without a trigger are passed on unread: most of one is managedFields."""
+    def digest(self, value: bytes) -> str:
+        """HMAC-SHA-256, its first 128 bits."""
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(value)
+        outer.update(inner.digest())
+        return "hmac-sha256:" + outer.hexdigest()[:32]
+
+    def _document(self, raw: bytes, hint: str) -> bytes:
+        """One whole object. Most of one is managedFields, which name fields and never quote them: passed on unread."""
         members: dict[str, Any] = _decode_raw(raw)
         own = _decode(members["kind"]) if "kind" in members else ""
-        kind = own if isinstance(own, str) else ""
-        if b"\n" in raw or _special(kind) or _special(hint) or hint in _TOKEN_KINDS or kind in _TOKEN_KINDS:
+        if hint in _SPECIAL_KINDS or (isinstance(own, str) and own in _SPECIAL_KINDS) or b"\n" in raw:
             whole = _decode(raw)
             self._object(whole, hint)
             return _encode(whole)
+        changed = False
         for name, value in members.items():
-            if _triggered(bytes(value)):
-                members[name] = self._metadata(value) if name == "metadata" else self._member(name, value)
-        return _encode(members)
+            data = bytes(value)
+            if name == "metadata":
+                members[name] = self._metadata(data)
+                changed = changed or members[name] is not data
+            elif _triggered(data):
+                members[name] = self._member(name, data)
+                changed = True
+        if not changed:
+            return raw
+        return _encode({name: msgspec.Raw(value) for name, value in members.items()})
 
-    def _member(self, name: str, raw: msgspec.Raw) -> msgspec.Raw:
-        holder = {name: _decode(raw)}
+    def _member(self, name: str, data: bytes) -> bytes:
+        holder = {name: _decode(data)}
         self._object(holder, "")
-        return msgspec.Raw(_encode(holder[name]))
+        return _encode(holder[name])
 
-    def _metadata(self, raw: msgspec.Raw) -> msgspec.Raw:
-        """Only annotations can hold anything here; managedFields name fields and never quote their values."""
-        if b"\\u" in bytes(raw):
-            return self._member("metadata", raw)
-        members: dict[str, Any] = _decode_raw(raw)
-        annotations = members.get("annotations")
-        if annotations is not None:
-            members["annotations"] = self._member("annotations", annotations)
-        return msgspec.Raw(_encode(members))
+    def _metadata(self, data: bytes) -> bytes:
+        """Of an object's own metadata, only annotations can hold what must not be kept."""
+        if data[:1] != b"{":
+            return self._member("metadata", data)
+        members: dict[str, Any] = _decode_raw(data)
+        annotations = bytes(members.get("annotations", b""))
+        if not _triggered(annotations):
+            return data
+        members["annotations"] = msgspec.Raw(self._member("annotations", annotations))
+        return _encode(members)
 
     def _object(self, node: dict[str, Any], hint: str) -> None:
         """Redact in place. ``hint``: the kind, where the object may leave it out (the items of a typed list)."""
         own = node.get("kind")
-        kinds = (own, hint)
-        if "Secret" in kinds:
-            self._secret(node)
-            return
-        if "ConfigMap" in kinds and self._config_maps:
-            self._config_map(node)
-        if not _TOKEN_KINDS.isdisjoint(kind for kind in kinds if isinstance(kind, str)):
-            self._replace_key(node, "token")
-        name = own if isinstance(own, str) and own else hint
-        items_hint = name.removesuffix("List") if name.endswith("List") else ""
+        if own is not None or hint:
+            kinds = (own, hint)
+            if "Secret" in kinds:
+                self._secret(node)
+                return
+            if "ConfigMap" in kinds and self._config_maps:
+                self._config_map(node)
+            if any(kind in _TOKEN_KINDS for kind in kinds if isinstance(kind, str)):
+                self._replace_key(node, "token")
         for key, value in node.items():
-            if key == "annotations" and isinstance(value, dict):
-                self._annotations(value, hint=name)
-            elif key == "env" and self._env:
-                node[key] = self._environment(value)
-            elif key in ("args", "command") and self._args:
-                node[key] = self._strings(value)
-            elif isinstance(value, dict):
+            if key in _NAMED:
+                node[key] = self._named(key, value, own if isinstance(own, str) and own else hint)
+            elif type(value) is dict:
                 self._object(value, "")
-            elif isinstance(value, list):
-                self._items(value, items_hint if key == "items" else "")
+            elif type(value) is list:
+                self._items(value, "")
+
+    def _named(self, key: str, value: Any, kind: str) -> Any:
+        """What a member becomes whose name says what it holds; ``kind`` is the kind of the object around it."""
+        if key == "env" and self._env:
+            return self._environment(value)
+        if key in ("args", "command") and self._args:
+            return self._strings(value)
+        if isinstance(value, dict):
+            if key == "annotations":
+                self._annotations(value, hint=kind)
+            else:
+                self._object(value, "")
+        elif isinstance(value, list):
+            self._items(value, kind.removesuffix("List") if key == "items" and kind.endswith("List") else "")
+        return value
 
     def _items(self, values: list[Any], hint: str) -> None:
         for value in values:
@@ -193,7 +234,7 @@ class _Redactor:
         if not isinstance(value, str):
             return self.digest(_encode(value))
         try:
-            return self.document(value.encode(), hint).decode()
+            return self._document(value.encode(), hint).decode()
         except _Unreadable:
             return self.digest(value.encode(errors="replace"))
 

@@ -49,7 +49,7 @@ class Uses:
 
 
 def prune_target(store: Store, retention: Retention, now: datetime) -> tuple[int, str] | None:
-    """seq and note of the checkpoint up to which records have to go; None if none has to."""
+    """The seq and note of the checkpoint up to which records have to go; None if none has to."""
     target: tuple[int, str] | None = None
     if retention.max_age_days:
         oldest = now - timedelta(days=retention.max_age_days)

@@ -48,7 +48,7 @@ _COMPRESSION_LEVEL = 3
 _NO_ROOM = frozenset((sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY))
 
 Row = tuple[int, str, str]
-"""seq, envelope, hash."""
+"""The seq, envelope, hash."""
 
 
 @contextmanager
@@ -106,11 +106,12 @@ class Store:
                 raise
 
     def head(self) -> tuple[int, str] | None:
-        """seq and hash of the last record."""
-        return self._row("SELECT seq, hash FROM records ORDER BY seq DESC LIMIT 1")
+        """The seq and hash of the last record."""
+        found: tuple[int, str] | None = self._row("SELECT seq, hash FROM records ORDER BY seq DESC LIMIT 1")
+        return found
 
     def first_seq(self) -> int:
-        """seq of the first record that is still there; 0 if none is."""
+        """The seq of the first record that is still there; 0 if none is."""
         row: tuple[int] | None = self._row("SELECT seq FROM records ORDER BY seq LIMIT 1")
         return row[0] if row else 0
 
@@ -153,16 +154,23 @@ class Store:
             return [note for (note,) in self._db.execute("SELECT note FROM keys WHERE seq <= ? ORDER BY seq", (bound,))]
 
     def last_checkpoint(self) -> tuple[int, str] | None:
-        """seq and note of the newest checkpoint."""
-        return self._row("SELECT seq, note FROM checkpoints ORDER BY seq DESC LIMIT 1")
+        """The seq and note of the newest checkpoint."""
+        found: tuple[int, str] | None = self._row("SELECT seq, note FROM checkpoints ORDER BY seq DESC LIMIT 1")
+        return found
 
     def checkpoint_at_most(self, seq: int) -> tuple[int, str] | None:
-        """seq and note of the newest checkpoint up to ``seq``."""
-        return self._row("SELECT seq, note FROM checkpoints WHERE seq <= ? ORDER BY seq DESC LIMIT 1", (seq,))
+        """The seq and note of the newest checkpoint up to ``seq``."""
+        found: tuple[int, str] | None = self._row(
+            "SELECT seq, note FROM checkpoints WHERE seq <= ? ORDER BY seq DESC LIMIT 1", (seq,)
+        )
+        return found
 
     def checkpoint_before(self, time: str) -> tuple[int, str] | None:
-        """seq and note of the newest checkpoint that was signed before ``time`` (RFC 3339, UTC)."""
-        return self._row("SELECT seq, note FROM checkpoints WHERE time < ? ORDER BY seq DESC LIMIT 1", (time,))
+        """The seq and note of the newest checkpoint that was signed before ``time`` (RFC 3339, UTC)."""
+        found: tuple[int, str] | None = self._row(
+            "SELECT seq, note FROM checkpoints WHERE time < ? ORDER BY seq DESC LIMIT 1", (time,)
+        )
+        return found
 
     def meta(self, name: str) -> str:
         """A value kept beside the log; empty if there is none."""

@@ -34,6 +34,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m gateway.audit.writer")
     parser.add_argument("--state-dir", type=Path, required=True)
     folder = parser.parse_args().state_dir
+    os.umask(0o077)
     try:
         config = msgspec.json.decode(sys.stdin.buffer.readline(), type=Audit)
         state = create_state(folder)

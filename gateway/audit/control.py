@@ -1,0 +1,77 @@
+"""What the command line changes in a log: by its writer if one is at work, else by itself under the lock."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+from gateway.audit.committer import obey
+from gateway.audit.link import connect
+from gateway.audit.log import Log
+from gateway.audit.state import LogInUseError, create_state, open_state, writer_lock
+from gateway.audit.wire import Command, Done, Message
+from gateway.config.model import Audit
+from gateway.core.errors import AuditError
+
+_ANSWER_SECONDS = 60.0
+
+
+def init_log(folder: Path, config: Audit) -> str:
+    """Make the state folder, the keys and the log's first record, if they are missing; returns the newest checkpoint.
+
+    Raises:
+        AuditError: it cannot be made, or is in use.
+    """
+    state = create_state(folder)
+    with writer_lock(folder):
+        return Log(state, config, purpose="init").close()
+
+
+def control(folder: Path, config: Audit, command: Command) -> str:
+    """Carry out a command; returns its answer.
+
+    Raises:
+        AuditError: there is no log, the writer does not answer, or the command failed.
+    """
+    state = open_state(folder)
+    try:
+        with writer_lock(folder):
+            log = Log(state, config, purpose=command.name)
+            answer = obey(log, command)
+            while log.step():
+                pass
+            log.close()
+            return answer
+    except LogInUseError:
+        return asyncio.run(_ask(folder, command))
+
+
+async def _ask(folder: Path, command: Command) -> str:
+    answer: asyncio.Future[Done] = asyncio.get_running_loop().create_future()
+    try:
+        link = await connect(folder, _taker(answer), lambda: None)
+    except OSError:
+        raise AuditError(f"the writer of the log in {folder} does not take commands") from None
+    link.send(command)
+    try:
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            await asyncio.wait((answer, link.lost), return_when=asyncio.FIRST_COMPLETED)
+    except TimeoutError:
+        raise AuditError("the audit writer did not answer in time") from None
+    finally:
+        link.close()
+    if not answer.done():
+        raise AuditError("the audit writer closed the connection")
+    done = answer.result()
+    if done.error:
+        raise AuditError(done.error)
+    return done.text
+
+
+def _taker(answer: asyncio.Future[Done]) -> Callable[[Message], None]:
+    def take(message: Message) -> None:
+        if isinstance(message, Done) and not answer.done():
+            answer.set_result(message)
+
+    return take
