@@ -6,11 +6,12 @@ import asyncio
 import os
 import signal
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 
 import pytest
 from support.cluster import Cluster
 from support.crds import Crd
-from support.users import ALICE, NOBODY, ROOT
+from support.users import ALICE, KUSTOMIZE_CONTROLLER, NOBODY, ROOT
 
 from gateway.config.model import Cluster as ClusterConfig
 from gateway.kube import ApiError, CacheLimits, Key, ResourceType, WatchCache, connect
@@ -254,3 +255,16 @@ async def test_one_object_can_be_got(cluster: Cluster, namespace):
         assert document["data"] == {"value": "1"}
         with pytest.raises(ApiError, match="404 NotFound"):
             await client.get(CONFIG_MAPS.path("v1", namespace, "none"))
+
+
+async def test_a_service_account_is_used_inside_a_pod(cluster: Cluster, namespace, tmp_path, monkeypatch):
+    """With the environment and the mounted token of a pod, `auto` connects as the pod's service account."""
+    (tmp_path / "ca.crt").write_text(Path(cluster.ca_file).read_text())
+    (tmp_path / "token").write_text(KUSTOMIZE_CONTROLLER.token)
+    host, port = cluster.url.removeprefix("https://").split(":")
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", host)
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", port)
+    client = await connect(ClusterConfig(), service_account=tmp_path)
+    assert client is not None
+    assert (await client.get(CONFIG_MAPS.path("v1", namespace)))["kind"] == "ConfigMapList"
+    await client.close()
