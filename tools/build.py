@@ -46,12 +46,14 @@ class Tool:
     name: str
     module: str
     package: str
-    versioned_by: str
+    versioned_by: str = ""
     stamps: tuple[str, ...] = ()
     """Packages whose ``gitVersion`` (and its kin) the linker sets, as Kubernetes' own build does."""
 
     def version(self) -> str:
-        """The pinned version, such as ``v1.36.3``."""
+        """The pinned version, such as ``v1.36.3``; that of the repository for a program of our own."""
+        if not self.versioned_by:
+            return "own"
         text = (HERE / self.module / "go.mod").read_text(encoding="utf-8")
         found = re.search(rf"^\s*(?:require )?{re.escape(self.versioned_by)} (v\S+)", text, re.MULTILINE)
         if found is None:
@@ -61,6 +63,8 @@ class Tool:
     def linker_flags(self) -> str:
         """``-ldflags``: no symbol tables, and the version stamps."""
         version = self.version()
+        if not self.stamps:
+            return "-s -w"
         major, minor, _ = version.removeprefix("v").split(".", 2)
         values = {"gitVersion": version, "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
         stamps = (f"-X {package}.{key}={value}" for package in self.stamps for key, value in values.items())
@@ -89,6 +93,7 @@ TOOLS = {
         _kubernetes("kube-apiserver"),
         _kubernetes("kube-controller-manager"),
         _kubernetes("kubectl"),
+        Tool("loadgen", "loadgen", "."),
     )
 }
 

@@ -1,0 +1,125 @@
+"""The real server under load: one worker on one core, the load generator, supervisor and audit writer on another."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+from support.tools import tool
+
+from bench.load import reviews
+
+WORKER_CORE, OTHER_CORE = 0, 1
+CONNECTIONS = 16
+GOAL_PER_SECOND = 4_000
+
+
+class Running:
+    """A started server: its ports, its processes and the files to load it with."""
+
+    def __init__(self, folder: Path, process: subprocess.Popen[bytes], ready: dict[str, Any], seconds: float) -> None:
+        self.ready_seconds = seconds
+        self.url = f"https://127.0.0.1:{ready['port']}/v1/validate?timeout=10s"
+        self.ca = folder / "tls" / "ca.crt"
+        self.bodies = folder / "bodies.jsonl"
+        self.bodies.write_text(
+            "".join(json.dumps(review, separators=(",", ":")) + "\n" for review in reviews()), encoding="utf-8"
+        )
+        self._supervisor = psutil.Process(process.pid)
+
+    @property
+    def worker(self) -> psutil.Process:
+        """The one worker."""
+        return next(p for p in self._supervisor.children() if "gateway.server.worker" in p.cmdline())
+
+    def pin(self) -> None:
+        """The worker alone on its core."""
+        for process in (self._supervisor, *self._supervisor.children(recursive=True)):
+            process.cpu_affinity([OTHER_CORE])
+            for thread in process.threads():
+                os.sched_setaffinity(thread.id, {OTHER_CORE})
+        for thread in self.worker.threads():
+            os.sched_setaffinity(thread.id, {WORKER_CORE})
+
+    def load(self, **options: Any) -> dict[str, Any]:
+        """Run the load generator on the other core; its flags are the options."""
+        command = ["taskset", "-c", str(OTHER_CORE), tool("loadgen")]
+        command += ["-url", self.url, "-ca", str(self.ca), "-bodies", str(self.bodies)]
+        options.setdefault("connections", CONNECTIONS)
+        for name, value in options.items():
+            command += [f"-{name}={str(value).lower() if isinstance(value, bool) else value}"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600)
+        measured: dict[str, Any] = json.loads(done.stdout)
+        return measured
+
+    def resident_mib(self) -> float:
+        """Of the worker: what is resident, in MiB."""
+        return round(self.worker.memory_info().rss / 2**20, 1)
+
+
+@contextmanager
+def started(folder: Path, config: dict[str, Any] | None = None) -> Iterator[Running]:
+    """``govgate serve`` with one worker in ``folder``."""
+    configuration = folder / "config.yaml"
+    configuration.write_text(json.dumps(config or {}), encoding="utf-8")
+    command = [sys.executable, "-m", "gateway", "serve", "--self-signed", "--state-dir", str(folder)]
+    command += ["--config", str(configuration), "--host", "127.0.0.1", "--port", "0", "--health-port", "0"]
+    log = folder / "serve.log"
+    began = time.monotonic()
+    with log.open("wb") as stderr:
+        process = subprocess.Popen(command, stderr=stderr, stdout=subprocess.DEVNULL)
+    try:
+        ready = _wait(log, process)
+        yield Running(folder, process, ready, time.monotonic() - began)
+    finally:
+        for _ in range(2):
+            process.send_signal(signal.SIGTERM)
+            time.sleep(0.2)
+        process.wait(60)
+
+
+def _wait(log: Path, process: subprocess.Popen[bytes]) -> dict[str, Any]:
+    while process.poll() is None:
+        for line in log.read_text(encoding="utf-8").splitlines():
+            if '"ready"' in line:
+                event: dict[str, Any] = json.loads(line)
+                return event
+        time.sleep(0.005)
+    raise RuntimeError(f"the server ended: {log.read_text(encoding='utf-8')[-2000:]}")
+
+
+def measure(folder: Path) -> dict[str, Any]:
+    """Start-up, first answer, throughput with bodies seen before and with bodies all different, latency, memory."""
+    found: dict[str, Any] = {}
+    with started(_sub(folder, "batched")) as server:
+        found["ready_seconds"] = round(server.ready_seconds, 2)
+        server.pin()
+        found["first"] = server.load(requests=1, connections=1)
+        server.load(seconds=3)
+        found["resident_mib_start"] = server.resident_mib()
+        found["throughput"] = server.load(seconds=10)
+        found["half_load"] = server.load(seconds=10, rate=GOAL_PER_SECOND / 2)
+        found["throughput_unique_bodies"] = server.load(seconds=10, unique=True)
+        found["resident_mib_unique"] = server.resident_mib()
+        server.load(requests=200_000)
+        found["resident_mib_end"] = server.resident_mib()
+    with started(_sub(folder, "durable"), {"audit": {"mode": "durable"}}) as server:
+        server.pin()
+        server.load(seconds=2)
+        found["throughput_durable"] = server.load(seconds=5, connections=64)
+    return found
+
+
+def _sub(folder: Path, name: str) -> Path:
+    path = folder / name
+    path.mkdir()
+    return path

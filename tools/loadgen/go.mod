@@ -1,0 +1,4 @@
+// A load generator for `make bench`: standard library only.
+module govgate.dev/tools/loadgen
+
+go 1.26.0
