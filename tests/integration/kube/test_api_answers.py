@@ -184,16 +184,31 @@ async def test_a_broken_watch_is_told_and_taken_up_again(tmp_path, sent, problem
 
 
 async def test_a_failing_change_handler_does_not_leave_a_cache_that_looks_good(tmp_path):
-    """A bug in the handler shows as a problem of a cache that is not synced."""
+    """A bug in the handler shows as a problem of a cache that is not synced any more."""
 
     def broken(key, old, new):
-        raise ZeroDivisionError
+        if key.name == "bad":
+            raise ZeroDivisionError
 
     script = Scripted()
-    script.lists = [_page(_item("x"))]
+    script.lists = [_page(_item("good"))]
+    script.watches = [_event("ADDED", _item("bad"))]
     async with cache_for(script, tmp_path, on_change=broken, limits=CacheLimits()) as cache:
+        await until(lambda: cache.synced)
         await until(lambda: "ZeroDivisionError" in cache.problem)
         assert not cache.synced
+
+
+async def test_a_right_that_was_taken_away_ends_being_synced(tmp_path):
+    """Refused (403) after it could read, the cache does not go on to claim that it knows everything."""
+    script = Scripted()
+    script.lists = [_page(_item("x")), _error(403, "Forbidden")]
+    script.watches = [_error(403, "Forbidden")]
+    async with cache_for(script, tmp_path, limits=CacheLimits(max_backoff_seconds=0.5)) as cache:
+        await until(lambda: cache.synced)
+        await until(lambda: "403" in cache.problem)
+        assert not cache.synced
+        await until(lambda: cache.synced and not cache.problem)
 
 
 async def test_no_answer_loop_runs_hot(tmp_path):
