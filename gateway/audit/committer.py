@@ -105,8 +105,11 @@ class Committer:
                 await self._has_room()
             except AuditFullError as error:
                 await self._has_no_room(str(error))
-        while self._pending:
-            await self._commit_pending()
+        try:
+            while self._pending:
+                await self._commit_pending()
+        except AuditFullError as error:
+            raise AuditFullError(f"{len(self._pending)} records could not be written: {error}") from error
         await self._call(self._log.close)
         self._pool.shutdown()
 

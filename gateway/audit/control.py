@@ -9,7 +9,7 @@ from pathlib import Path
 from gateway.audit.committer import obey
 from gateway.audit.link import connect
 from gateway.audit.log import Log
-from gateway.audit.state import LogInUseError, create_state, open_state, writer_lock
+from gateway.audit.state import DATABASE, LogInUseError, create_state, open_state, writer_lock
 from gateway.audit.wire import Command, Done, Message
 from gateway.config.model import Audit
 from gateway.core.errors import AuditError
@@ -17,15 +17,16 @@ from gateway.core.errors import AuditError
 _ANSWER_SECONDS = 60.0
 
 
-def init_log(folder: Path, config: Audit) -> str:
-    """Make the state folder, the keys and the log's first record, if they are missing; returns the newest checkpoint.
+def init_log(folder: Path, config: Audit) -> None:
+    """Make the state folder, the keys and the log's first record, unless there is a log.
 
     Raises:
         AuditError: it cannot be made, or is in use.
     """
     state = create_state(folder)
-    with writer_lock(folder):
-        return Log(state, config, purpose="init").close()
+    if not (folder / DATABASE).exists():
+        with writer_lock(folder):
+            Log(state, config, purpose="init").close()
 
 
 def control(folder: Path, config: Audit, command: Command) -> str:

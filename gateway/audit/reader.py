@@ -96,6 +96,10 @@ class Reader:
         sql = "SELECT note FROM checkpoints WHERE seq BETWEEN ? AND ? ORDER BY seq"
         return [note for (note,) in self._rows(sql, first, last)]
 
+    def key_notes(self) -> list[str]:
+        """The signed changes of key, oldest first."""
+        return [note for (note,) in self._rows("SELECT note FROM keys ORDER BY seq")]
+
     def newest_checkpoint(self) -> str:
         """The newest signed checkpoint; empty if there is none."""
         row = self._row("SELECT note FROM checkpoints ORDER BY seq DESC LIMIT 1")

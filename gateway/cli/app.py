@@ -24,6 +24,7 @@ app = cyclopts.App(
 _COMMANDS: dict[str, str] = {
     "serve": "gateway.cli.serve:serve",
     "config": "gateway.cli.config:config_app",
+    "audit": "gateway.cli.audit:audit_app",
     "webhook-config": "gateway.cli.webhook_config:webhook_config",
     "review": "gateway.cli.review:review",
     "demo": "gateway.cli.demo:demo",

@@ -1,4 +1,4 @@
-"""Starting and stopping the writer process, for whoever supervises it."""
+"""Starting and stopping the writer process in tests."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class WriterProcess:
             sys.executable, "-m", "gateway.audit.writer", "--state-dir", str(self._folder),
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=MAX_LINE_BYTES,
         )  # fmt: skip
-        assert self._process.stdin is not None  # noqa: S101 - it is a pipe, see above
+        assert self._process.stdin is not None
         self._process.stdin.write(msgspec.json.encode(self._config) + b"\n")
         ready = asyncio.get_running_loop().create_future()
         self._reading = asyncio.create_task(self._read(ready), name="audit-writer-output")
@@ -75,8 +75,8 @@ class WriterProcess:
             return await self.wait()
 
     async def _read(self, ready: asyncio.Future[None]) -> None:
-        assert self._process is not None  # noqa: S101 - started
-        assert self._process.stdout is not None  # noqa: S101 - it is a pipe
+        assert self._process is not None
+        assert self._process.stdout is not None
         async for line in self._process.stdout:
             event = msgspec.json.decode(line, type=dict[str, Any])
             self._on_event(event)
