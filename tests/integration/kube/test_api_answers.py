@@ -42,6 +42,7 @@ class Scripted:
     def __init__(self) -> None:
         self.lists = []
         self.watches = []
+        self.watch_delay_seconds = 0.0
         self.asked = []
         """Query, Authorization and time of each list and watch."""
 
@@ -51,6 +52,7 @@ class Scripted:
         self.asked.append((dict(request.query), request.headers.get("Authorization"), time.monotonic()))
         if "watch" not in request.query:
             return self.lists.pop(0) if self.lists else _page()
+        await asyncio.sleep(self.watch_delay_seconds)
         scripted = self.watches.pop(0) if self.watches else None
         if isinstance(scripted, web.Response):
             return scripted
@@ -193,6 +195,7 @@ async def test_a_failing_change_handler_does_not_leave_a_cache_that_looks_good(t
     script = Scripted()
     script.lists = [_page(_item("good"))]
     script.watches = [_event("ADDED", _item("bad"))]
+    script.watch_delay_seconds = 0.3
     async with cache_for(script, tmp_path, on_change=broken, limits=CacheLimits()) as cache:
         await until(lambda: cache.synced)
         await until(lambda: "ZeroDivisionError" in cache.problem)
@@ -204,6 +207,7 @@ async def test_a_right_that_was_taken_away_ends_being_synced(tmp_path):
     script = Scripted()
     script.lists = [_page(_item("x")), _error(403, "Forbidden")]
     script.watches = [_error(403, "Forbidden")]
+    script.watch_delay_seconds = 0.3
     async with cache_for(script, tmp_path, limits=CacheLimits(max_backoff_seconds=0.5)) as cache:
         await until(lambda: cache.synced)
         await until(lambda: "403" in cache.problem)
