@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -25,14 +26,18 @@ _SLOW_ANSWER = (
 
 
 class Connection(web.RequestHandler):
-    """One connection. ``heard_at``: when the first byte of a request came whose head is not complete, else 0."""
+    """One connection.
 
-    __slots__ = ("_busy", "_listener", "heard_at")
+    ``heard_at``: when the first byte of a request came whose head is not complete, else 0. ``busy``: a request's
+    head is complete and its answer is not ready.
+    """
+
+    __slots__ = ("__weakref__", "_listener", "busy", "heard_at")
 
     def __init__(self, listener: Listener, **options: Any) -> None:
         super().__init__(listener, **options)
         self._listener = listener
-        self._busy = False
+        self.busy = False
         self.heard_at = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -44,18 +49,19 @@ class Connection(web.RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         """Bytes came: outside of a request they begin the next one's head."""
-        if not self._busy and not self.heard_at:
+        if not self.busy and not self.heard_at:
             self.heard_at = self._loop.time()
         super().data_received(data)
 
     def begin(self) -> None:
         """A request's head is complete."""
-        self._busy = True
+        self._listener.fresh.discard(self)
+        self.busy = True
         self.heard_at = 0.0
 
     def end(self) -> None:
         """Its answer is ready."""
-        self._busy = False
+        self.busy = False
 
     def expire(self) -> None:
         """The head took too long: say so and close."""
@@ -92,13 +98,15 @@ class Listener(web.Server):
         super().__init__(self._handle)
         self.limits = limits
         self.client_names: tuple[str, ...] = ()
+        # Accepted, perhaps still in the TLS handshake, and not asked anything yet. A failed handshake tells nobody.
+        self.fresh: weakref.WeakSet[Connection] = weakref.WeakSet()
         self.on_malformed = on_malformed
         self._on_refused = on_refused
         self._handler = handler
 
     def __call__(self) -> Connection:
         """A new connection; the loop calls this for each it accepts."""
-        return Connection(
+        connection = Connection(
             self,
             loop=self._loop,
             keepalive_timeout=self.limits.idle_seconds,
@@ -106,6 +114,8 @@ class Listener(web.Server):
             auto_decompress=False,
             lingering_time=_LINGER_SECONDS,
         )
+        self.fresh.add(connection)
+        return connection
 
     def admits(self, transport: asyncio.BaseTransport) -> bool:
         """Whether there is room, and the client's certificate has one of the names asked for."""
@@ -116,6 +126,10 @@ class Listener(web.Server):
             self._on_refused("client-name")
             return False
         return True
+
+    def owes(self) -> bool:
+        """Whether a request is being received or judged on some connection."""
+        return any(isinstance(c, Connection) and (c.busy or c.heard_at) for c in self.connections)
 
     async def sweep(self) -> None:
         """Until cancelled: close connections whose request takes too long to arrive."""

@@ -57,11 +57,12 @@ class Rotate(_Message, frozen=True):
 class Drain(_Message, frozen=True):
     """Serve for ``delay_seconds`` more, then finish what is in flight within ``grace_seconds`` and exit.
 
-    Sent again with other values, it goes before.
+    ``last``: no successor will take over the socket. Sent again with other values, it goes before.
     """
 
     delay_seconds: float
     grace_seconds: float
+    last: bool
 
 
 class Ready(_Message, frozen=True):

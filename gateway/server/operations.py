@@ -42,6 +42,8 @@ class Operations:
         self._audit = AuditClient(in_force.config.audit, folder=Path(in_force.config.audit.state_dir))
         self._reloader = Reloader(options, in_force, slots, metrics=self.metrics, emit=emit, tell=self._tell)
         self._restarting = asyncio.Lock()
+        self._health: Health | None = None
+        self._telling = False
 
     async def start(self, health: socket.socket) -> None:
         """Begin: the certificate, health, the first event in the log.
@@ -53,6 +55,7 @@ class Operations:
         self._health = Health(health, self.checks, self._metrics_dir)
         await self._health.start()
         await self._audit.start()
+        self._telling = True
         config = self._in_force.config
         await self._tell("start", {"version": __version__, **config_event(config, self._in_force.source)})
 
@@ -103,6 +106,8 @@ class Operations:
 
     async def flush(self) -> None:
         """Write what is on its way to the log. The writer must still be there."""
+        if not self._telling:
+            return
         await self._tell("stop", {"version": __version__})
         try:
             await self._audit.close()
@@ -111,7 +116,8 @@ class Operations:
 
     async def close(self) -> None:
         """Stop answering probes."""
-        await self._health.close()
+        if self._health is not None:
+            await self._health.close()
 
     async def _tell(self, kind: str, detail: Mapping[str, Any]) -> None:
         try:

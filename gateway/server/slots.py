@@ -121,15 +121,16 @@ class Slot:
             self._answers.pop(number, None)
 
     def drain(self, delay_seconds: float, grace_seconds: float) -> None:
-        """Have the worker end in an orderly way, and start no other."""
+        """Have the worker end in an orderly way, and start no other: the socket is the worker's alone from now on."""
         self._stopping.set()
-        self.send(control.Drain(delay_seconds, grace_seconds))
+        self._sock.close()
+        self.send(control.Drain(delay_seconds, grace_seconds, last=True))
 
     async def replace(self, grace_seconds: float) -> bool:
         """Have the worker end in an orderly way and start another; whether that is ready."""
         self._replacing = True
         self.ready.clear()
-        self.send(control.Drain(0.0, grace_seconds))
+        self.send(control.Drain(0.0, grace_seconds, last=False))
         try:
             await asyncio.wait_for(self.ready.wait(), grace_seconds + START_SECONDS)
         except TimeoutError:
@@ -144,6 +145,7 @@ class Slot:
     async def _one_life(self) -> int:
         """One worker from start to end; its exit code."""
         ours, theirs = socket.socketpair()
+        # No await before the process has the socket: drain closes it.
         with theirs:
             process = await self._spawn(theirs.fileno())
         self._process = process
@@ -154,7 +156,7 @@ class Slot:
             channel.send(start)
             self._channel = channel
             if self._stopping.is_set():
-                channel.send(control.Drain(0.0, start.config.server.grace_seconds))
+                channel.send(control.Drain(0.0, start.config.server.grace_seconds, last=True))
             await self._listen(channel)
         finally:
             self._channel = None

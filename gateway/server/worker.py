@@ -65,7 +65,7 @@ class Worker:
             elif not isinstance(order, control.Start):
                 self._changes.put(order)
         if self._draining is None:
-            self._drain(control.Drain(0.0, start.config.server.grace_seconds))
+            self._drain(control.Drain(0.0, start.config.server.grace_seconds, last=True))
         if self._draining is not None:
             await self._draining
         return 0
@@ -118,15 +118,12 @@ async def drain(admission: Admission, acceptor: Acceptor, order: control.Drain) 
     With a delay, clients that leave can still come back by a new connection; without one, the supervisor is
     about to start a successor, which finds them in the socket's queue.
     """
-    if order.delay_seconds:
-        closing = min(_CLOSING_SECONDS, order.delay_seconds / 2)
-        await asyncio.sleep(order.delay_seconds - closing)
-        admission.closing = True
-        await asyncio.sleep(closing)
-        acceptor.stop()
-    else:
-        acceptor.stop()
-        admission.closing = True
+    closing = min(_CLOSING_SECONDS, order.delay_seconds / 2)
+    await asyncio.sleep(order.delay_seconds - closing)
+    admission.closing = True
+    await asyncio.sleep(closing)
+    await acceptor.stop(last=order.last)
+    if not closing:
         await asyncio.sleep(_CLOSING_SECONDS / 4)
     await acceptor.finish(order.grace_seconds)
 
