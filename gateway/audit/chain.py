@@ -66,7 +66,7 @@ def new_id(time_ns: int) -> str:
     return f"{(time_ns // 1_000_000) & 0xFFFF_FFFF_FFFF:012x}{os.urandom(10).hex()}"
 
 
-_second = (0, "")
+_second = (-1, "")
 
 
 def rfc3339(time_ns: int) -> str:

@@ -49,7 +49,7 @@ def init(*, state_dir: StateDir = None, config: Config = None) -> None:
 
 
 @audit_app.command
-def verify(
+def verify(  # noqa: D417 - the other options say themselves what they are
     file: Path | None = None,
     *,
     state_dir: StateDir = None,
@@ -80,7 +80,7 @@ def verify(
 
 
 @audit_app.command(name="export")
-def export_log(
+def export_log(  # noqa: D417 - the other options say themselves what they are
     *,
     format: Literal["jsonl", "csv", "parquet", "cloudevents", "ocsf"] = "jsonl",  # noqa: A002 - the option's name
     since: str = "",
@@ -112,7 +112,7 @@ def export_log(
 
 
 @audit_app.command
-def query(
+def query(  # noqa: D417 - the other options say themselves what they are
     *,
     since: str = "",
     until: str = "",
@@ -151,7 +151,7 @@ def query(
 
 
 @audit_app.command
-def tail(
+def tail(  # noqa: D417 - the other options say themselves what they are
     *,
     lines: Annotated[int, Parameter(alias="-n")] = 10,
     follow_: Annotated[bool, Parameter(name=["--follow", "-f"], negative="")] = False,
@@ -185,7 +185,7 @@ def checkpoint(*, state_dir: StateDir = None, config: Config = None) -> None:
 
 
 @audit_app.command
-def prune(
+def prune(  # noqa: D417 - the other options say themselves what they are
     *,
     before: str = "",
     through: int = 0,
