@@ -21,7 +21,8 @@ def refusal(verdict: Verdict, subject: Subject) -> str:
         lines.append("This is not a denial: nothing was found wrong. Try again, or tell the gateway's operators.")
         return _bounded(lines)
     denied = [f for f in verdict.findings if f.action is Action.DENY and f.exception is None]
-    lines = [f"{_resource(subject)}:"]
+    about = denied[0].resource
+    lines = [f"{about.kind} {about.namespace}/{about.name}:" if about.namespace else f"{about.kind} {about.name}:"]
     lines += [f"- {_one_line(finding)} [{finding.rule}, {finding.id}]" for finding in denied[:MAX_LISTED]]
     if len(denied) > MAX_LISTED:
         lines.append(f"- and {len(denied) - MAX_LISTED} more findings: see the audit log")
@@ -39,5 +40,9 @@ def _one_line(finding: Finding) -> str:
 
 
 def _bounded(lines: list[str]) -> str:
-    text = "\n".join("".join(c if c.isprintable() else "?" for c in line) for line in lines)
+    text = "\n".join(line if line.isprintable() else _printable(line) for line in lines)
     return text if len(text) <= MAX_CHARS else text[: MAX_CHARS - 1] + "…"
+
+
+def _printable(line: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in line)

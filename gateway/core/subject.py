@@ -108,12 +108,14 @@ class Subject:
         """
         return _decode(self.raw_old_object, "oldObject")
 
-    def about_kind(self, group: str, version: str, kind: str) -> Subject:
+    def about_kind(self, kind: GroupVersionKind) -> Subject:
         """The same request, stated about an object of another kind (what a Scale scales)."""
+        if kind == self.kind:
+            return self
         return Subject(
             uid=self.uid,
             operation=self.operation,
-            kind=GroupVersionKind(group, version, kind),
+            kind=kind,
             resource=self.resource,
             user=self.user,
             subresource=self.subresource,

@@ -51,6 +51,7 @@ ENDPOINT_SLICE_CONTROLLER = service_account("kube-system", "endpointslice-contro
 JOB_CLEANER = service_account("kube-system", "ttl-after-finished-controller")
 ROLE_AGGREGATOR = service_account("kube-system", "clusterrole-aggregation-controller")
 CERT_INJECTOR = service_account("cert-manager", "cert-manager-cainjector")
+GOVGATE = service_account("govgate-system", "govgate")
 CONTROLLER_MANAGER = User("system:kube-controller-manager", ())
 
 USERS = tuple(value for value in list(globals().values()) if isinstance(value, User))

@@ -11,7 +11,7 @@ import msgspec
 from gateway.config.drift import Mode
 from gateway.core.errors import UndecidedError
 from gateway.core.finding import Action
-from gateway.core.subject import Json, Subject
+from gateway.core.subject import GroupVersionKind, Json, Subject
 from webhooks.drift import managed
 from webhooks.drift.declared import declared
 from webhooks.drift.exempt import acts, allowances, never_judged
@@ -52,13 +52,15 @@ class Drifted(msgspec.Struct, frozen=True):
 class Decided(msgspec.Struct, frozen=True):
     """The decision. ``reason`` in a few words; ``applicable`` is false for requests that are never judged.
 
-    ``undecided``: why there may be more than ``drifted`` says, or empty.
+    ``undecided``: why there may be more than ``drifted`` says, or empty. ``kind`` is that of the object that was judged:
+    of what is scaled, where the request is about a Scale.
     """
 
     reason: str
     drifted: tuple[Drifted, ...] = ()
     applicable: bool = True
     undecided: str = ""
+    kind: GroupVersionKind | None = None
 
 
 class _Case(msgspec.Struct, frozen=True):
@@ -118,7 +120,7 @@ def _scaled(subject: Subject, parent: Json | None) -> tuple[Subject, Json]:
     if parent is None:
         raise UndecidedError(f"cannot look up what is scaled ({subject.resource.resource} {subject.name})")
     group, _, version = str(parent.get("apiVersion", "")).rpartition("/")
-    return subject.about_kind(group, version, str(parent.get("kind", ""))), parent
+    return subject.about_kind(GroupVersionKind(group, version, str(parent.get("kind", "")))), parent
 
 
 def _judge(case: _Case, owners: list[OwnerRef]) -> Decided:
@@ -138,7 +140,12 @@ def _judge(case: _Case, owners: list[OwnerRef]) -> Decided:
             raise UndecidedError(problem)
         undecided = undecided or unsure
         drifted += _weigh(case, reconciler, owner, violations, mode)
-    return Decided(undecided or _reason(drifted, [writer.name for writer in writers]), tuple(drifted), True, undecided)
+    return Decided(
+        undecided or _reason(drifted, [writer.name for writer in writers]),
+        tuple(drifted),
+        undecided=undecided,
+        kind=case.subject.kind,
+    )
 
 
 def _violations(case: _Case, reconciler: Reconciler, owner: OwnerRef) -> tuple[list[Violation], str]:

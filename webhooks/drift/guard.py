@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from gateway.core.finding import Finding
 from gateway.core.guard import Indeterminate, Judged, NotApplicable, OnError, Outcome
 from gateway.core.subject import Json, Subject
-from webhooks.drift.decide import decide
+from webhooks.drift.decide import Decided, decide
 from webhooks.drift.exempt import acts
 from webhooks.drift.facts import Facts
 from webhooks.drift.message import findings
@@ -44,7 +45,11 @@ class DriftGuard:
         decided = decide(subject, self._facts, self._policy, parent=parent)
         if not decided.applicable:
             return NotApplicable(self.name, decided.reason)
-        found = findings(self.name, subject, decided.drifted, limit=self._max_findings) if decided.drifted else ()
+        found = self._findings(subject, decided) if decided.drifted else ()
         if decided.undecided:
             return Indeterminate(self.name, decided.undecided, self.on_error, found)
         return Judged(self.name, decided.reason, found)
+
+    def _findings(self, subject: Subject, decided: Decided) -> tuple[Finding, ...]:
+        kind = decided.kind or subject.kind
+        return findings(self.name, subject.about_kind(kind), decided.drifted, limit=self._max_findings)

@@ -54,11 +54,17 @@ def of_delete() -> list[Violation]:
 
 def of_scale(subject: Subject, parent: Json, listed: list[Entry], reconciler: Reconciler) -> list[Violation]:
     """A change of a Scale's replicas, where Git declares the replicas of what is scaled."""
-    before, after = value_at(subject.old_object, REPLICAS), value_at(subject.object, REPLICAS)
+    before, after = _replicas(subject.old_object), _replicas(subject.object)
     stated = declared(parent, listed, reconciler.managers)
-    if same(before, after) or not any("f:replicas" in fields.get("f:spec", {}) for _, fields in stated.sets):
+    if before == after or not any("f:replicas" in fields.get("f:spec", {}) for _, fields in stated.sets):
         return []
     return [Violation(Rule.OWNED_FIELD, REPLICAS, before, after)]
+
+
+def _replicas(scale: Json) -> Any:
+    """Of a Scale; zero is left out on the wire."""
+    found = value_at(scale, REPLICAS)
+    return 0 if found is MISSING else found
 
 
 def of_restart(subject: Subject, config: Restart) -> list[Violation]:
