@@ -43,9 +43,11 @@ class Recorder:
 
 
 @contextmanager
-def recording(cluster: Cluster, directory: Path) -> Iterator[Recorder]:
-    """Record every admission review of the cluster while the context lasts."""
+def listening(directory: Path) -> Iterator[tuple[Recorder, str, Path]]:
+    """The webhook's server alone: what it records, its URL, and the file of the authority that it is trusted by."""
     authority = Authority("govgate tests: recorder")
+    ca_file = directory / "recorder-ca.crt"
+    ca_file.write_bytes(authority.pem)
     recorder = Recorder()
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_for(recorder))
     server.daemon_threads = True
@@ -54,16 +56,25 @@ def recording(cluster: Cluster, directory: Path) -> Iterator[Recorder]:
     server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, name="recorder", daemon=True)
     thread.start()
-    root = cluster.api(ROOT)
-    registration = root.create(_registration(f"https://127.0.0.1:{server.server_port}/", authority))
     try:
-        wait_for(lambda: _heard(cluster, recorder))
-        yield recorder
+        yield recorder, f"https://127.0.0.1:{server.server_port}/", ca_file
     finally:
-        root.delete(registration)
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@contextmanager
+def recording(cluster: Cluster, directory: Path) -> Iterator[Recorder]:
+    """Record every admission review of the cluster while the context lasts."""
+    root = cluster.api(ROOT)
+    with listening(directory) as (recorder, url, ca_file):
+        registration = root.create(_registration(url, ca_file.read_bytes()))
+        try:
+            wait_for(lambda: _heard(cluster, recorder))
+            yield recorder
+        finally:
+            root.delete(registration)
 
 
 def _heard(cluster: Cluster, recorder: Recorder) -> bool:
@@ -72,7 +83,7 @@ def _heard(cluster: Cluster, recorder: Recorder) -> bool:
     return bool(recorder.reviews())
 
 
-def _registration(url: str, authority: Authority) -> Json:
+def _registration(url: str, authority: bytes) -> Json:
     everything = {"apiGroups": ["*"], "apiVersions": ["*"], "resources": ["*/*"], "scope": "*"}
     webhook = {
         "name": _REGISTRATION,
@@ -80,7 +91,7 @@ def _registration(url: str, authority: Authority) -> Json:
         "sideEffects": "None",
         "timeoutSeconds": 10,
         "failurePolicy": "Fail",
-        "clientConfig": {"url": url, "caBundle": base64.b64encode(authority.pem).decode()},
+        "clientConfig": {"url": url, "caBundle": base64.b64encode(authority).decode()},
         "rules": [{"operations": ["CREATE", "UPDATE", "DELETE"], **everything}],
     }
     return {

@@ -1,0 +1,91 @@
+"""The registration that govgate prints, judged by a real API server: what it sends, and what it keeps to itself."""
+
+from __future__ import annotations
+
+import pytest
+from recordings import objects
+from recordings.recorder import listening
+from support.cluster import Cluster
+from support.registration import registered
+from support.users import ALICE, DEPLOYMENT_CONTROLLER, ENDPOINT_SLICE_CONTROLLER, ROOT
+
+
+@pytest.fixture
+def recorder(cluster: Cluster, tmp_path):
+    with listening(tmp_path) as (recorder, url, ca_file), registered(cluster, url, ca_file):
+        recorder.clear()
+        yield recorder
+
+
+def _asked(recorder):
+    """Operation, resource and subresource of everything that was asked."""
+    requests = [review["request"] for review in recorder.reviews()]
+    return [
+        (r["operation"], "/".join(filter(None, (r["resource"]["resource"], r.get("subResource"))))) for r in requests
+    ]
+
+
+def test_what_changes_an_object_is_sent(cluster: Cluster, namespace, recorder):
+    """Creations, changes and deletions are sent, by /scale and as ephemeral containers too, and dry runs."""
+    api = cluster.api(ALICE)
+    made = api.create(objects.deployment(namespace))
+    pod = api.create(objects.pod(namespace))
+    api.apply(objects.deployment(namespace, image="2"), manager="alice", dry_run=True)
+    api.scale(made, 2)
+    debugger = {"name": "debugger", "image": "busybox:1.37"}
+    patch = {"spec": {"ephemeralContainers": [debugger]}}
+    api.patch(pod, patch, subresource="ephemeralcontainers")
+    api.delete_collection("apps/v1", "Deployment", namespace)
+    assert _asked(recorder) == [
+        ("CREATE", "deployments"),
+        ("CREATE", "pods"),
+        ("UPDATE", "deployments"),
+        ("UPDATE", "deployments/scale"),
+        ("UPDATE", "pods/ephemeralcontainers"),
+        ("DELETE", "deployments"),
+    ]
+
+
+def test_another_version_of_the_api_is_sent_too(cluster: Cluster, namespace, recorder):
+    """Whoever uses another served version of an API does not get around the gateway."""
+    item = objects.autoscaler(namespace)
+    older = {**item, "apiVersion": "autoscaling/v1", "spec": {k: v for k, v in item["spec"].items() if k != "metrics"}}
+    cluster.api(ALICE).create(older)
+    assert _asked(recorder) == [("CREATE", "horizontalpodautoscalers")]
+
+
+def test_what_only_reports_is_not_sent(cluster: Cluster, namespace, recorder):
+    """Leases, Events, nodes, tokens, access reviews, status, and the endpoints of kube-system's controllers are not."""
+    root = cluster.api(ROOT)
+    service = cluster.api(ALICE).create(objects.service(namespace))
+    made = cluster.api(ALICE).create(objects.deployment(namespace))
+    metadata = {"name": "x", "namespace": namespace}
+    root.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata})
+    recorder.clear()
+    root.create({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": {}})
+    involved = {"kind": "Deployment", "namespace": namespace, "name": "api"}
+    root.create({"apiVersion": "v1", "kind": "Event", "metadata": metadata, "involvedObject": involved})
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": f"node-{namespace}"}}
+    root.delete(root.create(node))
+    root.call("POST", f"/api/v1/namespaces/{namespace}/serviceaccounts/x/token", _token_request())
+    review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview", "metadata": {}}
+    review["spec"] = {"nonResourceAttributes": {"path": "/", "verb": "get"}}
+    root.call("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", review)
+    made["status"] = {"observedGeneration": 1}
+    cluster.api(DEPLOYMENT_CONTROLLER).replace(made, subresource="status")
+    cluster.api(ENDPOINT_SLICE_CONTROLLER).create(objects.endpoint_slice(service, "api-1"))
+    assert _asked(recorder) == []
+
+
+def test_a_person_may_not_hide_behind_what_is_not_sent(cluster: Cluster, namespace, recorder):
+    """EndpointSlices are left out for kube-system's controllers only; Pods of kube-system for its own accounts only."""
+    service = cluster.api(ALICE).create(objects.service(namespace))
+    recorder.clear()
+    cluster.api(ALICE).create(objects.endpoint_slice(service, "api-1"))
+    cluster.api(ALICE).delete(cluster.api(ALICE).create(objects.pod("kube-system", f"pod-{namespace}")))
+    # The API server asks more than once about the deletion of one Pod.
+    assert set(_asked(recorder)) == {("CREATE", "endpointslices"), ("CREATE", "pods"), ("DELETE", "pods")}
+
+
+def _token_request():
+    return {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"audiences": ["tests"]}}
