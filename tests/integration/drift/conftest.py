@@ -46,12 +46,6 @@ def govgate(controllers: Cluster, tmp_path_factory: pytest.TempPathFactory) -> I
         gateway.kill()
 
 
-def audit(gateway: Gateway, *arguments: str) -> str:
-    """The output of a ``govgate audit`` command over the gateway's log."""
-    command = [sys.executable, "-m", "gateway", "audit", *arguments, "--state-dir", str(gateway.folder / "state")]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
-
-
 def _registration(gateway: Gateway, folder: Path) -> Json:
     authority = folder / "ca.crt"
     authority.write_bytes(gateway.authority.pem)
