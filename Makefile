@@ -28,7 +28,7 @@ lint: $(VENV)/.installed-test ## ruff, mypy, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.installed-test tools ## measure, and write bench-results/
+bench: $(VENV)/.installed-test ## measure, and write bench-results/
 	PYTHONPATH=tests $(BIN)/python -m bench
 
 tools: $(VENV)/.installed ## build the pinned servers and clients that the tests run
