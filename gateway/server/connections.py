@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from aiohttp import web
 
@@ -44,8 +44,9 @@ class Connection(web.RequestHandler):
         """Take the connection, or close it at once."""
         if self._listener.admits(transport):
             super().connection_made(transport)
-        elif isinstance(transport, asyncio.Transport):
-            transport.abort()
+        else:
+            # Not isinstance: uvloop's TLS transport is one by behaviour only.
+            cast("asyncio.Transport", transport).abort()
 
     def data_received(self, data: bytes) -> None:
         """Bytes came: outside of a request they begin the next one's head."""

@@ -115,4 +115,4 @@ def _no_password() -> str:
 
 def _reason(error: Exception) -> str:
     reason = getattr(error, "reason", None)
-    return str(reason).replace("_", " ").lower() if reason else type(error).__name__
+    return str(reason).replace("_", " ").lower() if reason else "not readable as PEM"

@@ -41,6 +41,7 @@ async def test_rotation_under_load(gateway) -> None:
     kept.request("POST", "/v1/validate", review(), JSON)
     assert kept.getresponse().status == 200
     assert kept.sock is kept_socket
+    kept.close()
     assert server.metric("govgate_tls_reloads_total") == 4
     assert server.metric("govgate_tls_reload_failures_total") == 4
 
@@ -100,14 +101,18 @@ def test_the_expiry_is_exported(gateway) -> None:
 
 
 def test_old_tls_is_refused(gateway) -> None:
-    """A client that speaks TLS 1.1 at most gets no connection."""
+    """A client that speaks TLS 1.1 at most gets no connection; the same client with TLS 1.2 does."""
     server: Gateway = gateway().start()
     context = server.context()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    assert ask_with(server, context) == 200
+    context = server.context()
     context.set_ciphers("ALL:@SECLEVEL=0")
-    context.minimum_version = ssl.TLSVersion.TLSv1
+    with pytest.warns(DeprecationWarning, match="TLSv1_1"):
+        context.minimum_version = ssl.TLSVersion.TLSv1_1
     with pytest.warns(DeprecationWarning, match="TLSv1_1"):
         context.maximum_version = ssl.TLSVersion.TLSv1_1
-    with pytest.raises(ssl.SSLError, match=r"PROTOCOL_VERSION|protocol version|NO_PROTOCOLS"):
+    with pytest.raises(ssl.SSLError):
         server.connect(context).connect()
 
 
