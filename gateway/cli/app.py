@@ -21,17 +21,17 @@ app = cyclopts.App(
 )
 
 # Commands are imported when they are called: `govgate serve` must be ready in a second.
-_COMMANDS: dict[str, str] = {
-    "serve": "gateway.cli.serve:serve",
-    "config": "gateway.cli.config:config_app",
-    "audit": "gateway.cli.audit:audit_app",
-    "webhook-config": "gateway.cli.webhook_config:webhook_config",
-    "review": "gateway.cli.review:review",
-    "demo": "gateway.cli.demo:demo",
+_COMMANDS: dict[str, tuple[str, str]] = {
+    "serve": ("gateway.cli.serve:serve", "Answer admission reviews: the webhook server."),
+    "webhook-config": ("gateway.cli.webhook_config:webhook_config", "Print the registration of the webhook."),
+    "review": ("gateway.cli.review:review", "Judge recorded AdmissionReviews offline."),
+    "audit": ("gateway.cli.audit:audit_app", "The decision log: verify, query, tail, export, keys."),
+    "config": ("gateway.cli.config:config_app", "The configuration: validate, schema, show."),
+    "demo": ("gateway.cli.demo:demo", "See the main job end to end, without a cluster."),
 }
 
-for _name, _target in _COMMANDS.items():
-    app.command(_target, name=_name)
+for _name, (_target, _help) in _COMMANDS.items():
+    app.command(_target, name=_name, help=_help)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
