@@ -92,5 +92,6 @@ def _cell(value: object) -> str:
 
 def _csv_line(cells: tuple[str, ...]) -> bytes:
     buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="").writerow(cells)
-    return buffer.getvalue().encode()
+    # The module quotes a line break only if it belongs to the terminator that it is given.
+    csv.writer(buffer, lineterminator="\r\n").writerow(cells)
+    return buffer.getvalue().removesuffix("\r\n").encode()

@@ -114,6 +114,10 @@ class SignatureVerifier:
         if self._log_id and checkpoint.log_id != self._log_id:
             self._add(checkpoint.seq, "signature", f"{where} is another log's ({checkpoint.log_id})")
             return
+        if checkpoint.seq > self._chain.last:
+            last = self._chain.last
+            self._add(last + 1, "truncated", f"the log ends at record {last}, but {where} was signed")
+            return
         key = self._ring.in_force(checkpoint.seq)
         if key is None:
             self._remark_once("signatures were not checked: no key is at hand (give one with --key)")
@@ -124,14 +128,13 @@ class SignatureVerifier:
 
     def _compare(self, checkpoint: Checkpoint, where: str, *, trusted: bool) -> None:
         chain, seq = self._chain, checkpoint.seq
-        if seq > chain.last:
-            self._add(chain.last + 1, "truncated", f"the log ends at record {chain.last}, but {where} was signed")
-            return
         if seq < chain.first - 1:
             return
         found = chain.before if seq == chain.first - 1 else chain.hashes.get(seq)
         if found != checkpoint.head:
             first = max(chain.first, self._signed + 1)
+            if any(first <= problem.seq <= seq for problem in chain.problems):
+                return  # the walk has named the record already
             message = f"{where} does not match: one of the records {first} to {seq} was rewritten"
             self._add(first, "rewritten", message)
         elif trusted:

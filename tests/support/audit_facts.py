@@ -20,7 +20,12 @@ START_NS = 1_760_000_000_000_000_000
 
 def deployment(number: int = 0, *, password: str = "open-sesame") -> bytes:
     """A Deployment whose environment holds what must not be kept."""
-    container = {"name": "api", "image": "registry.example/api:1", "args": ["--x"], "env": [{"name": "P", "value": password}]}
+    container = {
+        "name": "api",
+        "image": "registry.example/api:1",
+        "args": ["--x"],
+        "env": [{"name": "P", "value": password}],
+    }
     document = {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -61,7 +66,9 @@ def allowance() -> Verdict:
     return Verdict(Decision.ALLOW, (), (), ("drift: not managed",))
 
 
-def entry(number: int, *, body: bytes | None = None, verdict: Verdict | None = None, time_ns: int | None = None) -> Entry:
+def entry(
+    number: int, *, body: bytes | None = None, verdict: Verdict | None = None, time_ns: int | None = None
+) -> Entry:
     """What a worker sends for one decision."""
     kept = b'{"number":%d}' % number if body is None else body
     address = sha256_digest(kept)

@@ -77,9 +77,7 @@ class Trace:
 
     async def __aenter__(self) -> Trace:
         arguments = (__file__, "--out", str(self._out), *map(str, self._pids))
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable, *arguments, stdout=asyncio.subprocess.PIPE
-        )
+        self._process = await asyncio.create_subprocess_exec(sys.executable, *arguments, stdout=asyncio.subprocess.PIPE)
         assert self._process.stdout is not None
         line = await self._process.stdout.readline()
         if line != b"attached\n":
@@ -135,7 +133,7 @@ class _Tracer:
         self._ptrace(_SEIZE, tid, 0, _O_SYSGOOD | _O_FORK | _O_VFORK | _O_CLONE)
         self._ptrace(_INTERRUPT, tid, 0, 0)
 
-    def run(self, emit) -> None:  # noqa: ANN001 - a callable of Event
+    def run(self, emit) -> None:
         while True:
             tid, status = os.waitpid(-1, _WALL)
             if not os.WIFSTOPPED(status):
@@ -154,7 +152,7 @@ class _Tracer:
             except ProcessLookupError:
                 continue
 
-    def _syscall(self, tid: int, emit) -> None:  # noqa: ANN001 - a callable of Event
+    def _syscall(self, tid: int, emit) -> None:
         info = _Info()
         self._ptrace(_GET_SYSCALL_INFO, tid, ctypes.sizeof(info), ctypes.addressof(info))
         if info.op == _ENTRY and info.nr in self._names:

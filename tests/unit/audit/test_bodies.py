@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from support.audit_facts import allowance, denial, deployment, subject
+
 from gateway.audit.bodies import REMEMBERED, REMEMBERED_SECONDS, BodyCapture
 from gateway.audit.retention import GRACE_SECONDS
 from gateway.config.model import Bodies
 from gateway.core.canonical import sha256_digest
 from gateway.core.subject import GroupVersionKind
-from tests.support.audit_facts import allowance, denial, deployment, subject
 
 
 class _Clock:
@@ -63,8 +64,12 @@ def test_same_bytes_as_a_secret_are_another_body() -> None:
     """The kind that the request names decides what is redacted: it belongs to what is remembered."""
     capture, _ = _capture()
     raw = b'{"data":{"a":"b"}}'
-    plain = capture.capture(subject(kind=GroupVersionKind("x", "v1", "Thing"), raw_object=raw, raw_old_object=b""), denial())
-    secret = capture.capture(subject(kind=GroupVersionKind("", "v1", "Secret"), raw_object=raw, raw_old_object=b""), denial())
+    plain = capture.capture(
+        subject(kind=GroupVersionKind("x", "v1", "Thing"), raw_object=raw, raw_old_object=b""), denial()
+    )
+    secret = capture.capture(
+        subject(kind=GroupVersionKind("", "v1", "Secret"), raw_object=raw, raw_old_object=b""), denial()
+    )
     assert plain.bodies.object == sha256_digest(raw)
     assert secret.bodies.object != plain.bodies.object
 

@@ -8,6 +8,7 @@ import msgspec
 import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
+from support.audit_facts import RULES, START_NS, denial, subject
 
 from gateway.audit.chain import GENESIS, chain, draft, draft_event, new_id, rfc3339
 from gateway.audit.record import Bodies, decision_draft
@@ -15,7 +16,6 @@ from gateway.core.canonical import canonical_json
 from gateway.core.guard import Indeterminate, OnError
 from gateway.core.subject import UserInfo
 from gateway.core.verdict import Decision, Verdict
-from tests.support.audit_facts import RULES, START_NS, denial, subject
 
 _text = st.text(st.characters(exclude_categories=("Cs",)), max_size=40)
 _values = st.recursive(
@@ -25,7 +25,12 @@ _values = st.recursive(
 )
 
 
-@given(st.dictionaries(st.sampled_from(["bodies", "detail", "request", "rules", "time", "type", "v", "verdict", "aa"]), _values), st.integers(1, 2**53 - 1))
+@given(
+    st.dictionaries(
+        st.sampled_from(["bodies", "detail", "request", "rules", "time", "type", "v", "verdict", "aa"]), _values
+    ),
+    st.integers(1, 2**53 - 1),
+)
 def test_fragments_join_to_canonical_json(members: dict[str, object], seq: int) -> None:
     """What the writer joins is RFC 8785's form of the whole record, as another implementation writes it."""
     given_members = {"id": "i", "time": "t", **members}
@@ -43,7 +48,12 @@ def test_decision_is_canonical_without_being_checked(name: str, user: str, group
     )
     asked = subject(1, name=name or "x", user=UserInfo(user, reason, tuple(groups)), uid=reason)
     made = decision_draft(
-        asked, verdict, rules=RULES, timings={"total": 5, "a": 1}, bodies=Bodies(old_object="sha256:x"), time_ns=START_NS
+        asked,
+        verdict,
+        rules=RULES,
+        timings={"total": 5, "a": 1},
+        bodies=Bodies(old_object="sha256:x"),
+        time_ns=START_NS,
     )
     envelope, _ = chain(made, seq=7, prev=GENESIS)
     decoded = msgspec.json.decode(envelope)

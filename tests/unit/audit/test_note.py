@@ -64,14 +64,18 @@ def test_a_note_may_carry_other_signatures() -> None:
     assert not signed_by(note, _signer(2, "a").verifier)
 
 
-@pytest.mark.parametrize("text", ["", "a", "a+b", "a b+00000000+AA==", GO_KEY.replace("c74f", "c74e"), GO_KEY[:-4], "n+0+!"])
+@pytest.mark.parametrize(
+    "text", ["", "a", "a+b", "a b+00000000+AA==", GO_KEY.replace("c74f", "c74e"), GO_KEY[:-4], "n+0+!"]
+)
 def test_damaged_keys_are_refused(text: str) -> None:
     """A verifier key that does not fit its own hash is not used."""
     with pytest.raises(NoteError):
         parse_verifier(text)
 
 
-@pytest.mark.parametrize("note", ["", "text", "text\n\n", "text\n\nno mark\n", "text\n\n\u2014 name\n", "text\n\n\u2014 name !!\n"])
+@pytest.mark.parametrize(
+    "note", ["", "text", "text\n\n", "text\n\nno mark\n", "text\n\n\u2014 name\n", "text\n\n\u2014 name !!\n"]
+)
 def test_what_is_no_note_is_refused(note: str) -> None:
     """Malformed notes are an error of their own."""
     with pytest.raises(NoteError):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from support.audit_facts import entry
 
 from gateway.audit.queue import Queue, Waiting
 from gateway.core.errors import AuditFullError
-from tests.support.audit_facts import entry
 
 
 def _waiting(number: int, done: asyncio.Future[None] | None = None) -> Waiting:

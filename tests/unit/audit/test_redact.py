@@ -24,7 +24,9 @@ DIGEST = re.compile(r"hmac-sha256:[0-9a-f]{32}\Z")
 PLAIN = "pl41n-t3xt-pa55word"
 
 
-def _redact(document: Any, kind: GroupVersionKind = DEPLOYMENT, cleartext: tuple[str, ...] = (), key: bytes = KEY) -> Any:
+def _redact(
+    document: Any, kind: GroupVersionKind = DEPLOYMENT, cleartext: tuple[str, ...] = (), key: bytes = KEY
+) -> Any:
     return json.loads(redact(json.dumps(document, separators=(",", ":")).encode(), kind, key, cleartext))
 
 
@@ -82,7 +84,10 @@ def test_the_request_kind_counts_when_the_object_has_none() -> None:
 def test_marks_of_reconcilers_stay_on_secrets() -> None:
     """Replaying a drift decision about a Secret needs its tracking annotations."""
     annotations = dict.fromkeys(SECRET_ANNOTATIONS, "app:/Secret:web/x")
-    assert _redact({"kind": "Secret", "metadata": {"annotations": dict(annotations)}}, SECRET)["metadata"]["annotations"] == annotations
+    assert (
+        _redact({"kind": "Secret", "metadata": {"annotations": dict(annotations)}}, SECRET)["metadata"]["annotations"]
+        == annotations
+    )
 
 
 @pytest.mark.parametrize("section", ["containers", "initContainers", "ephemeralContainers"])
@@ -124,7 +129,11 @@ def test_cleartext_is_per_kind_of_value() -> None:
 
 def test_config_maps_are_redacted_unless_configured() -> None:
     """data and binaryData of ConfigMaps go, and stay with cleartext: configMaps."""
-    document = {"kind": "ConfigMap", "data": {"a": PLAIN}, "binaryData": {"b": base64.b64encode(PLAIN.encode()).decode()}}
+    document = {
+        "kind": "ConfigMap",
+        "data": {"a": PLAIN},
+        "binaryData": {"b": base64.b64encode(PLAIN.encode()).decode()},
+    }
     kept = _redact(document, CONFIG_MAP)
     assert kept["data"]["a"] == kept["binaryData"]["b"]
     assert DIGEST.match(kept["data"]["a"])
@@ -181,7 +190,12 @@ def test_nothing_to_replace_means_nothing_changes() -> None:
 def test_managed_fields_and_order_stay() -> None:
     """Replay of a drift decision needs managedFields and the order of keys."""
     managed = [{"manager": "m", "fieldsV1": {"f:spec": {"f:env": {}, 'k:{"name":"x"}': {".": {}}}}}]
-    document = {"kind": "Deployment", "z": 1, "metadata": {"managedFields": managed, "name": "a"}, "spec": {"b": 1, "args": ["x"], "a": 2}}
+    document = {
+        "kind": "Deployment",
+        "z": 1,
+        "metadata": {"managedFields": managed, "name": "a"},
+        "spec": {"b": 1, "args": ["x"], "a": 2},
+    }
     raw = redact(json.dumps(document).encode(), DEPLOYMENT, KEY)
     kept = json.loads(raw)
     assert kept["metadata"] == document["metadata"]
@@ -190,9 +204,30 @@ def test_managed_fields_and_order_stay() -> None:
 
 
 _names = st.sampled_from(
-    ["kind", "metadata", "annotations", "data", "stringData", "env", "args", "command", "items", "spec", LAST_APPLIED, "value", "name", "token"]
+    [
+        "kind",
+        "metadata",
+        "annotations",
+        "data",
+        "stringData",
+        "env",
+        "args",
+        "command",
+        "items",
+        "spec",
+        LAST_APPLIED,
+        "value",
+        "name",
+        "token",
+    ]
 )
-_leaves = st.sampled_from(["Secret", "List", "SecretList", "ConfigMap", "{", "x"]) | st.none() | st.integers() | st.booleans() | st.floats(allow_nan=False)
+_leaves = (
+    st.sampled_from(["Secret", "List", "SecretList", "ConfigMap", "{", "x"])
+    | st.none()
+    | st.integers()
+    | st.booleans()
+    | st.floats(allow_nan=False)
+)
 _documents = st.recursive(
     _leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_names, inner, max_size=4), max_leaves=25
 )

@@ -5,12 +5,18 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.audit_facts import entry
 
 from gateway.audit.wire import Ack, Command, Done, Entries, Frames, frame
 from gateway.core.errors import AuditError
-from tests.support.audit_facts import entry
 
-MESSAGES = [Entries((entry(1), entry(2)), resent=True), Ack(7, "full"), Command("prune", 12), Done("yes", ""), Entries(())]
+MESSAGES = [
+    Entries((entry(1), entry(2)), resent=True),
+    Ack(7, "full"),
+    Command("prune", 12),
+    Done("yes", ""),
+    Entries(()),
+]
 
 
 @given(st.lists(st.integers(1, 500), min_size=1))
