@@ -18,13 +18,17 @@ RULES = "sha256:" + "0" * 64
 START_NS = 1_760_000_000_000_000_000
 
 
-def deployment(number: int = 0, *, password: str = "open-sesame") -> bytes:
+PLAINTEXT = "open-sesame"
+"""What no log may hold: a value in the environment of :func:`deployment`."""
+
+
+def deployment(number: int = 0) -> bytes:
     """A Deployment whose environment holds what must not be kept."""
     container = {
         "name": "api",
         "image": "registry.example/api:1",
         "args": ["--x"],
-        "env": [{"name": "P", "value": password}],
+        "env": [{"name": "P", "value": PLAINTEXT}],
     }
     document = {
         "apiVersion": "apps/v1",

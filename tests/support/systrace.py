@@ -18,6 +18,7 @@ import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 _CONT, _SYSCALL = 7, 24
 _SEIZE, _INTERRUPT, _LISTEN, _GET_SYSCALL_INFO = 0x4206, 0x4207, 0x4208, 0x420E
@@ -75,7 +76,7 @@ class Trace:
         self._pids = pids
         self.events: list[Event] = []
 
-    async def __aenter__(self) -> Trace:
+    async def __aenter__(self) -> Self:
         arguments = (__file__, "--out", str(self._out), *map(str, self._pids))
         self._process = await asyncio.create_subprocess_exec(sys.executable, *arguments, stdout=asyncio.subprocess.PIPE)
         assert self._process.stdout is not None
@@ -99,14 +100,14 @@ def main() -> int:
     tracer = _Tracer()
     try:
         for pid in options.pids:
-            for tid in os.listdir(f"/proc/{pid}/task"):
-                tracer.seize(int(tid))
+            for task in Path(f"/proc/{pid}/task").iterdir():
+                tracer.seize(int(task.name))
     except OSError as error:
-        print(error, flush=True)
+        print(error, flush=True)  # noqa: T201 - what the starter waits for
         return 1
     with options.out.open("w") as out:
         try:
-            print("attached", flush=True)
+            print("attached", flush=True)  # noqa: T201 - what the starter waits for
             tracer.run(lambda event: out.write(json.dumps(event.__dict__) + "\n"))
         except (_StopError, ChildProcessError):
             return 0
@@ -175,7 +176,7 @@ class _Tracer:
 
 def _path(tid: int, descriptor: int) -> str:
     try:
-        return os.readlink(f"/proc/{tid}/fd/{descriptor}")
+        return str(Path(f"/proc/{tid}/fd/{descriptor}").readlink())
     except OSError:
         return ""
 

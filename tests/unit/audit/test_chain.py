@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import UTC, datetime
 
 import msgspec
 import rfc8785
@@ -84,8 +85,6 @@ def test_ids_are_unique_and_sort_by_time() -> None:
 @given(st.integers(0, 4_000_000_000_000_000_000))
 def test_time_is_rfc3339_with_microseconds(time_ns: int) -> None:
     """Times read back to the microsecond, whatever was formatted before."""
-    from datetime import UTC, datetime
-
     text = rfc3339(time_ns)
     assert text.endswith("Z")
     assert len(text) == 27
