@@ -8,8 +8,8 @@ import msgspec
 class CacheLimits(msgspec.Struct, frozen=True):
     """The defaults are for production; tests shorten the times."""
 
-    page_objects: int = 500
-    """Objects asked for at a time when listing."""
+    page_objects: int = 100
+    """Objects asked for at a time when listing. With 500, two thousand 15 kB objects peak 25 MiB higher, no faster."""
     max_objects: int = 100_000
     """More than this are not held: the cache is then not synced, and says why."""
     max_event_bytes: int = 16 * 1024 * 1024
