@@ -46,7 +46,7 @@ class Setup:
 
 async def _close(client: AuditClient) -> None:
     with suppress(AuditError):
-        await client.close(timeout_seconds=5.0)
+        await client.close(timeout_seconds=0.2)
 
 
 @pytest.fixture

@@ -199,7 +199,7 @@ async def test_a_full_disk_refuses_and_recovers_without_a_restart(audit: Setup) 
             refused += 1
     assert refused > 100
     assert client.stats().full
-    assert audit.said("full")
+    await _until(lambda: audit.said("full"))
     resource.prlimit(writer.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     await _until(lambda: not client.stats().full)
     answered.append(await _record(client, 1000))

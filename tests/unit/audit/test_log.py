@@ -331,3 +331,15 @@ def test_reports_are_json(tmp_path: Path) -> None:
     _open(tmp_path).close()
     report = _verify(tmp_path)
     assert msgspec.json.decode(msgspec.json.encode(report), type=Report) == report
+
+
+def test_reading_needs_no_right_to_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy of a log on read-only media is read without making a file beside it."""
+    log = _open(tmp_path)
+    log.append([entry(1)])
+    log.close()
+    monkeypatch.setattr("os.access", lambda *_: False)
+    before = sorted(tmp_path.rglob("*"))
+    with open_reader(tmp_path / "state") as reader:
+        assert verify_log(reader, Trust(), lambda _count: None).ok
+        assert sorted(tmp_path.rglob("*")) == before
