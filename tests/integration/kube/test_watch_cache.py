@@ -127,7 +127,7 @@ async def test_one_misshapen_object_does_not_cost_the_others(cluster: Cluster, n
 
 async def test_a_resource_type_may_come_and_go(cluster: Cluster, namespace):
     """A missing CRD is an empty cache, synced; installed later it fills; removed, the cache is empty again."""
-    crd = Crd("come-and-go.example.com", "Thing", "things", ("v1",))
+    crd = Crd(f"{namespace}.example.com", "Thing", "things", ("v1",))
     item = {"apiVersion": f"{crd.group}/v1", "kind": "Thing", "metadata": {"name": "x", "namespace": namespace}}
     resource = ResourceType(crd.group, ("v1",), crd.plural)
     async with cache_of(cluster, resource, lambda d: d["metadata"]["name"]) as cache:
@@ -146,7 +146,7 @@ async def test_a_resource_type_may_come_and_go(cluster: Cluster, namespace):
 )
 async def test_the_best_served_version_is_chosen(cluster: Cluster, namespace, understood, chosen):
     """Of the versions that the reader understands the first that is served is read; with none it is as good as absent."""
-    crd = Crd("versions.example.com", "Thing", "things", ("v1", "v1beta1"))
+    crd = Crd(f"{namespace}.example.com", "Thing", "things", ("v1", "v1beta1"))
     item = {"apiVersion": f"{crd.group}/v1", "kind": "Thing", "metadata": {"name": "x", "namespace": namespace}}
     with crd_installed(cluster, crd):
         cluster.api(ALICE).create(item)
