@@ -35,6 +35,8 @@ CONDITIONS = {
     "not-events": "!(request.resource.resource == 'events' && request.resource.group in ['', 'events.k8s.io'])",
     "not-nodes": "!(request.resource.group == '' && request.resource.resource == 'nodes')",
     "not-reviews": "!(request.resource.group in ['authentication.k8s.io', 'authorization.k8s.io'])",
+    # The API server writes roles and its own endpoints when it starts, and is not ready before.
+    "not-apiserver": "!(has(request.userInfo.username) && request.userInfo.username == 'system:apiserver')",
     # A node joins, and a volume is attached, without asking: or a cluster could not start again from nothing.
     "not-node-bootstrap": (
         "!(request.resource.group == 'certificates.k8s.io' && "

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from gateway.server.operations import Operations
 
 _LEAVE_SECONDS = 15.0
+_EARLY_ENDS = 3
 
 
 def serve(options: Options) -> int:
@@ -65,6 +66,7 @@ class Supervisor:
         self._tasks: set[asyncio.Task[None]] = set()
         self._fatal = ""
         self._terms = 0
+        self._early_ends = 0
 
     async def run(self) -> int:
         """Serve until SIGTERM or SIGINT; 0.
@@ -167,6 +169,9 @@ class Supervisor:
     def _worker_ended(self, slot: Slot) -> None:
         if self._operations is None or not self._operations.was_ready:
             # The first start: whoever started it should see why it fails, not a server that keeps trying.
+            self._early_ends += 1
+            if self._early_ends >= _EARLY_ENDS:
+                self._fatal = f"workers ended {self._early_ends} times before any was ready: see the lines above"
             self._fatal = slot.problem or self._fatal
             if self._fatal:
                 self._stop.set()
