@@ -6,6 +6,7 @@ import base64
 import http.client
 import json
 import os
+import shutil
 import ssl
 import subprocess
 import time
@@ -75,8 +76,10 @@ class Cluster:
         self.controllers.wait_until(lambda: _gone(root, probe), seconds=60)
 
     def stop(self) -> None:
+        """Kill all servers. The logs stay; etcd's data, some hundred MB, does not."""
         for server in (self.controllers, self.apiserver, self.etcd):
             server.kill()
+        shutil.rmtree(self.directory / "etcd", ignore_errors=True)
 
     def logs(self) -> str:
         """The ends of all logs, for the report of a failed test."""
