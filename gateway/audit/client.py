@@ -150,6 +150,8 @@ class AuditClient:
             self._acknowledged = 0
             self._resent = self._queue.unsend()
             self._link = link
+            self._full = ""
+            self._chain_loss()
             self._flush()
             try:
                 await link.lost
@@ -169,8 +171,8 @@ class AuditClient:
         self._queue.acknowledge(count)
         if message.full:
             self._on_full(message.full)
-        elif self._loss is not None and self._queue.has_room():
-            self._chain_loss(self._loss)
+        else:
+            self._chain_loss()
         if self._queue.unsent and not self._flushing:
             self._flush()
 
@@ -186,9 +188,11 @@ class AuditClient:
         self._loss = (count + 1, since, now)
         self._lost += 1
 
-    def _chain_loss(self, loss: tuple[int, int, int]) -> None:
-        """Say in the log itself how many decisions are missing from it, and when they were made."""
-        count, since, until = loss
+    def _chain_loss(self) -> None:
+        """Say in the log itself how many decisions are missing from it, and when they were made, if there is room."""
+        if self._loss is None or not self._queue.has_room():
+            return
+        count, since, until = self._loss
         self._loss = None
         draft: Draft = draft_event("loss", {"count": count, "since": rfc3339(since), "until": rfc3339(until)})
         self._put(Entry(draft))

@@ -102,6 +102,9 @@ class Committer:
                 worked = await self._obey() or worked
                 if not worked:
                     await self._rest(min(due.values()) - loop.time())
+                elif self._log.has_work:
+                    # Under a load that never pauses the work that can wait still has its turn.
+                    await self._call(self._log.step)
                 await self._has_room()
             except AuditFullError as error:
                 await self._has_no_room(str(error))

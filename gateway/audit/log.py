@@ -122,6 +122,11 @@ class Log:
         with self._writing(), self._store.transaction():
             self._store.set_meta("probed", rfc3339(time.time_ns()))
 
+    @property
+    def has_work(self) -> bool:
+        """Whether :meth:`step` has something to do; cheap."""
+        return self._unfolded > _FOLD_BYTES or self._sweep is not None
+
     def step(self) -> bool:
         """One small piece of the work that can wait; False if there is none."""
         self._recover()

@@ -76,6 +76,12 @@ class Trace:
         self._pids = pids
         self.events: list[Event] = []
 
+    @staticmethod
+    def allowed() -> bool:
+        """Whether the kernel lets this user trace processes that are not the tracer's children."""
+        setting = Path("/proc/sys/kernel/yama/ptrace_scope")
+        return os.geteuid() == 0 or not setting.exists() or setting.read_text().strip() == "0"
+
     async def __aenter__(self) -> Self:
         arguments = (__file__, "--out", str(self._out), *map(str, self._pids))
         self._process = await asyncio.create_subprocess_exec(sys.executable, *arguments, stdout=asyncio.subprocess.PIPE)

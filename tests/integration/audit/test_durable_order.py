@@ -51,6 +51,8 @@ async def test_the_sync_ends_before_the_answer_leaves(audit: Setup, tmp_path: Pa
     client = await audit.client(config)
     await client.record(subject(0), denial(), rules=RULES, timings={})
     trace = Trace(tmp_path / "trace", writer.pid)
+    if not trace.allowed():
+        pytest.skip("this machine lets nobody trace processes that are not children (kernel.yama.ptrace_scope)")
     async with trace:
         for number in range(1, 21):
             await client.record(subject(number), denial(), rules=RULES, timings={})

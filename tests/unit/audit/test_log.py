@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -343,3 +344,15 @@ def test_reading_needs_no_right_to_write(tmp_path: Path, monkeypatch: pytest.Mon
     with open_reader(tmp_path / "state") as reader:
         assert verify_log(reader, Trust(), lambda _count: None).ok
         assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_the_wal_is_folded_while_the_load_goes_on(tmp_path: Path) -> None:
+    """After some megabytes there is work to do, and doing it keeps the WAL from growing without bound."""
+    log = _open(tmp_path)
+    for number in range(60):
+        log.append([entry(number, body=os.urandom(200_000))])
+        if log.has_work:
+            log.step()
+    assert not log.has_work
+    assert (tmp_path / "state" / f"{DATABASE}-wal").stat().st_size < 8_000_000
+    log.close()
