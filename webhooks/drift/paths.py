@@ -55,7 +55,7 @@ def path_text(path: Path) -> str:
         elif mark == "k:":
             text += "[" + ",".join(f"{k}={_scalar(v)}" for k, v in list_key(key)) + "]"
         elif mark == "v:":
-            text += f"[={_scalar(next(iter(set_value(key)), '?'))}]"
+            text += "[=…]"  # the element of a set is a value, and values are shown by name of the field only
         else:
             text += f"[{name}]"
     return text if len(text) <= _MAX_TEXT else text[: _MAX_TEXT - 1] + "…"

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from gateway.core.subject import GroupVersionKind
-from webhooks.drift.fields import MISSING
+from webhooks.drift.equality import MISSING
 from webhooks.drift.paths import Path
 
 MAX_CHARS = 120
@@ -61,9 +61,16 @@ _SHOWN = frozenset(
 )
 
 
+_FREE_FORM = frozenset(
+    f"f:{name}"
+    for name in ("data", "stringData", "binaryData", "encryptedData", "annotations", "labels", "values", "env", "args")
+)
+"""Whose keys are anybody's choice: a ConfigMap's ``data.image`` is no image."""
+
+
 def shown(kind: GroupVersionKind, path: Path, value: Any) -> str | None:
     """The value as text, or None if it may not be shown. A missing value is ``(none)``."""
-    if not path or path[-1] not in _SHOWN or (kind.kind == "Secret" and not kind.group):
+    if not path or path[-1] not in _SHOWN or "Secret" in kind.kind or not _FREE_FORM.isdisjoint(path):
         return None
     if value is MISSING:
         return "(none)"

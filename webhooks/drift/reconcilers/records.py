@@ -11,6 +11,7 @@ import msgspec
 from gateway.core.subject import Json
 from webhooks.drift.facts import IgnoreRule, ObjectKey, Owner, OwnerRef
 
+_HOST = re.compile(r"(?:[\w.-]*|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?")
 MAX_RULES = 200
 MAX_INVENTORY = 20_000
 
@@ -56,8 +57,14 @@ def service_account(namespace: str, name: str) -> frozenset[str]:
 
 
 def public_url(url: str) -> str:
-    """The URL without credentials: no user information, no query."""
-    return re.sub(r"^([a-z+]+://)[^@/]*@", r"\1", url.partition("?")[0])
+    """The URL without credentials: no user information, no query, no fragment; nothing of one that is not readable."""
+    scheme, found, rest = re.split(r"[?#]", url, maxsplit=1)[0].rpartition("://")
+    authority, slash, path = rest.partition("/")
+    host = authority.rpartition("@")[2]
+    # A password with a slash ends the authority early: then this is no host and port.
+    if found and not _HOST.fullmatch(host):
+        return ""
+    return f"{scheme}{found}{host}{slash}{path}"
 
 
 def flux_ignore(rules: Any) -> tuple[IgnoreRule, ...]:
