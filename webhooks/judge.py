@@ -55,21 +55,21 @@ class Judge:
             async with asyncio.timeout(deadline_seconds):
                 return await guard.judge(subject)
         except TimeoutError:
-            return Indeterminate(guard.name, "the deadline passed", guard.on_error)
+            return Indeterminate(guard.name, "the deadline passed", guard.on_error(subject))
         except UndecidedError as error:
-            return Indeterminate(guard.name, str(error), guard.on_error)
+            return Indeterminate(guard.name, str(error), guard.on_error(subject))
         except MalformedRequestError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever fails in a guard, the request is answered
             # A guard that fails is a guard that could not decide; the trace is for us, not for the client.
             _log.exception("a guard failed", guard=guard.name)
-            return Indeterminate(guard.name, f"internal error: {type(error).__name__}", guard.on_error)
+            return Indeterminate(guard.name, f"internal error: {type(error).__name__}", guard.on_error(subject))
 
     def _switched_off(self, subject: Subject) -> str:
         """Why findings are not enforced for this request: empty if they are."""
         if self.config.mode == "audit":
             return "mode: audit"
-        namespace = subject.namespace or (subject.name if subject.kind.kind == "Namespace" else "")
+        namespace = subject.governing_namespace
         for pattern in self.config.opt_out.namespaces:
             if namespace and fnmatchcase(namespace, pattern):
                 return f"namespace opted out ({pattern}): {self.config.opt_out.reason}"

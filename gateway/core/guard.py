@@ -50,7 +50,10 @@ class Guard(Protocol):
     """A guard: facts are gathered inside :meth:`judge`, the decision itself is a pure function of them."""
 
     name: str
-    on_error: OnError
+
+    def on_error(self, subject: Subject) -> OnError:
+        """What is done with this request where the guard cannot decide."""
+        ...
 
     async def judge(self, subject: Subject) -> Outcome:
         """Judge one request. Runs under the review's deadline and may be cancelled.

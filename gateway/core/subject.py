@@ -131,6 +131,12 @@ class Subject:
         """The namespace that the object is in: empty for a Namespace, whose own requests name itself there."""
         return "" if self.kind.kind == "Namespace" and not self.kind.group else self.namespace
 
+    @property
+    def governing_namespace(self) -> str:
+        """The namespace whose settings hold for the object: a Namespace's own, even while it is created."""
+        is_namespace = self.kind.kind == "Namespace" and not self.kind.group
+        return self.name if is_namespace else self.namespace
+
     @cached_property
     def name(self) -> str:
         """The object's name: of the request, else of the object it is about."""

@@ -1,21 +1,26 @@
 """The declared set: which fields of an object its reconciler states, read from the object itself.
 
-Strong: the reconciler's ``Apply`` entries, and its ``last-applied-configuration``. Weak, used only where there is
-neither: its ``Update`` entries, whose fields move to whoever changes the value.
+Strong: the reconciler's ``Apply`` entries, and its ``last-applied-configuration``. Weak: its ``Update`` entries, whose
+fields move to whoever changes the value, and which name defaults too; so they count only where no
+``last-applied-configuration`` says what was meant. They are not put aside for an ``Apply`` entry: anyone can have one
+written in the reconciler's name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 
 from gateway.core.errors import UndecidedError
 from gateway.core.subject import Json
-from webhooks.drift.fields import MISSING, FieldsV1, element_of, field_of, has_children, same
+from webhooks.drift.elements import Elements
+from webhooks.drift.equality import MISSING, same
+from webhooks.drift.fields import FieldsV1, field_of, has_children
 from webhooks.drift.managed import Entry, by, owns, string_map
 from webhooks.drift.paths import ANNOTATIONS, LAST_APPLIED, list_key
+from webhooks.drift.reconcilers.base import Reconciler
 
 _NOT_INTENT = frozenset(("f:status", "f:apiVersion", "f:kind"))
 _METADATA = ("f:labels", "f:annotations")
@@ -28,30 +33,23 @@ class Declared(msgspec.Struct, frozen=True):
     sets: tuple[tuple[str, FieldsV1], ...]
     last_applied: Json | None = None
 
-    @property
-    def versions(self) -> frozenset[str]:
-        """The API versions that the sets are written in."""
-        return frozenset(version for version, _ in self.sets)
 
-
-def declared(old: Json, listed: list[Entry], managers: Collection[str], new: Json | None = None) -> Declared:
-    """What the reconciler with these field managers declares of ``old``.
+def declared(old: Json, listed: list[Entry], reconciler: Reconciler, new: Json | None = None) -> Declared:
+    """What the reconciler declares of ``old``.
 
     With ``new``, a client-side declaration is read only where the two differ: the rest cannot have changed.
 
     Raises:
         UndecidedError: its last-applied-configuration is not readable.
     """
-    own = by(managers, listed)
-    applied = last_applied(old, listed, own)
+    own = by(reconciler.managers, listed)
+    applied = last_applied(old, listed, own) if reconciler.client_side else None
+    if applied is None:
+        return Declared(tuple((entry.api_version, _intent(entry.fields)) for entry in own))
+    shapes = [entry.fields for entry in listed]
+    fields = _object_fields(applied, shapes, old, new if new is not None else MISSING)
     sets = [(entry.api_version, _intent(entry.fields)) for entry in own if entry.operation == "Apply"]
-    if applied is not None:
-        shapes = [entry.fields for entry in listed]
-        fields = _object_fields(applied, shapes, old, new if new is not None else MISSING)
-        sets.append((str(applied.get("apiVersion", "")), _intent(fields)))
-    if not sets:
-        sets = [(entry.api_version, _intent(entry.fields)) for entry in own if entry.operation == "Update"]
-    return Declared(tuple(sets), applied)
+    return Declared((*sets, (str(applied.get("apiVersion", "")), _intent(fields))), applied)
 
 
 def last_applied(old: Json, listed: list[Entry], own: list[Entry]) -> Json | None:
@@ -80,21 +78,30 @@ def _intent(fields: FieldsV1) -> FieldsV1:
     return intent
 
 
-def _object_fields(value: Json, shapes: list[FieldsV1], old: Any, new: Any) -> FieldsV1:
+_Shapes = list[FieldsV1]
+"""What managers own at one place, each."""
+
+
+def _object_fields(value: Json, shapes: _Shapes, old: Any, new: Any) -> FieldsV1:
     """The declared children of a map, those left out that are the same in ``old`` and ``new``."""
     fields: FieldsV1 = {}
+    children: Mapping[str, _Shapes] | None = None
     for name, item in value.items():
         if item is None:
             continue
         key = f"f:{name}"
         before, after = field_of(old, key), field_of(new, key)
-        below = None if same(before, after) else _fields(item, _below(shapes, key), before, after)
+        if same(before, after):
+            continue
+        if children is None:
+            children = _children(shapes)
+        below = _fields(item, children.get(key, []), before, after)
         if below is not None:
             fields[key] = below
     return fields
 
 
-def _fields(value: Any, shapes: list[FieldsV1], old: Any, new: Any) -> FieldsV1 | None:
+def _fields(value: Any, shapes: _Shapes, old: Any, new: Any) -> FieldsV1 | None:
     """The declared set that a value states: ``{}`` for a leaf, None where nothing of it differs.
 
     Whether a map is atomic, and how a list is keyed, is learnt from what managers own at that place.
@@ -113,28 +120,26 @@ def _fields(value: Any, shapes: list[FieldsV1], old: Any, new: Any) -> FieldsV1 
     return _keyed(value, keys, shapes, old, new) if keys else {}
 
 
-def _keyed(value: list[Any], keys: list[str], shapes: list[FieldsV1], old: Any, new: Any) -> FieldsV1:
+def _keyed(value: list[Any], keys: list[str], shapes: _Shapes, old: Any, new: Any) -> FieldsV1:
+    """The declared elements of a keyed list, each under the key by which managers know it."""
     names = tuple(name for name, _ in list_key(keys[0]))
+    known = Elements([dict(list_key(key)) for key in keys])
+    before, after, children = Elements(old), Elements(new), _children(shapes)
     fields: FieldsV1 = {}
     for item in value:
         if not isinstance(item, dict):
             return {}
-        key = next((k for k in keys if _names_item(k, item)), None) or _key_of(item, names)
-        below = _object_fields(item, _below(shapes, key), element_of(old, key), element_of(new, key))
+        # A default that was left unwritten (a port's protocol) is in the key all the same.
+        written = tuple(name for name in names if name in item)
+        found = known.having(written, item) if written else []
+        key = keys[found[0]] if found else _key_of(item, written)
+        below = _object_fields(item, children.get(key, []), before.get(key), after.get(key))
         fields[key] = {".": {}, **{f"f:{name}": {} for name in names}, **below}
     return fields
 
 
-def _names_item(key: str, item: Json) -> bool:
-    """Whether the key is that of the item, where the item may leave defaults unwritten (a port's protocol)."""
-    wanted = list_key(key)
-    return any(name in item for name, _ in wanted) and all(
-        name not in item or same(item[name], value) for name, value in wanted
-    )
-
-
 def _key_of(item: Json, names: Iterable[str]) -> str:
-    return "k:" + msgspec.json.encode({name: item[name] for name in names if name in item}).decode()
+    return "k:" + msgspec.json.encode({name: item[name] for name in names}).decode()
 
 
 def _named(value: list[Any]) -> bool:
@@ -143,5 +148,11 @@ def _named(value: list[Any]) -> bool:
     return all(isinstance(name, str) for name in names) and len(set(names)) == len(names)
 
 
-def _below(shapes: list[FieldsV1], key: str) -> list[FieldsV1]:
-    return [shape[key] for shape in shapes if isinstance(shape.get(key), dict)]
+def _children(shapes: _Shapes) -> Mapping[str, _Shapes]:
+    """What is owned below a place, by the key of each child."""
+    children: dict[str, _Shapes] = {}
+    for shape in shapes:
+        for key, below in shape.items():
+            if isinstance(below, dict):
+                children.setdefault(key, []).append(below)
+    return children

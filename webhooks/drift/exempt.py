@@ -82,7 +82,14 @@ BUILT_IN_WRITERS: tuple[Writer, ...] = (
         name="pv-binder",
         actors=_controller("persistent-volume-binder"),
         kinds=("PersistentVolumeClaim", "PersistentVolume"),
-        fields=("spec.volumeName", "spec.claimRef", "metadata.annotations"),
+        fields=(
+            "spec.volumeName",
+            "spec.claimRef",
+            'metadata.annotations["pv.kubernetes.io/bind-completed"]',
+            'metadata.annotations["pv.kubernetes.io/bound-by-controller"]',
+            'metadata.annotations["volume.kubernetes.io/storage-provisioner"]',
+            'metadata.annotations["volume.beta.kubernetes.io/storage-provisioner"]',
+        ),
     ),
     Writer(
         name="ca-injector",
@@ -110,7 +117,12 @@ BUILT_IN_WRITERS: tuple[Writer, ...] = (
         name="vpa",
         actors=Actors(users=("system:serviceaccount:kube-system:vpa-updater",)),
         kinds=("Pod",),
-        fields=("spec.containers[].resources", "spec.initContainers[].resources", "metadata.annotations"),
+        fields=(
+            "spec.containers[].resources",
+            "spec.initContainers[].resources",
+            "metadata.annotations.vpaUpdates",
+            "metadata.annotations.vpaObservedContainers",
+        ),
     ),
     Writer(
         name="flagger",
@@ -160,7 +172,7 @@ def collects(subject: Subject) -> str:
 
 def acts(actors: Actors, user: UserInfo) -> bool:
     """Whether the user is one of these actors, by its name or by one of its groups."""
-    return user.username in actors.users or any(group in actors.groups for group in user.groups)
+    return user.username in actors.users or (bool(actors.groups) and not set(actors.groups).isdisjoint(user.groups))
 
 
 def allowances(writers: Iterable[Writer], subject: Subject) -> list[Writer]:
@@ -171,7 +183,7 @@ def allowances(writers: Iterable[Writer], subject: Subject) -> list[Writer]:
         if acts(writer.actors, subject.user)
         and subject.operation in writer.operations
         and any(_is_kind(kind, subject) for kind in writer.kinds)
-        and any(fnmatchcase(subject.namespace, pattern) for pattern in writer.namespaces)
+        and any(fnmatchcase(subject.governing_namespace, pattern) for pattern in writer.namespaces)
         and _exists(writer.requires, subject)
     ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from gateway.core.finding import Finding
+from gateway.core.finding import Action, Finding
 from gateway.core.guard import Indeterminate, Judged, NotApplicable, OnError, Outcome
 from gateway.core.subject import Json, Subject
 from webhooks.drift.decide import Decided, decide
@@ -12,6 +12,7 @@ from webhooks.drift.exempt import acts
 from webhooks.drift.facts import Facts
 from webhooks.drift.message import findings
 from webhooks.drift.ownership import Policy
+from webhooks.drift.weigh import ACTIONS
 
 Lookup = Callable[[Subject], Awaitable[Json | None]]
 """Finds what a ``/scale`` request scales; None where there is no cluster to ask.
@@ -27,11 +28,14 @@ class DriftGuard:
     name = "drift"
 
     def __init__(self, policy: Policy, facts: Facts, lookup: Lookup, *, max_findings: int) -> None:
-        self.on_error: OnError = policy.config.on_error
         self._policy = policy
         self._facts = facts
         self._lookup = lookup
         self._max_findings = max_findings
+
+    def on_error(self, subject: Subject) -> OnError:
+        """As configured where the guard enforces; where it only warns or records, no doubt refuses a request either."""
+        return self._fallback(ACTIONS.get(self._policy.strictest(subject), Action.AUDIT))
 
     async def judge(self, subject: Subject) -> Outcome:
         """Judge one request; see :func:`webhooks.drift.decide.decide`.
@@ -40,15 +44,28 @@ class DriftGuard:
             UndecidedError: the request cannot be judged.
         """
         parent = None
-        if subject.subresource == "scale" and not acts(self._policy.config.autoscalers, subject.user):
+        if subject.subresource == "scale" and not self._needs_no_parent(subject):
             parent = await self._lookup(subject)
         decided = decide(subject, self._facts, self._policy, parent=parent)
         if not decided.applicable:
             return NotApplicable(self.name, decided.reason)
         found = self._findings(subject, decided) if decided.drifted else ()
         if decided.undecided:
-            return Indeterminate(self.name, decided.undecided, self.on_error, found)
-        return Judged(self.name, decided.reason, found)
+            return Indeterminate(self.name, decided.undecided, self._fallback(decided.doubt), found)
+        left_out = len(decided.drifted) - len(found)
+        reason = f"{decided.reason} ({left_out} more findings are not listed)" if left_out else decided.reason
+        return Judged(self.name, reason, found)
+
+    def _fallback(self, doubt: Action) -> OnError:
+        """What becomes of a request about which there is a doubt that would, at worst, do this."""
+        configured = self._policy.config.on_error
+        if doubt is Action.DENY or configured is OnError.ALLOW:
+            return configured
+        return OnError.WARN if doubt is Action.WARN else OnError.ALLOW
+
+    def _needs_no_parent(self, subject: Subject) -> bool:
+        policy = self._policy
+        return acts(policy.config.autoscalers, subject.user) or policy.strictest(subject) == "disabled"
 
     def _findings(self, subject: Subject, decided: Decided) -> tuple[Finding, ...]:
         kind = decided.kind or subject.kind

@@ -14,12 +14,15 @@ import msgspec
 
 from gateway.core.errors import UndecidedError
 from gateway.core.subject import Json, Subject
+from webhooks.drift.elements import Elements, index_of
 from webhooks.drift.facts import IgnoreRule
-from webhooks.drift.fields import leaves
-from webhooks.drift.jq import delete, parse
+from webhooks.drift.fields import FieldsV1, has_children
+from webhooks.drift.jq import Budget, delete, parse
 from webhooks.drift.managed import Entry, by, string_map
-from webhooks.drift.paths import Path, list_key, set_value
 from webhooks.drift.selectors import selects, simple_pattern
+
+MAX_STEPS = 50_000
+"""What all rules together may visit in one object: whoever writes an Application must not be able to hold up others."""
 
 
 def rules_for(rules: Iterable[IgnoreRule], subject: Subject, obj: Json) -> list[IgnoreRule]:
@@ -38,19 +41,20 @@ def without(raw: bytes, rules: Iterable[IgnoreRule], listed: list[Entry]) -> Jso
     client's to say.
 
     Raises:
-        UndecidedError: a jq expression is of a form that is not supported here.
+        UndecidedError: a jq expression is of a form that is not supported here, or the rules are too much work.
     """
     copy: Json = msgspec.json.decode(raw)
+    budget = Budget(MAX_STEPS)
     for rule in rules:
         for pointer in rule.pointers:
             steps = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
+            budget.spend(len(steps))
             _delete_pointer(copy, steps)
         for expression in rule.expressions:
             for alternative in parse(expression):
-                delete(copy, alternative)
+                delete(copy, alternative, budget)
         for entry in by(rule.managers, listed):
-            for path in leaves(entry.fields):
-                _delete_path(copy, path)
+            _delete_fields(copy, entry.fields)
     return copy
 
 
@@ -61,13 +65,13 @@ def _concerns(rule: IgnoreRule, subject: Subject, obj: Json) -> bool:
             fnmatchcase(kind.group, rule.group or "")
             and fnmatchcase(kind.kind, rule.kind or "*")
             and rule.name in {"", subject.name}
-            and rule.namespace in {"", subject.namespace}
+            and rule.namespace in {"", subject.object_namespace}
         )
     wanted = (
         (rule.group, kind.group),
         (rule.kind, kind.kind),
         (rule.name, subject.name),
-        (rule.namespace, subject.namespace),
+        (rule.namespace, subject.object_namespace),
     )
     if not all(not pattern or simple_pattern(pattern).fullmatch(value) for pattern, value in wanted):
         return False
@@ -79,35 +83,35 @@ def _delete_pointer(node: Any, steps: list[str]) -> None:
         raise UndecidedError("an ignore rule has an empty JSON pointer")
     for step in steps[:-1]:
         node = _child(node, step)
-    last = steps[-1]
     if isinstance(node, dict):
-        node.pop(last, None)
-    elif isinstance(node, list) and last.isdigit() and int(last) < len(node):
-        del node[int(last)]
+        node.pop(steps[-1], None)
+    elif isinstance(node, list) and 0 <= index_of(steps[-1]) < len(node):
+        del node[index_of(steps[-1])]
 
 
 def _child(node: Any, step: str) -> Any:
     if isinstance(node, dict):
         return node.get(step)
-    if isinstance(node, list) and step.isdigit() and int(step) < len(node):
-        return node[int(step)]
+    if isinstance(node, list) and 0 <= index_of(step) < len(node):
+        return node[index_of(step)]
     return None
 
 
-def _delete_path(node: Any, path: Path) -> None:
-    for key in path[:-1]:
-        if key.startswith("f:"):
-            node = node.get(key[2:]) if isinstance(node, dict) else None
-        else:
-            node = next((item for item in node if _is_element(item, key)), None) if isinstance(node, list) else None
-    last = path[-1]
-    if last.startswith("f:") and isinstance(node, dict):
-        node.pop(last[2:], None)
-    elif isinstance(node, list):
-        node[:] = [item for item in node if not _is_element(item, last)]
-
-
-def _is_element(item: Any, key: str) -> bool:
-    if key.startswith("v:"):
-        return (item,) == set_value(key)
-    return isinstance(item, dict) and all(item.get(name) == value for name, value in list_key(key))
+def _delete_fields(node: Any, fields: FieldsV1) -> None:
+    """Delete every leaf of a set. An element that stands there twice is left alone: only one of them is the manager's."""
+    elements = Elements(node)
+    doomed: set[int] = set()
+    for key, below in fields.items():
+        if key.startswith("f:") and isinstance(node, dict):
+            if has_children(below):
+                _delete_fields(node.get(key[2:]), below)
+            else:
+                node.pop(key[2:], None)
+        elif key.startswith(("k:", "v:")):
+            found = elements.positions(key)
+            if len(found) == 1 and has_children(below):
+                _delete_fields(node[found[0]], below)
+            elif len(found) == 1:
+                doomed.add(found[0])
+    if doomed:
+        node[:] = [item for at, item in enumerate(node) if at not in doomed]

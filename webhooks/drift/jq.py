@@ -8,6 +8,8 @@ Source: jq 1.7 manual, "Basic filters"; Argo CD evaluates ``del(<path>)`` with g
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -48,14 +50,34 @@ _SEGMENT = re.compile(
     r'|\."(?P<dotted>(?:[^"\\]|\\.)*)"\??'
     r"|\.?\[(?P<index>-?\d+)\]\??"
     r"|\.?(?P<each>\[\])\??"
-    r"|\.(?P<name>[A-Za-z_][A-Za-z0-9_]*)\??"
+    r"|\.(?P<name>[A-Za-z_][A-Za-z0-9_]*)\??",
+    re.ASCII,
 )
 _SELECT = re.compile(
-    r'select\(\s*(?P<path>(?:\.[A-Za-z_][A-Za-z0-9_]*|\.?\["[^"\\]*"\])+)\s*(?P<op>==|!=)\s*(?P<value>"(?:[^"\\]|\\.)*"|-?\d+|true|false)\s*\)'
+    r'select\(\s*(?P<path>(?:\.[A-Za-z_][A-Za-z0-9_]*|\.?\["[^"\\]*"\])+)\s*(?P<op>==|!=)\s*(?P<value>"(?:[^"\\]|\\.)*"|-?\d+|true|false)\s*\)',
+    re.ASCII,
 )
 
 
-def parse(expression: str) -> list[list[Step]]:
+class Budget:
+    """How many nodes may still be visited."""
+
+    def __init__(self, steps: int) -> None:
+        self._left = steps
+
+    def spend(self, steps: int) -> None:
+        """Take from what is left.
+
+        Raises:
+            UndecidedError: there is not enough.
+        """
+        self._left -= steps
+        if self._left < 0:
+            raise UndecidedError("the ignore rules of the owner are too much work for this object")
+
+
+@lru_cache(maxsize=512)
+def parse(expression: str) -> tuple[tuple[Step, ...], ...]:
     """The paths that the expression names; alternatives are separated by commas.
 
     Raises:
@@ -63,22 +85,30 @@ def parse(expression: str) -> list[list[Step]]:
     """
     if len(expression) > MAX_CHARS:
         raise UndecidedError("a jq expression to ignore is too long")
-    return [_parse_pipe(part, expression) for part in _split(expression, ",")]
+    try:
+        return tuple(tuple(_parse_pipe(part, expression)) for part in _split(expression, ","))
+    except msgspec.DecodeError:  # an escape or a number that JSON does not have
+        raise _unsupported(expression) from None
 
 
-def delete(node: Any, steps: list[Step]) -> None:
-    """Delete from ``node``, in place, everything that the path names."""
+def delete(node: Any, steps: Sequence[Step], budget: Budget) -> None:
+    """Delete from ``node``, in place, everything that the path names.
+
+    Raises:
+        UndecidedError: the budget does not suffice.
+    """
     if not steps:
         return
     step, rest = steps[0], steps[1:]
     if isinstance(step, Select):
         if _selected(step, node):
-            delete(node, rest)
+            delete(node, rest, budget)
         return
     keys = _keys(node, step)
+    budget.spend(1 + len(keys))
     if any(not isinstance(s, Select) for s in rest):
         for key in keys:
-            delete(node[key], rest)
+            delete(node[key], rest, budget)
         return
     filters = [s for s in rest if isinstance(s, Select)]
     doomed = [key for key in keys if all(_selected(s, node[key]) for s in filters)]

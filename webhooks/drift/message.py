@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 from gateway.core.finding import Action, Finding, Resource, Severity, finding_id
 from gateway.core.subject import Subject
-from webhooks.drift.decide import Drifted
+from webhooks.drift.equality import MISSING
 from webhooks.drift.facts import Source
-from webhooks.drift.fields import MISSING
 from webhooks.drift.paths import path_text
 from webhooks.drift.values import shown
 from webhooks.drift.violations import Rule, Violation
+from webhooks.drift.weigh import Drifted
 
+_MAX_SOURCE_CHARS = 300
 _SEVERITY = {
     Rule.OWNED_FIELD: Severity.HIGH,
     Rule.TRACKING_METADATA: Severity.HIGH,
@@ -64,18 +65,22 @@ def _owner(drifted: Drifted) -> str:
         return text
     source = known.source
     parts = [
-        source.repository,
-        f"path {source.path}" if source.path else "",
-        f"revision {source.revision}" if source.revision else "",
+        _short(source.repository),
+        f"path {_short(source.path)}" if source.path else "",
+        f"revision {_short(source.revision)}" if source.revision else "",
     ]
     where = ", ".join(part for part in parts if part)
     return f"{text} ({where})" if where else text
 
 
+def _short(text: str) -> str:
+    """A text of the owner's, within bounds: every finding repeats it."""
+    return text if len(text) <= _MAX_SOURCE_CHARS else text[: _MAX_SOURCE_CHARS - 1] + "…"
+
+
 _FIXED = {
     Rule.DELETED: "deleting it is not what Git says",
-    Rule.CLAIMED: "a new object may carry this ownership only if its owner's reconciler creates it",
-    Rule.MANAGED_FIELDS: "the record of which fields the reconciler owns (metadata.managedFields) would be stripped",
+    Rule.MANAGED_FIELDS: "the record of which fields the reconciler owns (metadata.managedFields) would be rewritten",
     Rule.RESTARTED: "restarts by hand are restricted here",
 }
 
@@ -84,6 +89,11 @@ def _what(subject: Subject, violation: Violation, field: str) -> str:
     fixed = _FIXED.get(violation.rule)
     if fixed:
         return fixed
+    if violation.rule is Rule.CLAIMED:
+        who = "only its owner's reconciler may"
+        return (
+            f"{field} would name another owner besides: {who} do that" if field else f"{who} create it with its marks"
+        )
     subject_text = f"tracking metadata {field}" if violation.rule is Rule.TRACKING_METADATA else field
     before = shown(subject.kind, violation.path, violation.old)
     after = shown(subject.kind, violation.path, violation.new)
@@ -96,7 +106,8 @@ def _what(subject: Subject, violation: Violation, field: str) -> str:
 
 def _remedy(drifted: Drifted, source: Source) -> str:
     if drifted.violation.rule is Rule.CLAIMED:
-        return "Let the reconciler create it from Git, or leave its ownership labels and annotations out."
+        return "Let the reconciler write it from Git, or leave its ownership labels and annotations out."
     if drifted.violation.rule is Rule.RESTARTED:
         return "Ask someone who may restart workloads here (drift.restart.actors)."
-    return drifted.reconciler.remedy(drifted.owner, source)
+    short = Source(_short(source.repository), _short(source.path), _short(source.revision))
+    return drifted.reconciler.remedy(drifted.owner, short)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
+from typing import get_args
 
 from gateway.config.drift import Drift, Mode, Writer
 from gateway.core.subject import Json, Subject
@@ -11,6 +12,8 @@ from webhooks.drift.exempt import BUILT_IN_WRITERS, acts, collects
 from webhooks.drift.facts import Facts, ObjectKey, OwnerRef
 from webhooks.drift.managed import Entry
 from webhooks.drift.reconcilers.base import Reconciler
+
+_MODES = get_args(Mode)
 
 
 class Policy:
@@ -23,10 +26,15 @@ class Policy:
 
     def mode(self, reconciler: Reconciler, subject: Subject) -> Mode:
         """The mode for this reconciler's objects in the request's namespace."""
+        namespace = subject.governing_namespace
         for rule in self.config.namespaces:
-            if subject.namespace and any(fnmatchcase(subject.namespace, pattern) for pattern in rule.namespaces):
+            if namespace and any(fnmatchcase(namespace, pattern) for pattern in rule.namespaces):
                 return rule.mode
         return reconciler.mode or self.config.mode
+
+    def strictest(self, subject: Subject) -> Mode:
+        """The strictest mode of any reconciler in the request's namespace: what a doubt about the owner amounts to."""
+        return min((self.mode(reconciler, subject) for reconciler in self.reconcilers.values()), key=_MODES.index)
 
 
 def owners_of(subject: Subject, about: Json, listed: list[Entry], facts: Facts, policy: Policy) -> list[OwnerRef]:
@@ -55,7 +63,7 @@ def actor_of(subject: Subject, owner: OwnerRef, facts: Facts, policy: Policy) ->
     if acts(reconciler.actors, subject.user):
         return f"{reconciler.title}'s own controller"
     known = facts.owner(owner)
-    accounts = (known.accounts if known else frozenset()) | reconciler.default_accounts(owner)
+    accounts = known.accounts if known and known.accounts else reconciler.default_accounts(owner)
     if subject.user.username in accounts:
         return f"service account of {reconciler.title} {owner.namespace}/{owner.name}"
     return ""
@@ -70,6 +78,23 @@ def may_do_anything(subject: Subject, owners: list[OwnerRef], facts: Facts, poli
     if subject.operation == "DELETE":
         return collects(subject)
     return _adopts(subject, owners, facts, policy) if subject.operation == "UPDATE" else ""
+
+
+def claimants(
+    subject: Subject, before: list[Entry], after: list[Entry], owners: list[OwnerRef], policy: Policy
+) -> list[tuple[Reconciler, OwnerRef]]:
+    """Owners that the new object names besides those it has, unless their reconciler itself writes that.
+
+    An owner's own service account is no reconciler: whoever holds one could otherwise write his owner onto anything.
+    """
+    found = []
+    for reconciler in policy.reconcilers.values():
+        heir = reconciler.claim(subject.object, subject, after)
+        if heir is None or heir in owners or acts(reconciler.actors, subject.user):
+            continue
+        if heir != reconciler.claim(subject.old_object, subject, before):
+            found.append((reconciler, heir))
+    return found
 
 
 def _adopts(subject: Subject, owners: list[OwnerRef], facts: Facts, policy: Policy) -> str:

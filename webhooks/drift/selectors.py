@@ -1,23 +1,27 @@
 """Selectors that tenants write: label selectors, and patterns that must not be able to hang the gateway.
 
 Python's ``re`` backtracks; what Flux evaluates with Go's RE2 is accepted here only in a form that cannot: literals,
-classes, groups of literals, and a few quantifiers on single characters. The rest is undecided, never guessed.
+classes, groups of literals, and few quantifiers on single characters. The rest is undecided, never guessed.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
 from functools import lru_cache
+from itertools import product
 from typing import Any
 
 from gateway.core.errors import UndecidedError
 
 MAX_PATTERN_CHARS = 256
-MAX_QUANTIFIERS = 4
+MAX_SELECTOR_CHARS = 1_024
+MAX_QUANTIFIERS = 2
+"""Of the unbounded kind, each of which multiplies the work by the length of a name."""
+MAX_OPTIONAL = 6
 
 _ATOM = r"(?:\\[.\-/_$^()\[\]{}|*+?\\dw]|[\w\-/ :]|\.|\[\^?[\w.\-/ ]+\])"
-_ALTERNATIVE = rf"(?:{_ATOM}[*+?]?)*"
 _GROUP = rf"\((?:\?:)?(?:{_ATOM})*(?:\|(?:{_ATOM})*)*\)"
 _SAFE = re.compile(rf"\^?(?:{_GROUP}|{_ATOM}[*+?]?|\|)*\$?")
 _REQUIREMENT = re.compile(
@@ -33,25 +37,28 @@ def simple_pattern(pattern: str) -> re.Pattern[str]:
     Raises:
         UndecidedError: it is not of the form that is safe to evaluate.
     """
-    quantifiers = len(re.findall(r"[*+?]", pattern))
-    if len(pattern) > MAX_PATTERN_CHARS or quantifiers > MAX_QUANTIFIERS or not _SAFE.fullmatch(pattern):
+    unbounded, optional = pattern.count("*") + pattern.count("+"), pattern.count("?")
+    too_much = len(pattern) > MAX_PATTERN_CHARS or unbounded > MAX_QUANTIFIERS or optional > MAX_OPTIONAL
+    if too_much or not _SAFE.fullmatch(pattern):
         raise UndecidedError(f"the pattern {pattern[:80]!r} in a selector is not supported here")
     return re.compile(pattern, re.ASCII)
 
 
 def glob(pattern: str, value: str) -> bool:
     """``*``, ``?`` and ``{a,b}``, over the whole value (Argo CD's project globs). Other patterns match nothing."""
-    if len(pattern) > MAX_PATTERN_CHARS or pattern.count("*") > MAX_QUANTIFIERS:
+    if len(pattern) > MAX_PATTERN_CHARS:
         return False
-    text, depth = "", 0
-    for char in pattern:
-        depth += {"{": 1, "}": -1}.get(char, 0)
-        special = {"*": ".*", "?": ".", "{": "(?:", "}": ")", ",": "|" if depth > 0 else ","}
-        text += special.get(char) or re.escape(char)
-    try:
-        return re.fullmatch(text, value, re.DOTALL) is not None
-    except re.error:
-        return False
+    # fnmatch's own patterns do not backtrack from one `*` into another; brackets are no classes here.
+    return any(fnmatchcase(value, one.replace("[", "[[]")) for one in _alternatives(pattern))
+
+
+def _alternatives(pattern: str) -> Iterable[str]:
+    """The patterns without braces that one with (at most two pairs of) braces stands for; none if it is not readable."""
+    parts = re.split(r"\{([^{}]*)\}", pattern)
+    if len(parts) > 5 or any("{" in part or "}" in part for part in parts[::2]):  # noqa: PLR2004 - two pairs and what is around
+        return ()
+    choices = [part.split(",") if at % 2 else [part] for at, part in enumerate(parts)]
+    return map("".join, product(*choices))
 
 
 def selects(selector: str, labels: Mapping[str, Any]) -> bool:
@@ -60,6 +67,8 @@ def selects(selector: str, labels: Mapping[str, Any]) -> bool:
     Raises:
         UndecidedError: the selector is not readable.
     """
+    if len(selector) > MAX_SELECTOR_CHARS:
+        raise UndecidedError(f"the selector {selector[:80]!r}… is too long")
     return all(_fits(part, labels, selector) for part in re.split(r",(?![^(]*\))", selector) if selector.strip())
 
 

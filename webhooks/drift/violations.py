@@ -11,13 +11,15 @@ import msgspec
 from gateway.config.drift import Restart, Writer
 from gateway.core.subject import Json, Subject
 from webhooks.drift.declared import Declared, declared
+from webhooks.drift.equality import MISSING, same
 from webhooks.drift.exempt import acts
 from webhooks.drift.facts import OwnerRef
-from webhooks.drift.fields import MISSING, Change, changes, lost, same, value_at
-from webhooks.drift.managed import Entry, by, entries
+from webhooks.drift.fields import Change, adds, changes, taken, value_at
+from webhooks.drift.managed import Entry, by
 from webhooks.drift.paths import ANNOTATIONS, LAST_APPLIED, RESTARTED_AT, Path, covered
 from webhooks.drift.reconcilers.base import Reconciler
 
+_UNSTATED = "nothing says which of its fields its owner declares: let the reconciler apply it again"
 MANAGED_FIELDS: Path = ("f:metadata", "f:managedFields")
 REPLICAS: Path = ("f:spec", "f:replicas")
 
@@ -52,13 +54,25 @@ def of_delete() -> list[Violation]:
     return [Violation(Rule.DELETED)]
 
 
-def of_scale(subject: Subject, parent: Json, listed: list[Entry], reconciler: Reconciler) -> list[Violation]:
-    """A change of a Scale's replicas, where Git declares the replicas of what is scaled."""
+def of_scale(
+    subject: Subject, parent: Json, listed: list[Entry], reconciler: Reconciler
+) -> tuple[list[Violation], str]:
+    """A change of a Scale's replicas, where Git declares the replicas of what is scaled.
+
+    Returns:
+        The violations that are certain, and why there may be more (a custom resource may keep its replicas anywhere),
+        or an empty text.
+    """
     before, after = _replicas(subject.old_object), _replicas(subject.object)
-    stated = declared(parent, listed, reconciler.managers)
-    if before == after or not any("f:replicas" in fields.get("f:spec", {}) for _, fields in stated.sets):
-        return []
-    return [Violation(Rule.OWNED_FIELD, REPLICAS, before, after)]
+    if same(before, after):
+        return [], ""
+    stated = declared(parent, listed, reconciler)
+    if any("f:replicas" in fields.get("f:spec", {}) for _, fields in stated.sets):
+        return [Violation(Rule.OWNED_FIELD, REPLICAS, before, after)], ""
+    if not stated.sets:
+        return [], _UNSTATED
+    elsewhere = value_at(parent, REPLICAS) is MISSING
+    return [], "what is scaled keeps its replicas in another field than spec.replicas" if elsewhere else ""
 
 
 def _replicas(scale: Json) -> Any:
@@ -76,21 +90,37 @@ def of_restart(subject: Subject, config: Restart) -> list[Violation]:
 
 
 def of_update(
-    subject: Subject, listed: list[Entry], reconciler: Reconciler, owner: OwnerRef, *, max_depth: int
+    subject: Subject,
+    before: list[Entry],
+    after: list[Entry],
+    reconciler: Reconciler,
+    owner: OwnerRef,
+    *,
+    max_depth: int,
 ) -> tuple[list[Violation], str]:
     """What an update changes of the declared set, of tracking metadata and of the reconciler's managedFields.
 
     Returns:
         The violations that are certain, and why there may be more (the declared set is written in another API
-        version), or an empty text.
+        version, or nowhere), or an empty text.
     """
     old, new = subject.old_object, subject.object
-    stated = declared(old, listed, reconciler.managers, new)
+    stated = declared(old, before, reconciler, new)
     found = {v.path: v for v in _tracking(old, new, reconciler.tracking(owner, old), stated)}
-    fields, unsure = field_changes(stated, old, new, shapes=[*listed, *entries(new)], max_depth=max_depth)
+    fields, unsure = field_changes(stated, old, new, shapes=[*before, *after], max_depth=max_depth)
     for change in fields:
         found.setdefault(change.path, Violation(Rule.OWNED_FIELD, change.path, change.old, change.new))
-    return [*found.values(), *_stripped(old, new, by(reconciler.managers, listed))], unsure
+    managers = reconciler.managers
+    if _rewritten(old, new, by(managers, before), by(managers, after), max_depth):
+        found[MANAGED_FIELDS] = Violation(Rule.MANAGED_FIELDS, MANAGED_FIELDS)
+    return list(found.values()), unsure
+
+
+def of_claim(old: Json, new: Json, reconciler: Reconciler, heir: OwnerRef) -> Violation:
+    """Another owner is written onto an object that has one: whoever acts for that other owner could then do anything."""
+    paths = reconciler.tracking(heir, new)
+    path = next((p for p in paths if not same(value_at(old, p), value_at(new, p))), MANAGED_FIELDS)
+    return Violation(Rule.CLAIMED, path)
 
 
 def field_changes(
@@ -102,7 +132,7 @@ def field_changes(
     """
     owned = [entry.fields for entry in shapes]
     found: dict[Path, Change] = {}
-    unsure = ""
+    unsure = "" if stated.sets or same(_content(old), _content(new)) else _UNSTATED
     asked_in = str(new.get("apiVersion", ""))
     for version, fields in stated.sets:
         comparable = fields
@@ -138,15 +168,14 @@ def _tracking(old: Json, new: Json, paths: Iterable[Path], stated: Declared) -> 
     return found
 
 
-def _stripped(old: Json, new: Json, own: list[Entry]) -> list[Violation]:
-    """The reconciler's entries lost paths whose values did not change: its ownership was taken away.
+def _rewritten(old: Json, new: Json, before: list[Entry], after: list[Entry], max_depth: int) -> bool:
+    """Whether the record of what the reconciler owns is rewritten, by whoever is not the reconciler.
 
-    A path whose value changed is lost rightly, and the change itself is what is judged.
+    Its entries lose paths whose values did not change (a path whose value changed is lost rightly, and the change
+    itself is what is judged); or somebody writes in its name, which could make Git seem to declare less, or more.
     """
-    now = {entry.key: entry.fields for entry in entries(new)}
-    for entry in own:
-        for path in lost(entry.fields, now.get(entry.key, {})):
-            value = value_at(old, path)
-            if value is not MISSING and same(value, value_at(new, path)):
-                return [Violation(Rule.MANAGED_FIELDS, MANAGED_FIELDS)]
-    return []
+    now = {entry.key: entry.fields for entry in after}
+    then = {entry.key: entry.fields for entry in before}
+    return any(taken(fields, now.get(key, {}), old, new, depth=max_depth) for key, fields in then.items()) or any(
+        adds(then.get(key, {}), fields, depth=max_depth) for key, fields in now.items()
+    )

@@ -28,8 +28,8 @@ from gateway.core.errors import UndecidedError
 from gateway.core.finding import Action
 from gateway.core.subject import UserInfo
 from webhooks.drift.decide import Decided, decide
+from webhooks.drift.equality import same
 from webhooks.drift.facts import NoFacts
-from webhooks.drift.fields import same
 from webhooks.drift.ownership import Policy
 from webhooks.drift.reconcilers.argocd import Argo
 from webhooks.drift.reconcilers.flux import Flux

@@ -7,6 +7,8 @@ Source: argo-cd ``util/argo/resource_tracking.go`` (v3).
 
 from __future__ import annotations
 
+import re
+
 from gateway.config.drift import ArgoCD
 from gateway.core.subject import Json, Subject
 from webhooks.drift.facts import OwnerRef, Source
@@ -14,6 +16,7 @@ from webhooks.drift.managed import Entry, by, has_controller, metadata, owns, st
 from webhooks.drift.paths import ANNOTATIONS, LABELS, Path
 
 TRACKING_ID = "argocd.argoproj.io/tracking-id"
+_APP = re.compile(r"[A-Za-z0-9._-]{1,512}")
 INSTALLATION_ID = "argocd.argoproj.io/installation-id"
 
 
@@ -22,6 +25,7 @@ class Argo:
 
     id = "argocd"
     title = "Argo CD Application"
+    client_side = True
 
     def __init__(self, config: ArgoCD) -> None:
         self.mode = config.mode
@@ -94,7 +98,9 @@ class Argo:
 
 def _parts(value: object) -> tuple[str, str, str]:
     parts = value.split(":", 2) if isinstance(value, str) else []
-    return (parts[0], parts[1], parts[2]) if len(parts) == 3 else ("", "", "")  # noqa: PLR2004 - app, kind, object
+    # No Application can have another name, and people are shown it in a command to copy.
+    readable = len(parts) == 3 and _APP.fullmatch(parts[0])  # noqa: PLR2004 - app, kind, object
+    return (parts[0], parts[1], parts[2]) if readable else ("", "", "")
 
 
 def _names(obj: Json, subject: Subject) -> set[str]:

@@ -50,10 +50,7 @@ def application(obj: Json) -> Record:
             ignore=_ignore(spec),
             source=_source(spec, status),
         ),
-        inventory=tuple(
-            ObjectKey(text(r.get("group")), text(r.get("kind")), text(r.get("namespace")), text(r.get("name")))
-            for r in list(objects(status.get("resources")))[:MAX_INVENTORY]
-        ),
+        inventory=_inventory(status) if server == IN_CLUSTER else (),
         needs=("appprojects", ref.namespace, text(spec.get("project")) or "default"),
         destination=(server, text(destination.get("namespace"))),
     )
@@ -80,6 +77,14 @@ def account_for(record: Record, accounts: tuple[DestinationAccount, ...]) -> fro
                 return frozenset((f"system:serviceaccount:{account}",))
             return frozenset((f"system:serviceaccount:{namespace or record.ref.namespace}:{account}",))
     return frozenset()
+
+
+def _inventory(status: Json) -> tuple[ObjectKey, ...]:
+    """What it lists. Of an application with another destination that is elsewhere, whatever has these names here."""
+    return tuple(
+        ObjectKey(text(r.get("group")), text(r.get("kind")), text(r.get("namespace")), text(r.get("name")))
+        for r in list(objects(status.get("resources")))[:MAX_INVENTORY]
+    )
 
 
 def _ignore(spec: Json) -> tuple[IgnoreRule, ...]:

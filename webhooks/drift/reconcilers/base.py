@@ -40,6 +40,11 @@ class Reconciler(Protocol):
         """Field managers under which it writes."""
         ...
 
+    @property
+    def client_side(self) -> bool:
+        """Whether it applies client-side, and so declares by ``last-applied-configuration``."""
+        ...
+
     def claim(self, obj: Json, subject: Subject, listed: list[Entry]) -> OwnerRef | None:
         """The owner that the markers on ``obj`` name, None where they are absent or copied from elsewhere."""
         ...

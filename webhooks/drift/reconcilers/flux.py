@@ -20,6 +20,8 @@ _SSA_LEAVES_ALONE = {"ignore": ("UPDATE", "DELETE"), "ifnotpresent": ("UPDATE",)
 class Flux:
     """Either of Flux's two reconcilers of workloads; they differ in a prefix and in names."""
 
+    client_side = False
+
     def __init__(self, config: FluxKustomization | FluxHelmRelease) -> None:
         kustomization = isinstance(config, FluxKustomization)
         self.id = "flux-kustomization" if kustomization else "flux-helmrelease"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.core.subject import Json
-from webhooks.drift.facts import Owner, OwnerRef, Source
+from webhooks.drift.facts import ObjectKey, Owner, OwnerRef, Source
 from webhooks.drift.managed import metadata
 from webhooks.drift.reconcilers.records import (
     Record,
@@ -38,7 +38,7 @@ def kustomization(obj: Json) -> Record:
             ignore=flux_ignore(spec.get("ignore")),
             source=source,
         ),
-        inventory=flux_inventory(status),
+        inventory=_inventory(spec, status),
         needs=_source_of(section(spec, "sourceRef"), ref.namespace),
     )
 
@@ -64,7 +64,7 @@ def helm_release(obj: Json) -> Record:
                 revision=text(newest.get("chartVersion")) or text(chart.get("version")),
             ),
         ),
-        inventory=flux_inventory(status),
+        inventory=_inventory(spec, status),
         needs=_source_of(reference, ref.namespace),
     )
 
@@ -72,6 +72,11 @@ def helm_release(obj: Json) -> Record:
 def source_url(obj: Json) -> str:
     """Where a source (GitRepository, OCIRepository, HelmRepository) reads from, without credentials."""
     return public_url(text(section(obj, "spec").get("url")))
+
+
+def _inventory(spec: Json, status: Json) -> tuple[ObjectKey, ...]:
+    """What it lists in this cluster: with a kubeconfig, what it lists is elsewhere."""
+    return () if spec.get("kubeConfig") else flux_inventory(status)
 
 
 def _ref(reconciler: str, obj: Json) -> OwnerRef:
