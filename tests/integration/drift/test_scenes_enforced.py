@@ -34,7 +34,7 @@ STOPPED = {
     "edit-secret": "data.password would change",
     "edit-service": "targetPort would change from http to 8081",
     "edit-autoscaler": "spec.maxReplicas would change from 10 to 50",
-    "claimed": "a new object may carry this ownership only if",
+    "claimed": "drift/claimed",
     "helm-limits": "resources.limits.memory would change",
     "helm-label-stripped": "tracking metadata",
     "argo-edit-image": "managed by Argo CD Application argocd/shop",
