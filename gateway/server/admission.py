@@ -14,8 +14,9 @@ from gateway.core.errors import AuditError, AuditFullError, MalformedRequestErro
 from gateway.core.limits import Limits
 from gateway.core.subject import Subject
 from gateway.core.verdict import Decision, Verdict
+from gateway.server.answer import Answer
 from gateway.server.deadline import parse_target, plan
-from gateway.server.intake import HEADERS, Held, RefusedError, check_head, error_body, overloaded, read_body
+from gateway.server.intake import Held, RefusedError, check_head, error_body, overloaded, read_body
 from gateway.server.metrics import WorkerMetrics
 from webhooks.assembly import Assembly
 from webhooks.review import decode_review, encode_response
@@ -50,35 +51,34 @@ class Admission:
         self._metrics = metrics
         self._on_bug = on_bug
 
-    async def __call__(self, request: web.BaseRequest) -> web.Response:
+    async def __call__(self, request: web.BaseRequest) -> Answer:
         """Answer one request, whatever it is; raises nothing but cancellation."""
         self.in_flight += 1
         try:
-            response = web.Response(body=await self._review(request), headers=HEADERS)
+            answer = Answer(200, await self._review(request))
         except RefusedError as refusal:
-            response = self._refuse(refusal)
+            answer = self._refuse(refusal)
         except Exception as bug:  # noqa: BLE001 - the boundary: a bug fails one request, not the worker
             self._metrics.request("error")
             self._on_bug(bug)
-            response = web.Response(status=500, body=error_body("internal error", "internal"), headers=HEADERS)
+            answer = Answer(500, error_body("internal error", "internal"))
         finally:
             self.in_flight -= 1
-        if self.closing:
-            response.force_close()
-        return response
+        answer.keep = not self.closing
+        return answer
 
     def malformed(self, reason: str) -> None:
         """Count a request that never got here: ``http``, ``slow-head``."""
         self._metrics.malformed(reason)
         self._metrics.request("malformed")
 
-    def _refuse(self, refusal: RefusedError) -> web.Response:
+    def _refuse(self, refusal: RefusedError) -> Answer:
         if refusal.shed:
             self._metrics.shed(refusal.reason)
             self._metrics.request("unrecorded" if refusal.reason == "audit" else "shed")
         else:
             self.malformed(refusal.reason)
-        return web.Response(status=refusal.status, body=refusal.body(), headers={**HEADERS, **refusal.headers})
+        return Answer(refusal.status, refusal.body(), refusal.headers)
 
     async def _review(self, request: web.BaseRequest) -> bytes:
         """The AdmissionReview that answers ``request``.

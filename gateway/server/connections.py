@@ -10,12 +10,13 @@ from typing import Any, cast
 from aiohttp import web
 
 from gateway.core.limits import Limits
-from gateway.server.intake import HEADERS, error_body
+from gateway.server.intake import error_body
 from gateway.server.tls import client_name_allowed
 
 Count = Callable[[str], None]
 Handler = Callable[[web.BaseRequest], Any]
 
+_HEADERS = {"Content-Type": "application/json", "Server": "govgate"}
 SWEEP_SECONDS = 0.5
 _LINGER_SECONDS = 2.0
 _SLOW = error_body("the request's head did not arrive in time", "slow-head")
@@ -80,7 +81,7 @@ class Connection(web.RequestHandler):
         """Answer what is not HTTP, in our shape and without a log entry for each."""
         self._listener.on_malformed("http")
         body = error_body("this is not a valid HTTP request", "http")
-        response = web.Response(status=status, body=body, headers=HEADERS)
+        response = web.Response(status=status, body=body, headers=_HEADERS)
         response.force_close()
         return response
 

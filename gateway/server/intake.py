@@ -13,21 +13,20 @@ from gateway.core.limits import Limits
 
 PATH = "/v1/validate"
 _JSON = "application/json"
-HEADERS = {"Content-Type": _JSON, "Server": "govgate"}
-"""Of every answer: not the default, which tells library and version."""
-_RETRY_AFTER = {"Retry-After": "1"}
+_RETRY_AFTER = "Retry-After: 1\r\n"
 
 
 class RefusedError(GovgateError):
-    """Not judged. ``status`` is HTTP's, ``reason`` a word for metrics and programs, ``shed``: an overload."""
+    """Not judged. ``status`` is HTTP's, ``reason`` a word for metrics and programs, ``shed``: an overload.
 
-    def __init__(
-        self, status: int, reason: str, text: str, *, headers: dict[str, str] | None = None, shed: bool = False
-    ) -> None:
+    ``headers`` are whole lines, each with its end.
+    """
+
+    def __init__(self, status: int, reason: str, text: str, *, headers: str = "", shed: bool = False) -> None:
         super().__init__(text)
         self.status = status
         self.reason = reason
-        self.headers = headers or {}
+        self.headers = headers
         self.shed = shed
 
     def body(self) -> bytes:
@@ -71,7 +70,7 @@ def check_head(request: web.BaseRequest, path: str, limits: Limits) -> None:
     if path != PATH:
         raise RefusedError(404, "path", f"there is nothing here; reviews go to {PATH}")
     if request.method != "POST":
-        raise RefusedError(405, "method", "reviews are sent with POST", headers={"Allow": "POST"})
+        raise RefusedError(405, "method", "reviews are sent with POST", headers="Allow: POST\r\n")
     headers = request.headers
     content_type = headers.get("Content-Type", "")
     if content_type != _JSON and content_type.partition(";")[0].strip().lower() != _JSON:
