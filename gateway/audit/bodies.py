@@ -51,10 +51,6 @@ class BodyCapture:
         old_object = self._address(subject.raw_old_object, subject.kind, new)
         return Captured(Bodies(object_, old_object), tuple(new))
 
-    def forget(self) -> None:
-        """Forget what was sent: the writer is another one, or never got it."""
-        self._known.clear()
-
     def _address(self, raw: bytes, kind: GroupVersionKind, new: list[tuple[str, bytes]]) -> str:
         if not raw:
             return ""

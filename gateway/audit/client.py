@@ -158,8 +158,6 @@ class AuditClient:
             finally:
                 self._link = None
                 link.close()
-            # What was sent on this connection may be gone with the writer.
-            self._bodies.forget()
 
     def _on_message(self, message: Message) -> None:
         if not isinstance(message, Ack):

@@ -23,7 +23,7 @@ from gateway.audit.reader import Filter, open_reader
 from gateway.audit.rows import Record, parse_record
 from gateway.audit.signatures import Report, Trust
 from gateway.audit.wire import Command
-from gateway.config.model import Audit, Bodies, Retention
+from gateway.config.model import Audit, Bodies
 from gateway.core.errors import AuditError, AuditFullError
 
 if TYPE_CHECKING:
@@ -365,22 +365,3 @@ async def test_batched_decisions_are_on_disk_soon(audit: Setup) -> None:
     db = sqlite3.connect(audit.folder / "audit.db")
     assert db.execute("SELECT count(*) FROM records WHERE decision = 'allow'").fetchone() == (1,)
     db.close()
-
-
-async def test_under_a_load_that_never_pauses_the_wal_stays_small(audit: Setup) -> None:
-    """The writer folds its WAL and prunes although there is always something to commit."""
-    config = Audit(checkpoint_records=200, retention=Retention(max_bytes=4_000_000))
-    await audit.writer(config)
-    client = await audit.client(config)
-    largest = 0
-    for number in range(6_000):
-        await client.record(
-            subject(number, raw_object=b'{"pad":"%b"}' % os.urandom(1_000).hex().encode(), raw_old_object=b""),
-            denial(), rules=RULES, timings={},
-        )  # fmt: skip
-        if number % 50 == 0:
-            largest = max(largest, (audit.folder / "audit.db-wal").stat().st_size)
-            await asyncio.sleep(0.002)
-    assert largest < 24_000_000
-    await client.close()
-    assert _verify(audit.folder).ok

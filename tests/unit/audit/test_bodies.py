@@ -52,14 +52,6 @@ def test_what_was_sent_long_ago_is_sent_again() -> None:
     assert REMEMBERED_SECONDS <= GRACE_SECONDS / 2
 
 
-def test_forgetting_sends_everything_again() -> None:
-    """After the writer went away nothing counts as sent."""
-    capture, _ = _capture()
-    capture.capture(subject(5), denial())
-    capture.forget()
-    assert len(capture.capture(subject(5), denial()).new) == 2
-
-
 def test_same_bytes_as_a_secret_are_another_body() -> None:
     """The kind that the request names decides what is redacted: it belongs to what is remembered."""
     capture, _ = _capture()

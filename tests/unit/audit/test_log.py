@@ -104,6 +104,18 @@ def test_rotation_is_followed_from_the_first_key(tmp_path: Path) -> None:
     assert not (tmp_path / "state" / "signing.key.next").exists()
 
 
+def test_no_checkpoint_is_signed_by_a_key_that_is_not_in_force(tmp_path: Path) -> None:
+    """With a checkpoint due at every record, the change of key itself is signed for by the new key only."""
+    log = _open(tmp_path, checkpoint_records=1)
+    log.append([entry(1)])
+    log.rotate()
+    log.append([entry(2)])
+    log.close()
+    report = _verify(tmp_path)
+    assert report.ok, report.problems
+    assert report.checkpoints == report.records - 1
+
+
 def test_a_rotation_that_a_crash_cut_short_is_settled(tmp_path: Path) -> None:
     """A next key that never entered the chain is dropped; one that did is taken."""
     log = _open(tmp_path)
