@@ -1,11 +1,18 @@
-"""Small builders of subjects and managed objects for unit tests."""
+"""Small builders of subjects, managed objects and facts for unit tests, and the drift decision about them in short."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
+from gateway.config.drift import Drift
 from gateway.core.subject import GroupVersionKind, GroupVersionResource, Subject, UserInfo
+from webhooks.drift.decide import Decided, decide
+from webhooks.drift.facts import Facts, NoFacts, ObjectKey, Owner, OwnerRef
+from webhooks.drift.ownership import Policy
+from webhooks.drift.paths import path_text
+from webhooks.drift.reconcilers.argocd import Argo
+from webhooks.drift.reconcilers.flux import Flux
 
 HUMAN = UserInfo(username="alice@example.com", groups=("developers", "system:authenticated"))
 ADMIN = UserInfo(username="root@example.com", groups=("system:masters",))
@@ -73,3 +80,81 @@ def subject(
             **more,
         }
     )
+
+
+class Known:
+    """Facts as a test states them: owners, inventories, and which reconcilers' caches are not good."""
+
+    def __init__(
+        self,
+        owners: dict[OwnerRef, Owner] | None = None,
+        *,
+        inventory: dict[ObjectKey, tuple[OwnerRef, ...]] | None = None,
+        problems: dict[str, str] | None = None,
+        connected: bool = True,
+    ) -> None:
+        self.connected = connected
+        self._owners = owners or {}
+        self._inventory = inventory or {}
+        self._problems = problems or {}
+
+    def problem(self, reconciler: str) -> str:
+        return self._problems.get(reconciler, "")
+
+    def owner(self, ref: OwnerRef) -> Owner | None:
+        return self._owners.get(ref)
+
+    def inventory(self, key: ObjectKey) -> tuple[OwnerRef, ...]:
+        return self._inventory.get(key, ())
+
+
+APPS = OwnerRef("flux-kustomization", "flux-system", "apps")
+SHOP = OwnerRef("argocd", "argocd", "shop")
+CACHE = OwnerRef("flux-helmrelease", "data", "cache")
+
+
+def policy(config: Drift | None = None) -> Policy:
+    """The policy of a configuration, with every reconciler."""
+    config = config or Drift()
+    return Policy(config, [Flux(config.flux_kustomization), Flux(config.flux_helm_release), Argo(config.argo_cd)])
+
+
+def judged(asked: Subject, facts: Facts | None = None, config: Drift | None = None, **more: Any) -> Decided:
+    """The drift decision, on embedded defaults unless told otherwise."""
+    return decide(asked, facts or NoFacts(), policy(config), **more)
+
+
+def broken(decided: Decided) -> dict[str, str]:
+    """Field to rule, of what is enforced or warned about; undecided stands under ``?``."""
+    found = {path_text(d.violation.path): d.violation.rule.value for d in decided.drifted if not d.excused}
+    return found | ({"?": decided.undecided} if decided.undecided else {})
+
+
+def excused(decided: Decided) -> dict[str, str]:
+    """Field to excuse, of what is recorded only."""
+    return {path_text(d.violation.path): d.excused for d in decided.drifted if d.excused}
+
+
+def at(path: str, value: Any) -> Any:
+    """``{"a": {"b": value}}`` for ``a.b``: a patch, or a FieldsV1 set with ``f:a.f:b``."""
+    for name in reversed(path.split(".")):
+        value = {name: value}
+    return value
+
+
+def changed(old: dict, *patches: dict) -> dict:
+    """A copy of the object with the patches merged in, as a JSON merge patch is (RFC 7396)."""
+    new = json.loads(json.dumps(old))
+    for patch in patches:
+        _merge(new, patch)
+    return new
+
+
+def _merge(into: dict, patch: dict) -> None:
+    for key, value in patch.items():
+        if value is None:
+            into.pop(key, None)
+        elif isinstance(value, dict) and isinstance(into.get(key), dict):
+            _merge(into[key], value)
+        else:
+            into[key] = value
