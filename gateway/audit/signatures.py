@@ -168,7 +168,9 @@ class SignatureVerifier:
     def _remark(self) -> None:
         chain = self._chain
         if chain.backwards:
-            self._notes.append(f"the clock went backwards {chain.backwards} times; the order is that of the numbers")
+            self._notes.append(
+                f"times go back by more than a minute at {chain.backwards} places; the order is that of the numbers"
+            )
         if self._signed < chain.last:
             since = chain.last - max(self._signed, chain.first - 1)
             self._notes.append(f"the last {since} records are not covered by a signature")

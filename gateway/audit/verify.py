@@ -7,6 +7,7 @@ was rewritten or cut off at its end, :mod:`gateway.audit.signatures` tells by ch
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -16,6 +17,7 @@ from gateway.audit.record import Bodies
 from gateway.core.canonical import sha256_digest
 
 MAX_PROBLEMS = 50
+CLOCK_TOLERANCE = timedelta(minutes=1)
 _NO_BODIES = Bodies()
 
 
@@ -37,7 +39,9 @@ class Landmark(msgspec.Struct, frozen=True):
 
 
 class Chain(msgspec.Struct, frozen=True):
-    """What a walk over all records found. ``before`` is the ``prev`` of the first; ``hashes`` those asked for."""
+    """What a walk over all records found. ``before`` is the ``prev`` of the first; ``hashes`` those asked for;
+    ``backwards`` counts where the time of decision goes back by more than a minute.
+    """
 
     records: int
     first: int
@@ -102,7 +106,8 @@ class ChainVerifier:
         if doubtful:
             seq = self._last + 1 if stored_seq is None else stored_seq
             self._doubt = (seq, computed, stored_hash)
-        self._backwards += record.time < self._time
+        if record.time < self._time:
+            self._backwards += _goes_back(self._time, record.time)
         self._time = record.time
         self._step(seq, stored_hash)
         if record.type in ("key", "prune"):
@@ -174,6 +179,14 @@ class ChainVerifier:
     def _add(self, seq: int, kind: str, message: str) -> None:
         if len(self._problems) < MAX_PROBLEMS:
             self._problems.append(Problem(seq, kind, message))
+
+
+def _goes_back(before: str, after: str) -> bool:
+    """Whether a clock was set back; several workers' records are out of order by a flush or so at any time."""
+    try:
+        return datetime.fromisoformat(before) - datetime.fromisoformat(after) > CLOCK_TOLERANCE
+    except (ValueError, TypeError):
+        return True
 
 
 def check_body(seq: int, address: str, body: bytes | None) -> Problem | None:
