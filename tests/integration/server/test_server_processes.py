@@ -146,9 +146,10 @@ async def test_workers_are_replaced_without_loss(gateway) -> None:
 
 
 def test_workers_die_with_their_supervisor(gateway) -> None:
-    """A supervisor that is killed leaves no worker behind, and the port and the state folder are free again."""
+    """A supervisor that is killed leaves no worker behind, not even one that hangs; a new server starts at once."""
     server: Gateway = gateway(settings={"workers": 2}).start()
     family = server.process.children(recursive=True)
+    server.workers()[0].send_signal(signal.SIGSTOP)
     server.process.kill()
     _, alive = psutil.wait_procs(family, timeout=5)
     assert not alive
