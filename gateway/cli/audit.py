@@ -82,11 +82,13 @@ def verify(  # noqa: D417 - the other options say themselves what they are
 @audit_app.command(name="export")
 def export_log(  # noqa: D417 - the other options say themselves what they are
     *,
-    format: Literal["jsonl", "csv", "parquet", "cloudevents", "ocsf"] = "jsonl",  # noqa: A002 - the option's name
+    output_format: Annotated[
+        Literal["jsonl", "csv", "parquet", "cloudevents", "ocsf"], Parameter(name=["--format", "--output", "-o"])
+    ] = "jsonl",
     since: str = "",
     until: str = "",
     bodies: bool = False,
-    out: Annotated[Path | None, Parameter(name=["--output", "-O"])] = None,
+    out: Annotated[Path | None, Parameter(name=["--file", "-O"])] = None,
     state_dir: StateDir = None,
     config: Config = None,
 ) -> None:
@@ -94,7 +96,7 @@ def export_log(  # noqa: D417 - the other options say themselves what they are
 
     Parameters
     ----------
-    format
+    output_format
         jsonl can be verified again; csv and parquet are flat; cloudevents and ocsf are for event pipelines.
     since
         From this time on: RFC 3339, a date, or 24h, 7d ago.
@@ -107,7 +109,7 @@ def export_log(  # noqa: D417 - the other options say themselves what they are
     """
     start, end = _times(since, until)
     with _reading(state_dir, config) as (reader, _), output(out) as stream:
-        count = export(reader, stream, format_name=format, since=start, until=end, bodies=bodies)
+        count = export(reader, stream, format_name=output_format, since=start, until=end, bodies=bodies)
     sys.stderr.write(f"{count} records exported\n")
 
 

@@ -116,7 +116,10 @@ class Admission:
         except MalformedRequestError as error:
             raise RefusedError(400, "review", str(error)) from None
         decoded = perf_counter()
-        verdict = await judge.judge(subject, deadline_seconds=max(0.0, budget.judge - (decoded - arrived)))
+        try:
+            verdict = await judge.judge(subject, deadline_seconds=max(0.0, budget.judge - (decoded - arrived)))
+        except MalformedRequestError as error:
+            raise RefusedError(400, "review", str(error)) from None
         judged = perf_counter()
         timings = {
             "receive": _micros(received - arrived),
