@@ -204,8 +204,8 @@ async def _breathe() -> None:
 class Hammer:
     """Clients that ask all the time, some on connections they keep, some on a new one for each request.
 
-    ``lost`` lists requests that were sent, or connections that were made, without an answer. A refused connection
-    is no loss: the client knows that nobody was asked.
+    ``lost`` lists requests that were sent, or connections that were made, without an answer. A connection that was
+    refused, or reset by the kernel while the listener closed, was never made: the client knows that nobody was asked.
     """
 
     def __init__(self, gateway: Gateway, *, keeping: int = 6, reconnecting: int = 3) -> None:
@@ -233,12 +233,13 @@ class Hammer:
         while not self._stop.is_set():
             try:
                 reader, writer = await asyncio.open_connection("127.0.0.1", self._gateway.port, ssl=self._context)
-            except ConnectionRefusedError:
-                self.refused += 1
-                await asyncio.sleep(0.05)
-                continue
             except OSError as error:
-                self.lost.append(f"connecting: {error!r}")
+                # asyncio's words for a connect() that failed, as opposed to a TLS handshake that broke off.
+                if "Connect call failed" in str(error):
+                    self.refused += 1
+                    await asyncio.sleep(0.05)
+                else:
+                    self.lost.append(f"connecting: {error!r}")
                 continue
             try:
                 while await self._ask(reader, writer) and keep and not self._stop.is_set():
