@@ -134,7 +134,7 @@ def _keyed(value: list[Any], keys: list[str], shapes: _Shapes, old: Any, new: An
         found = known.having(written, item) if written else []
         key = keys[found[0]] if found else _key_of(item, written)
         below = _object_fields(item, children.get(key, []), before.get(key), after.get(key))
-        fields[key] = {".": {}, **{f"f:{name}": {} for name in names}, **below}
+        fields[key] = {".": {}, **{f"f:{name}": {} for name in written}, **below}
     return fields
 
 
