@@ -9,6 +9,7 @@ import os
 import shutil
 import stat
 import tempfile
+from hashlib import sha256
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, exposition, multiprocess, values
@@ -18,21 +19,25 @@ from gateway.core.errors import GovgateError
 ENVIRONMENT = "PROMETHEUS_MULTIPROC_DIR"
 
 
-def make_directory(key: str) -> Path:
-    """An empty directory in memory for the files; the same for the same ``key``, so that a crash leaves nothing over.
+def directory_of(state: Path) -> Path:
+    """Where the server with its state in ``state`` counts: in memory, and in the same place at each start."""
+    parent = next((p for p in ("/dev/shm", tempfile.gettempdir()) if os.access(p, os.W_OK | os.X_OK)), ".")  # noqa: S108 - make_directory checks whose it is
+    key = sha256(os.fsencode(state.resolve())).hexdigest()[:12]
+    return Path(parent) / f"govgate-metrics-{os.getuid()}-{key}"
+
+
+def make_directory(path: Path) -> None:
+    """Make ``path`` an empty directory; what a server that was killed has left there goes.
 
     Raises:
         GovgateError: someone else's directory is in the place.
     """
-    parent = next((p for p in ("/dev/shm", tempfile.gettempdir()) if os.access(p, os.W_OK | os.X_OK)), ".")  # noqa: S108 - the name is checked below
-    path = Path(parent) / f"govgate-metrics-{os.getuid()}-{key}"
     if path.is_symlink() or path.exists():
         status = path.lstat()
         if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
             raise GovgateError(f"{path}: not a directory of this user")
         shutil.rmtree(path)
     path.mkdir(mode=0o700)
-    return path
 
 
 def identify(process: str, directory: Path) -> None:

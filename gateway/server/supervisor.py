@@ -13,14 +13,13 @@ import os
 import shutil
 import signal
 from collections.abc import Coroutine, Iterator
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gateway.audit.state import create_state
 from gateway.config import LoadedConfig
 from gateway.core.errors import GovgateError
-from gateway.server import listeners, logs
+from gateway.server import listeners, logs, metric_files
 from gateway.server.options import Options
 from gateway.server.slots import InForce, Slot
 from gateway.server.writer_process import WriterProcess
@@ -46,7 +45,8 @@ def serve(options: Options) -> int:
             from gateway.server.selfsigned import ensure_self_signed  # noqa: PLC0415 - X.509 is slow to import
 
             ensure_self_signed(folder / "tls", namespace=loaded.config.cluster.own_namespace)
-        metrics_dir = metrics_directory(folder)
+        metrics_dir = metric_files.directory_of(folder)
+        metric_files.make_directory(metrics_dir)
         try:
             return asyncio.run(Supervisor(options, loaded, metrics_dir).run())
         finally:
@@ -202,13 +202,6 @@ class Supervisor:
             self._log = logs.structlog_emit()
             logs.bridge(self._log)
         self._log(level, event, fields)
-
-
-def metrics_directory(folder: Path) -> Path:
-    """The directory of the metrics files of the server whose state is in ``folder``."""
-    from gateway.server.metric_files import make_directory  # noqa: PLC0415 - workers start before prometheus-client loads
-
-    return make_directory(sha256(os.fsencode(folder.resolve())).hexdigest()[:12])
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ import contextlib
 import http.client
 import json
 import os
+import shutil
 import signal
 import ssl
 import sys
@@ -19,6 +20,8 @@ import psutil
 import yaml
 from support.pki import Authority
 from support.processes import Server
+
+from gateway.server.metric_files import directory_of
 
 JSON = {"Content-Type": "application/json"}
 FAST = {"drainSeconds": 1.0, "graceSeconds": 3.0, "reloadSeconds": 0.1}
@@ -120,6 +123,8 @@ class Gateway:
     def kill(self) -> None:
         if self._server is not None:
             self._server.kill()
+        # Killed, it could not tidy up what lies in memory; the next start with this folder would.
+        shutil.rmtree(directory_of(self.folder / "state"), ignore_errors=True)
 
     def context(self) -> ssl.SSLContext:
         return ssl.create_default_context(cadata=self.authority.pem.decode())
