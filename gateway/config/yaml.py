@@ -53,6 +53,8 @@ class _Loader(yaml.CSafeLoader):
 
 
 def _construct_bool(_loader: Any, node: Any) -> bool:
+    if node.value not in _BOOLS:
+        raise _refusal("no boolean", node)
     return _BOOLS[node.value]
 
 
@@ -88,7 +90,7 @@ def read_yaml(text: str, *, source: str) -> Any:
         mark = getattr(error, "problem_mark", None)
         where = f"{source}:{mark.line + 1}" if mark else source
         problem = getattr(error, "problem", None) or str(error)
-        raise ConfigError(f"{where}: {problem}") from None
+        raise ConfigError(f"{where}: {' '.join(problem.split())}") from None
     except (RecursionError, ValueError) as error:
         raise ConfigError(f"{source}: {type(error).__name__}: not readable as YAML") from None
 

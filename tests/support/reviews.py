@@ -65,7 +65,7 @@ def subject(
     **more: Any,
 ) -> Subject:
     """A request about an object in namespace web."""
-    about = new or old or {}
+    about = (new or old or {}).get("metadata")
     return Subject(
         **{
             "uid": "u-1",
@@ -74,7 +74,7 @@ def subject(
             "resource": GroupVersionResource(kind.group, kind.version, kind.kind.lower() + "s"),
             "user": user,
             "namespace": "web",
-            "name": about.get("metadata", {}).get("name", ""),
+            "name": about.get("name", "") if isinstance(about, dict) else "",
             "raw_object": json.dumps(new).encode() if new is not None else b"",
             "raw_old_object": json.dumps(old).encode() if old is not None else b"",
             **more,
