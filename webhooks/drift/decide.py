@@ -14,7 +14,7 @@ from gateway.core.subject import GroupVersionKind, Json, Subject
 from webhooks.drift import managed
 from webhooks.drift.exempt import acts, allowances, never_judged
 from webhooks.drift.facts import Facts, OwnerRef
-from webhooks.drift.ownership import Policy, claimants, may_do_anything, owners_of
+from webhooks.drift.ownership import Policy, claimants, inventoried, may_do_anything, owners_of
 from webhooks.drift.reconcilers.base import Reconciler
 from webhooks.drift.violations import (
     Violation,
@@ -75,6 +75,8 @@ def _decide(subject: Subject, facts: Facts, policy: Policy, parent: Json | None)
             return Decided("scaled by an autoscaler")
         subject, about = _scaled(subject, parent)
     else:
+        if _unmarked(subject, facts, policy):
+            return Decided("not managed")
         about = _about(subject)
     listed = managed.entries(about)
     owners = owners_of(subject, about, listed, facts, policy)
@@ -90,11 +92,22 @@ def _decide(subject: Subject, facts: Facts, policy: Policy, parent: Json | None)
     return _judge(Case(subject, about, listed, after, facts, policy), owners)
 
 
+def _unmarked(subject: Subject, facts: Facts, policy: Policy) -> bool:
+    """Whether the bytes alone tell that nobody manages the object: most of a cluster's traffic is never decoded.
+
+    An API server writes plain ASCII as it is; where anything is escaped, the object is looked at properly.
+    """
+    raw = subject.raw_object if subject.operation == "CREATE" else subject.raw_old_object
+    if not raw or not subject.request_name or b"\\u00" in raw or any(mark in raw for mark in policy.marks):
+        return False
+    return subject.operation == "CREATE" or not inventoried(subject, facts, policy)
+
+
 def _about(subject: Subject) -> Json:
     name, about = ("object", subject.object) if subject.operation == "CREATE" else ("oldObject", subject.old_object)
     if not about:
         raise UndecidedError(f"the request has no {name}")
-    if subject.operation == "UPDATE" and not subject.object:
+    if subject.operation == "UPDATE" and not subject.raw_object:
         raise UndecidedError("the request has no object")
     return about
 

@@ -23,6 +23,8 @@ class Policy:
         self.config = config
         self.reconcilers = {reconciler.id: reconciler for reconciler in reconcilers}
         self.writers: tuple[Writer, ...] = (*BUILT_IN_WRITERS, *config.writers)
+        self.marks = tuple(reconciler.mark.encode() for reconciler in reconcilers)
+        """Without any of these in its JSON, an object carries no marker of a reconciler."""
 
     def mode(self, reconciler: Reconciler, subject: Subject) -> Mode:
         """The mode for this reconciler's objects in the request's namespace."""
@@ -53,6 +55,11 @@ def owners_of(subject: Subject, about: Json, listed: list[Entry], facts: Facts, 
             found.append(owner)
     if found or subject.operation == "CREATE":
         return found
+    return inventoried(subject, facts, policy)
+
+
+def inventoried(subject: Subject, facts: Facts, policy: Policy) -> list[OwnerRef]:
+    """The owners that list the object in their inventories."""
     key = ObjectKey(subject.kind.group, subject.kind.kind, subject.object_namespace, subject.name)
     return [owner for owner in facts.inventory(key) if owner.reconciler in policy.reconcilers]
 

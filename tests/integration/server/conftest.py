@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gateway_process import Gateway
+from support.gateway import Gateway
 
 MakeGateway = Callable[..., Gateway]
 

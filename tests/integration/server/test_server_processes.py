@@ -10,7 +10,7 @@ import sys
 import time
 
 import psutil
-from gateway_process import Gateway, Hammer, eventually, review
+from support.gateway import Gateway, Hammer, eventually, review
 
 
 def test_ready_and_alive(gateway) -> None:

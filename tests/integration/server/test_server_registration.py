@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from gateway_process import Gateway
 from support.api import ApiError
 from support.cluster import Cluster, wait_for
+from support.gateway import Gateway
 from support.users import ALICE, DEPLOYMENT_CONTROLLER, ENDPOINT_SLICE_CONTROLLER, ROOT
 
 TOTAL = "govgate_admission_duration_seconds_count"

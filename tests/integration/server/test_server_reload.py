@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from gateway_process import Gateway, Hammer, eventually, review
+from support.gateway import Gateway, Hammer, eventually, review
 
 REPOSITORY = Path(__file__).parents[3]
 

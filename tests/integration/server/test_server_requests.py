@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from gateway_process import JSON, Gateway, eventually, review
+from support.gateway import JSON, Gateway, eventually, review
 
 LIMITS = {"bodyBytes": 65_536, "headerSeconds": 1.0, "bodySeconds": 1.0, "connections": 8}
 REPOSITORY = Path(__file__).parents[3]

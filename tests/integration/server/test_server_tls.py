@@ -8,7 +8,7 @@ import ssl
 
 import pytest
 from cryptography.hazmat.primitives import serialization
-from gateway_process import JSON, Answer, Gateway, Hammer, eventually, review
+from support.gateway import JSON, Answer, Gateway, Hammer, eventually, review
 from support.pki import Authority
 
 

@@ -31,6 +31,7 @@ class Argo:
         self.mode = config.mode
         self.actors = config.actors
         self.managers = frozenset(config.field_managers)
+        self.mark = config.instance_label if config.tracking == "label" else TRACKING_ID
         self._config = config
 
     def claim(self, obj: Json, subject: Subject, listed: list[Entry]) -> OwnerRef | None:

@@ -36,6 +36,11 @@ class Reconciler(Protocol):
         ...
 
     @property
+    def mark(self) -> str:
+        """The name of the label or annotation without which an object is none of its own."""
+        ...
+
+    @property
     def managers(self) -> Collection[str]:
         """Field managers under which it writes."""
         ...

@@ -32,7 +32,7 @@ class Flux:
         self._default_account = config.default_service_account
         self._command = "kustomization" if kustomization else "helmrelease"
         prefix = "kustomize" if kustomization else "helm"
-        self._name = f"{prefix}.toolkit.fluxcd.io/name"
+        self.mark = self._name = f"{prefix}.toolkit.fluxcd.io/name"
         self._namespace = f"{prefix}.toolkit.fluxcd.io/namespace"
         self._off = (
             ("kustomize.toolkit.fluxcd.io/reconcile", "disabled")
