@@ -95,10 +95,12 @@ def _decide(subject: Subject, facts: Facts, policy: Policy, parent: Json | None)
 def _unmarked(subject: Subject, facts: Facts, policy: Policy) -> bool:
     """Whether the bytes alone tell that nobody manages the object: most of a cluster's traffic is never decoded.
 
-    An API server writes plain ASCII as it is; where anything is escaped, the object is looked at properly.
+    An API server writes plain ASCII as it is; where any of it is escaped, the object is looked at properly.
     """
     raw = subject.raw_object if subject.operation == "CREATE" else subject.raw_old_object
-    if not raw or not subject.request_name or b"\\u00" in raw or any(mark in raw for mark in policy.marks):
+    if not raw or not subject.request_name or any(mark in raw for mark in policy.marks):
+        return False
+    if b"\\u00" in raw or b"\\/" in raw:
         return False
     return subject.operation == "CREATE" or not inventoried(subject, facts, policy)
 

@@ -311,3 +311,26 @@ def test_nobodys_object_is_anybodys() -> None:
     old = managed_object({"a": 1}, entry("kubectl", {"f:spec": {"f:a": {}}}), labels={"a": "b"})
     asked = subject("UPDATE", old=old, new=changed(old, at("spec.a", 2)), user=UserInfo(username="x"))
     assert judged(asked).reason == "not managed"
+
+
+@pytest.mark.parametrize(
+    "escape", [lambda c: f"\\u{ord(c):04x}", lambda c: f"\\u{ord(c):04X}", lambda c: "\\/" if c == "/" else c]
+)
+@pytest.mark.parametrize(("labels", "marks"), [(FLUX_LABELS, {}), ({}, {TRACKING_ID: "shop:apps/Deployment:web/api"})])
+def test_a_marker_is_found_however_it_is_written(escape: Any, labels: dict, marks: dict) -> None:
+    """JSON may escape any character: a marker is no other one for that."""
+    item = managed_object({}, labels=labels, annotations=marks)
+    asked = subject("CREATE", new=item)
+    text = asked.raw_object.decode()
+    for name in (*labels, *marks):
+        text = text.replace(name, "".join(map(escape, name)))
+    asked.raw_object = text.encode()
+    assert broken(judged(asked)) == {"": "drift/claimed"}
+
+
+@pytest.mark.parametrize("operation", ["CREATE", "UPDATE", "DELETE"])
+def test_an_object_without_a_marker_is_not_even_decoded(operation: str) -> None:
+    """Most of a cluster's traffic is about objects that nobody manages."""
+    asked = subject(operation, old=managed_object({}, labels={}), new=managed_object({}, labels={}))
+    assert judged(asked).reason == "not managed"
+    assert not {"object", "old_object"} & vars(asked).keys()
