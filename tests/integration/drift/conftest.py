@@ -23,7 +23,7 @@ READS = (
 )
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def govgate(controllers: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """``govgate serve`` in durable mode, registered as ``govgate webhook-config`` prints it."""
     root = controllers.api(ROOT)
