@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 import msgspec
-import structlog
 
 from gateway.config.model import Config, config_digest_input
 from gateway.core.errors import MalformedRequestError, UndecidedError
@@ -17,7 +17,7 @@ from gateway.core.guard import Guard, Indeterminate, Judged, NotApplicable, OnEr
 from gateway.core.subject import Subject
 from gateway.core.verdict import Verdict, combine
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 
 class Judge:
@@ -62,7 +62,7 @@ class Judge:
             raise
         except Exception as error:  # noqa: BLE001 - whatever fails in a guard, the request is answered
             # A guard that fails is a guard that could not decide; the trace is for us, not for the client.
-            _log.exception("a guard failed", guard=guard.name)
+            _log.exception("a guard failed", extra={"fields": {"guard": guard.name}})
             return Indeterminate(guard.name, f"internal error: {type(error).__name__}", guard.on_error(subject))
 
     def _switched_off(self, subject: Subject) -> str:

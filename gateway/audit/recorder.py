@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any, Protocol
 
 import msgspec
-import structlog
 
 from gateway.core.subject import Subject
 from gateway.core.verdict import Verdict
@@ -60,7 +60,7 @@ class NullRecorder:
     """Keeps nothing, and says so once: for runs without a log."""
 
     async def start(self) -> None:
-        structlog.get_logger("govgate.audit").warning("decisions are NOT recorded: this run has no audit log")
+        logging.getLogger("gateway.audit").warning("decisions are NOT recorded: this run has no audit log")
 
     async def record(self, subject: Subject, verdict: Verdict, *, rules: str, timings: dict[str, int]) -> None:
         pass

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import math
 import random
 import time
@@ -15,7 +16,6 @@ from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
 
 import msgspec
-import structlog
 
 from gateway.core.errors import ClusterError
 from gateway.core.subject import Json
@@ -32,7 +32,7 @@ _FORBIDDEN, _NOT_FOUND, _GONE = 403, 404, 410
 _SHORT_WATCH_SECONDS = 1.0
 _REDUCED_AT_A_TIME = 20
 _decode_json = msgspec.json.Decoder(dict[str, Any]).decode
-_log = structlog.get_logger("gateway.kube")
+_log = logging.getLogger("gateway.kube")
 
 
 class WatchCache(Generic[T]):
@@ -113,7 +113,7 @@ class WatchCache(Generic[T]):
             except msgspec.DecodeError as error:
                 delay = self._failed(ClusterError(f"unreadable answer: {str(error)[:200]}"))
             except Exception as error:  # noqa: BLE001 - a bug must show, not end as a cache that looks good and is stale
-                _log.exception("cache_failed", resource=str(self.resource))
+                _log.exception("cache failed", extra=self._fields())
                 self._start_over()
                 delay = self._failed(ClusterError(f"internal error: {type(error).__name__}"))
             await asyncio.sleep(delay)
@@ -199,9 +199,7 @@ class WatchCache(Generic[T]):
         try:
             return key, Entry(metadata.resource_version, self._reduce(_decode_json(raw)))
         except Exception as error:  # noqa: BLE001 - whatever a tenant's object makes of the reader, the others go on
-            _log.warning(
-                "object_unreadable", resource=str(self.resource), object="/".join(key), error=type(error).__name__
-            )
+            _log.warning("object unreadable", extra=self._fields(object="/".join(key), error=type(error).__name__))
             return key, None
 
     def _check_room(self, objects: int) -> None:
@@ -250,11 +248,15 @@ class WatchCache(Generic[T]):
         doubled = self._limits.backoff_seconds * 2.0 ** min(self._failures, 16)
         return min(doubled, self._limits.max_backoff_seconds) * _between(0.5, 1.0)
 
+    def _fields(self, **more: object) -> dict[str, Any]:
+        """For the log: whoever handles the record writes its ``fields``."""
+        return {"fields": {"resource": str(self.resource), **more}}
+
     def _set_problem(self, problem: str) -> None:
         if problem and problem != self.problem:
-            _log.warning("cache_problem", resource=str(self.resource), problem=problem)
+            _log.warning("cache has a problem", extra=self._fields(problem=problem))
         elif self.problem and not problem:
-            _log.info("cache_in_order", resource=str(self.resource), objects=len(self._store), absent=self.absent)
+            _log.info("cache is in order", extra=self._fields(objects=len(self._store), absent=self.absent))
         self.problem = problem
 
 

@@ -53,7 +53,7 @@ class Bridge(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Hand over one record; an exception by type and place only."""
-        fields: Fields = {"logger": record.name}
+        fields: Fields = {"logger": record.name, **{k: str(v) for k, v in getattr(record, "fields", {}).items()}}
         if record.exc_info and record.exc_info[1] is not None:
             fields |= place(record.exc_info[1])
         level = "error" if record.levelno >= logging.ERROR else "warning"
