@@ -6,11 +6,16 @@ from collections.abc import Iterator
 from itertools import count
 
 import pytest
+from hypothesis import settings
 from support.cluster import Cluster
 from support.crds import ARGO_CD, FLUX
 from support.users import ROOT
 
 _namespaces = count(1)
+
+# Enough for every run; `--hypothesis-profile=default` looks harder.
+settings.register_profile("quick", max_examples=40)
+settings.load_profile("quick")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

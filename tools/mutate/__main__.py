@@ -114,6 +114,7 @@ def _outcomes(chosen: Sequence[Mutant | None], jobs: int) -> dict[int, bool]:
             if ended:
                 del running[process]
                 passed[at] = os.waitstatus_to_exitcode(status) == 0
+                print(f"\r{len(passed)} of {len(chosen)}", end="", file=sys.stderr, flush=True)
         time.sleep(0.05)
     return passed
 

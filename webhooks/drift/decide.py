@@ -26,7 +26,7 @@ from webhooks.drift.violations import (
     of_update,
     remaining,
 )
-from webhooks.drift.weigh import ACTIONS, Case, Drifted, paused, weigh
+from webhooks.drift.weigh import Case, Drifted, paused, strictness, weigh
 
 _STRICTEST = list(Action)
 
@@ -131,18 +131,18 @@ def _judge(case: Case, owners: list[OwnerRef]) -> Decided:
         mode = case.policy.mode(reconciler, case.subject)
         if mode == "disabled":
             continue
-        excuse = paused(case, reconciler, owner)
+        excuse, action = paused(case, reconciler, owner), strictness(case, owner, mode)
         try:
             violations, unsure = _violations(case, reconciler, owner, owners)
             violations = remaining(violations, writers)
             if (violations or unsure) and not excuse and case.facts.connected and case.facts.problem(owner.reconciler):
                 # The user may act for the owner, or the owner may be suspended: neither is known yet.
                 raise UndecidedError(case.facts.problem(owner.reconciler))  # noqa: TRY301 - as any other doubt below
-            drifted += weigh(case, reconciler, owner, violations, mode=mode, excuse=excuse)
+            drifted += weigh(case, reconciler, owner, violations, action=action, excuse=excuse)
         except UndecidedError as error:
             unsure = str(error)
         if unsure and not excuse:
-            doubts.append((ACTIONS[mode], unsure))
+            doubts.append((action, unsure))
     doubt, undecided = min(doubts, key=lambda one: _STRICTEST.index(one[0]), default=(Action.DENY, ""))
     reason = undecided or _reason(drifted, [writer.name for writer in writers])
     return Decided(reason, tuple(drifted), undecided=undecided, doubt=doubt, kind=case.subject.kind)

@@ -51,8 +51,15 @@ class Drifted(msgspec.Struct, frozen=True):
     excused: str = ""
 
 
+def strictness(case: Case, owner: OwnerRef, mode: Mode) -> Action:
+    """What a violation, or a doubt, does in this mode: an owner that only warns about drift is enforced no harder."""
+    known = case.facts.owner(owner)
+    lenient = known is not None and known.lenient and mode == "enforce"
+    return Action.WARN if lenient else ACTIONS[mode]
+
+
 def weigh(
-    case: Case, reconciler: Reconciler, owner: OwnerRef, violations: Sequence[Violation], *, mode: Mode, excuse: str
+    case: Case, reconciler: Reconciler, owner: OwnerRef, violations: Sequence[Violation], *, action: Action, excuse: str
 ) -> list[Drifted]:
     """Each violation with its action. ``excuse``: why the owner leaves the whole object alone (:func:`paused`).
 
@@ -62,9 +69,6 @@ def weigh(
     if not violations:
         return []
     known = case.facts.owner(owner)
-    action = ACTIONS[mode]
-    if known is not None and known.lenient and action is Action.DENY:
-        action = Action.WARN
     ignored = set() if excuse or known is None else _ignored(case, reconciler, known, violations)
     found = []
     for violation in violations:

@@ -104,6 +104,10 @@ def test_drift_detection_in_warn_mode_warns() -> None:
         subject("UPDATE", old=old, new=changed(old, at("spec.image", "b"))), Known({APPS: Owner(lenient=True)})
     )
     assert [d.action for d in decided.drifted] == [Action.WARN]
+    doubtful = managed_object(SPEC, {**old["metadata"]["managedFields"][0], "apiVersion": "apps/v2"})
+    asked = subject("UPDATE", old=doubtful, new=changed(doubtful, at("spec.image", "b")))
+    assert judged(asked, Known({APPS: Owner(lenient=True)})).doubt is Action.WARN
+    assert judged(asked, Known({APPS: Owner()})).doubt is Action.DENY
     shadow = Drift(mode="shadow")
     decided = judged(
         subject("UPDATE", old=old, new=changed(old, at("spec.image", "b"))), Known({APPS: Owner(lenient=True)}), shadow
