@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import count
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from support.cluster import Cluster
 from support.crds import ARGO_CD, FLUX
 from support.users import ROOT
@@ -14,7 +14,8 @@ from support.users import ROOT
 _namespaces = count(1)
 
 # Enough for every run; `--hypothesis-profile=default` looks harder.
-settings.register_profile("quick", max_examples=40)
+# A slow or busy machine must not fail a property: neither a deadline nor the time that generating takes says anything.
+settings.register_profile("quick", max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("quick")
 
 

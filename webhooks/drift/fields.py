@@ -63,22 +63,27 @@ class _Differ:
         """Compare every declared child of the node at ``path``."""
         if len(path) > self._max_depth:
             raise too_deep()
-        before = len(self.found)
+        found_before = len(self.found)
+        old_fields, new_fields = old if isinstance(old, dict) else {}, new if isinstance(new, dict) else {}
         elements: tuple[Elements, Elements] | None = None
         for key, below in fields.items():
-            if key == ".":
-                continue
             if key.startswith("f:"):
-                self._compare(below, field_of(old, key), field_of(new, key), (*path, key))
+                name = key[2:]
+                before, after = old_fields.get(name), new_fields.get(name)
+            elif key == ".":
                 continue
-            if elements is None:
-                elements = Elements(old), Elements(new)
-            self._compare(below, elements[0].get(key), elements[1].get(key), (*path, key))
-        if elements and len(self.found) == before and elements[0].order(fields) != elements[1].order(fields):
+            else:
+                if elements is None:
+                    elements = Elements(old), Elements(new)
+                before, after = elements[0].get(key), elements[1].get(key)
+            # Most fields do not differ: no path is made for them.
+            if before is not after and not same(before, after):
+                self._compare(below, _present(before), _present(after), (*path, key))
+        if elements and len(self.found) == found_before and elements[0].order(fields) != elements[1].order(fields):
             self.found.append(Change(path, old, new))
 
     def _compare(self, below: FieldsV1, before: Any, after: Any, path: Path) -> None:
-        if same(before, after):
+        if before is after:
             return
         if not has_children(below):
             if not (isinstance(after, dict | list) and self._granular(path)):
@@ -120,6 +125,10 @@ def has_children(fields: Any) -> bool:
 def _is_metadata_map(path: Path) -> bool:
     """Labels and annotations are reported key by key, even where the whole map is removed."""
     return path[-1] in {"f:labels", "f:annotations"} and len(path) > 1 and path[-2] == "f:metadata"
+
+
+def _present(value: Any) -> Any:
+    return MISSING if value is None else value
 
 
 def field_of(node: Any, key: str) -> Any:
