@@ -46,6 +46,8 @@ def report(results: dict[str, Any]) -> None:
         ),
         ("decoding a review", f"{decided['decode_us']['p50']} µs", ""),
         ("reviews/s, one worker, audit batched", _rate(served["throughput"]), "≥ 4,000"),
+        ("  a bare handler here, doing nothing", _rate(served["bare"]), ""),
+        ("  a bare handler here, burning 100 µs", _rate(served["bare_burning"]), "6,100 elsewhere"),
         ("reviews/s, every body different", _rate(served["throughput_unique_bodies"]), ""),
         ("reviews/s, audit durable, 64 connections", _rate(served["throughput_durable"]), ""),
         ("p99 at 2,000 reviews/s", f"{served['half_load']['p99Ms']:.2f} ms", "≤ 5 ms"),

@@ -52,8 +52,22 @@ class Running:
 
     def load(self, **options: Any) -> dict[str, Any]:
         """Run the load generator on the other core; its flags are the options."""
+        return self._load(self.url, options)
+
+    def bare(self, burn_seconds: float) -> dict[str, Any]:
+        """The same load on a bare handler, on the worker's core."""
+        command = ["taskset", "-c", str(WORKER_CORE), sys.executable, "-m", "bench.bare"]
+        command += [str(self.ca.with_name("tls.crt")), str(self.ca.with_name("tls.key")), str(burn_seconds)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            try:
+                return self._load(f"https://127.0.0.1:{int(process.stdout.readline())}/", {"seconds": 5})
+            finally:
+                process.kill()
+
+    def _load(self, url: str, options: dict[str, Any]) -> dict[str, Any]:
         command = ["taskset", "-c", str(OTHER_CORE), tool("loadgen")]
-        command += ["-url", self.url, "-ca", str(self.ca), "-bodies", str(self.bodies)]
+        command += ["-url", url, "-ca", str(self.ca), "-bodies", str(self.bodies)]
         options.setdefault("connections", CONNECTIONS)
         for name, value in options.items():
             command += [f"-{name}={str(value).lower() if isinstance(value, bool) else value}"]
@@ -107,6 +121,8 @@ def measure(folder: Path) -> dict[str, Any]:
         server.load(seconds=3)
         found["resident_mib_start"] = server.resident_mib()
         found["throughput"] = server.load(seconds=10)
+        found["bare"] = server.bare(0.0)
+        found["bare_burning"] = server.bare(0.0001)
         found["half_load"] = server.load(seconds=10, rate=GOAL_PER_SECOND / 2)
         found["throughput_unique_bodies"] = server.load(seconds=10, unique=True)
         found["resident_mib_unique"] = server.resident_mib()
