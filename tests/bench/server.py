@@ -124,6 +124,7 @@ def measure(folder: Path) -> dict[str, Any]:
         found["bare"] = server.bare(0.0)
         found["bare_burning"] = server.bare(0.0001)
         found["half_load"] = server.load(seconds=10, rate=GOAL_PER_SECOND / 2)
+        found["half_of_reached"] = server.load(seconds=10, rate=found["throughput"]["perSecond"] / 2)
         found["throughput_unique_bodies"] = server.load(seconds=10, unique=True)
         found["resident_mib_unique"] = server.resident_mib()
         server.load(requests=200_000)
