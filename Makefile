@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help demo test test-fast lint bench tools recordings clean
+.PHONY: help demo test test-fast lint bench mutation tools recordings clean
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -30,6 +30,9 @@ lint: $(VENV)/.installed-test ## ruff, mypy, import-linter
 
 bench: $(VENV)/.installed-test ## measure, and write bench-results/
 	PYTHONPATH=tests $(BIN)/python -m bench
+
+mutation: $(VENV)/.installed-test ## switch off one condition of the drift guard at a time: a test must notice (long)
+	$(BIN)/python tools/mutate --jobs 2
 
 tools: $(VENV)/.installed ## build the pinned servers and clients that the tests run
 	$(BIN)/python tools/build.py
