@@ -241,6 +241,13 @@ def test_a_persons_last_applied_is_not_the_reconcilers() -> None:
 
 
 @pytest.mark.parametrize("patch", [{LAST_APPLIED: None}, {LAST_APPLIED: '{"apiVersion":"apps/v1"}'}])
+def test_a_persons_own_declaration_is_no_tracking_metadata(patch: dict) -> None:
+    """Who once ran ``kubectl apply`` on the object may take that annotation back, or write another."""
+    old = argo({"a": 1}, {"a": 1}, {"f:a": {}}, writer="kubectl-client-side-apply")
+    assert broken(judged(subject("UPDATE", old=old, new=changed(old, at("metadata.annotations", patch))))) == {}
+
+
+@pytest.mark.parametrize("patch", [{LAST_APPLIED: None}, {LAST_APPLIED: '{"apiVersion":"apps/v1"}'}])
 def test_the_client_side_declaration_is_tracking_metadata(patch: dict) -> None:
     """Without it, or with another, Argo CD would not know what to take back."""
     old = argo({"a": 1}, {"a": 1})

@@ -58,6 +58,15 @@ def test_declared_replicas_are_not_scaled() -> None:
     assert broken(judged(scale(None, 1), parent=parent())) == DENIED
 
 
+def test_zero_replicas_are_a_number() -> None:
+    """Zero is left out on the wire; it is what was asked for, not a removal."""
+    to_zero, from_zero = (
+        judged(asked, parent=parent()).drifted[0].violation for asked in (scale(1, None), scale(None, 1))
+    )
+    assert (to_zero.old, to_zero.new) == (1, 0)
+    assert (from_zero.old, from_zero.new) == (0, 1)
+
+
 def test_undeclared_replicas_are_anybodys() -> None:
     """Where Git leaves the replicas to an autoscaler, a person may set them, too."""
     assert broken(judged(scale(), parent=parent(declared=False))) == {}
