@@ -12,9 +12,7 @@ from fnmatch import fnmatchcase
 from gateway.config.drift import Actors, Writer
 from gateway.core.subject import Subject, UserInfo
 
-_SUBRESOURCES = frozenset(
-    ("status", "eviction", "binding", "finalize", "token", "log", "exec", "attach", "portforward")
-)
+_SUBRESOURCES = frozenset(("status", "eviction", "binding", "finalize", "token"))
 _KINDS = frozenset(
     (
         ("coordination.k8s.io", "Lease"),
