@@ -7,6 +7,17 @@ import pytest
 from webhooks.drift.exempt import BUILT_IN_WRITERS
 
 ROWS = {
+    "pv-binder": (
+        {"PersistentVolumeClaim", "PersistentVolume"},
+        {
+            "spec.volumeName",
+            "spec.claimRef",
+            'metadata.annotations["pv.kubernetes.io/bind-completed"]',
+            'metadata.annotations["pv.kubernetes.io/bound-by-controller"]',
+            'metadata.annotations["volume.kubernetes.io/storage-provisioner"]',
+            'metadata.annotations["volume.beta.kubernetes.io/storage-provisioner"]',
+        },
+    ),
     "capm3": (
         {"BareMetalHost.metal3.io"},
         {
