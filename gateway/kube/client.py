@@ -107,8 +107,7 @@ class KubeClient:
                     raise await _error_of(response)
                 yield response
             finally:
-                # Not released: an unread rest, such as that of a watch, is no use to the next request.
-                response.close()
+                _drop(response)
         except TimeoutError:
             raise UnreachableError(f"{path}: timed out") from None
         except (aiohttp.ClientError, OSError) as error:
@@ -150,6 +149,17 @@ async def connect(
         return adapter.from_service_account(service_account, USER_AGENT)
 
     return KubeClient(load, await load())
+
+
+def _drop(response: aiohttp.ClientResponse) -> None:
+    """Give up the connection at once, if the body was not read to its end: the rest of a watch is no use to anybody.
+
+    Closing it would wait for the server's TLS goodbye, and a client that is closed meanwhile would leave the socket open.
+    """
+    connection = response.connection
+    if connection is not None and connection.transport is not None:
+        connection.transport.abort()
+    response.close()
 
 
 async def _read_bounded(response: aiohttp.ClientResponse, limit: int) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import signal
 import subprocess
@@ -119,6 +120,8 @@ async def test_a_request_in_flight_is_answered_within_the_grace(gateway) -> None
     assert b"connection: close" in head.lower()
     assert await stopping == 0
     writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
 
 
 async def test_a_second_sigterm_hurries(gateway) -> None:
