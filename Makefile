@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help demo test test-fast lint bench mutation tools recordings clean
+.PHONY: help demo test test-fast search lint bench mutation tools recordings clean
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -21,6 +21,9 @@ test: lint tools ## everything: static checks, then all tests (builds the test s
 
 test-fast: $(VENV)/.installed-test ## what needs no Go and no servers
 	GOVGATE_NATIVE=skip $(PYTEST) -m "not servers"
+
+search: $(VENV)/.installed-test ## look for examples that break a property (random, long; `make test` repeats the same ones)
+	$(PYTEST) -m "not servers" --hypothesis-profile=search tests/unit
 
 lint: $(VENV)/.installed-test ## ruff, mypy, import-linter
 	$(BIN)/ruff check .

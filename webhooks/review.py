@@ -78,6 +78,7 @@ def decode_review(body: bytes | bytearray) -> Subject:
         dry_run=bool(request.dry_run),
         raw_object=_object_bytes(request.object, "object"),
         raw_old_object=_object_bytes(request.old_object, "oldObject"),
+        raw_review=bytes(body),
     )
 
 

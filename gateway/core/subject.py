@@ -15,6 +15,13 @@ Json = dict[str, Any]
 _decode_object = msgspec.json.Decoder(dict[str, Any]).decode
 
 
+class _Review(msgspec.Struct):
+    request: msgspec.Raw
+
+
+_decode_review = msgspec.json.Decoder(_Review).decode
+
+
 def _decode(raw: bytes, name: str) -> Json:
     try:
         return _decode_object(raw) if raw else {}
@@ -56,8 +63,8 @@ class Subject:
     """One request to be judged.
 
     ``raw_object`` and ``raw_old_object`` are the JSON bytes exactly as sent, empty where there is none;
-    ``object`` and ``old_object`` are the same decoded, at first use and once. ``operation`` is one of
-    CREATE, UPDATE, DELETE, CONNECT. Names come from the object where the request has none (a
+    ``object`` and ``old_object`` are the same decoded, at first use and once. ``raw_review`` is the whole review they
+    came in. ``operation`` is one of CREATE, UPDATE, DELETE, CONNECT. Names come from the object where the request has none (a
     deletecollection and a ``generateName`` leave ``request.name`` empty).
 
     Treat a subject as immutable: guards run concurrently over it.
@@ -77,6 +84,7 @@ class Subject:
         dry_run: bool = False,
         raw_object: bytes = b"",
         raw_old_object: bytes = b"",
+        raw_review: bytes = b"",
     ) -> None:
         self.uid = uid
         self.operation = operation
@@ -89,6 +97,7 @@ class Subject:
         self.dry_run = dry_run
         self.raw_object = raw_object
         self.raw_old_object = raw_old_object
+        self.raw_review = raw_review
 
     @cached_property
     def object(self) -> Json:
@@ -108,6 +117,20 @@ class Subject:
         """
         return _decode(self.raw_old_object, "oldObject")
 
+    @cached_property
+    def raw_request(self) -> bytes:
+        """The AdmissionRequest as sent, for rules that read all of it; ``{}`` where it came in no review.
+
+        Raises:
+            MalformedRequestError: the review has none.
+        """
+        if not self.raw_review:
+            return b"{}"
+        try:
+            return bytes(_decode_review(self.raw_review).request)
+        except (msgspec.DecodeError, RecursionError):
+            raise MalformedRequestError("the review has no readable request") from None
+
     def about_kind(self, kind: GroupVersionKind) -> Subject:
         """The same request, stated about an object of another kind (what a Scale scales)."""
         if kind == self.kind:
@@ -124,6 +147,7 @@ class Subject:
             dry_run=self.dry_run,
             raw_object=self.raw_object,
             raw_old_object=self.raw_old_object,
+            raw_review=self.raw_review,
         )
 
     @property

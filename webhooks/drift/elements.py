@@ -10,8 +10,6 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-import msgspec
-
 from webhooks.drift.equality import MISSING
 from webhooks.drift.paths import list_key, set_value
 
@@ -143,6 +141,8 @@ def _token(value: Any) -> Any:
     """Something hashable that is equal for equal JSON values only."""
     if isinstance(value, str):
         return value
-    if isinstance(value, dict | list):
-        return ("json", msgspec.json.encode(value, order="sorted"))
+    if isinstance(value, dict):
+        return ("map", frozenset((name, _token(item)) for name, item in value.items()))
+    if isinstance(value, list):
+        return ("list", tuple(map(_token, value)))
     return (isinstance(value, bool), value)
