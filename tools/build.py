@@ -94,6 +94,7 @@ TOOLS = {
         _kubernetes("kube-controller-manager"),
         _kubernetes("kubectl"),
         Tool("loadgen", "loadgen", "."),
+        Tool("opa", "opa", "github.com/open-policy-agent/opa", "github.com/open-policy-agent/opa"),
     )
 }
 
