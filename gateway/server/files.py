@@ -30,8 +30,8 @@ def read_together(paths: Sequence[str], *, max_bytes: int) -> tuple[bytes, ...]:
     """
     for _ in range(_ATTEMPTS):
         before = fingerprint(paths)
-        # Resolved once: a link that is swapped from here on shows in the second fingerprint.
-        content = tuple(_read(path, os.path.realpath(path), max_bytes) for path in paths)
+        # Read where the links led just now: one that is swapped, and swapped back, is not followed meanwhile.
+        content = tuple(_read(path, str(state[0]), max_bytes) for path, state in zip(paths, before, strict=True))
         if fingerprint(paths) == before:
             return content
     raise ConfigError(f"{', '.join(paths)}: kept changing while they were read")

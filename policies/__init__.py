@@ -1,0 +1,1 @@
+"""How rules are evaluated, and the rules: Rego in process or on a server, Gatekeeper's, Kyverno's and our own."""

@@ -1,0 +1,105 @@
+# METADATA
+# scope: package
+# title: The Pod that an object is, or will become
+# description: |
+#   A Pod itself, or the pod template of a workload. `spec` is undefined where there is nothing to judge: another kind,
+#   a subresource that cannot change a Pod's specification, an update that leaves images and containers of a Pod, or a
+#   workload's template, as they are. So an object that broke a rule before the rule came can still be labelled,
+#   scaled and deleted.
+package govgate.lib.pod
+
+import rego.v1
+
+# METADATA
+# title: The lists of containers in a specification
+lists := ["initContainers", "containers", "ephemeralContainers"]
+
+# METADATA
+# title: Where the Pod stands in an object of each kind, as a prefix of field paths
+prefixes := {
+	"CronJob": "spec.jobTemplate.spec.template.",
+	"DaemonSet": "spec.template.",
+	"Deployment": "spec.template.",
+	"Job": "spec.template.",
+	"Pod": "",
+	"PodTemplate": "template.",
+	"ReplicaSet": "spec.template.",
+	"ReplicationController": "spec.template.",
+	"StatefulSet": "spec.template.",
+}
+
+# METADATA
+# title: The prefix for the object at hand
+prefix := prefixes[input.review.object.kind]
+
+# METADATA
+# title: The Pod, or the template it is made from
+template := template_of(input.review.object) if judged
+
+# METADATA
+# title: The Pod's specification
+spec := template.spec
+
+# METADATA
+# title: The Pod's annotations
+annotations := template.metadata.annotations
+
+# METADATA
+# title: The pod is put into a user namespace of its own
+user_namespace if spec.hostUsers == false
+
+# METADATA
+# title: The pod is for Windows nodes
+windows if spec.os.name == "windows"
+
+# METADATA
+# title: The Pod within an object
+template_of(object) := object if object.kind == "Pod"
+
+template_of(object) := object.template if object.kind == "PodTemplate"
+
+template_of(object) := object.spec.jobTemplate.spec.template if object.kind == "CronJob"
+
+template_of(object) := object.spec.template if prefixes[object.kind] == "spec.template."
+
+# METADATA
+# title: The request can change what runs
+default judged := true
+
+judged := false if input.review.subResource in {
+	"attach",
+	"binding",
+	"eviction",
+	"exec",
+	"log",
+	"portforward",
+	"proxy",
+	"scale",
+	"status",
+}
+
+judged := false if {
+	input.review.operation == "UPDATE"
+	_unchanged(input.review.object, input.review.oldObject)
+}
+
+_unchanged(new, old) if {
+	new.kind == "Pod"
+	_images(new) == _images(old)
+}
+
+_unchanged(new, old) if {
+	new.kind != "Pod"
+	template_of(new) == template_of(old)
+}
+
+_images(pod) := [[list, object.get(container, "image", "")] |
+	some list in lists
+	some container in pod.spec[list]
+]
+
+# METADATA
+# title: What a message calls a container, a volume or a port
+name(item, _) := item.name if is_string(item.name)
+
+else := sprintf("#%d", [index]) if index := _index[_] # regal ignore

@@ -1,0 +1,73 @@
+"""One rule of any engine: what it is called, what it is about, and how its answer becomes findings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from gateway.core.finding import Action, Finding, Severity
+from gateway.core.subject import Json, Subject
+
+INVENTORY = "inventory"
+NAMESPACE = "namespace"
+USER = "user"
+
+
+class RuleInfo(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """What people are told about a rule. ``id`` is stable: findings, settings and waivers name it.
+
+    ``context``: what beyond the object must be known (``inventory``, ``namespace``, ``user``).
+    ``parameters``: JSON schema of its parameters; ``source``: where the rule is written.
+    """
+
+    id: str
+    title: str
+    severity: Severity
+    action: Action
+    description: str = ""
+    sets: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ("*",)
+    operations: tuple[str, ...] = ("CREATE", "UPDATE")
+    controls: dict[str, Any] = {}
+    context: tuple[str, ...] = ()
+    parameters: Json = {}
+    links: tuple[str, ...] = ()
+    source: str = ""
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """One request with what is known around it.
+
+    ``namespace``: the Namespace object of the request's namespace, None where it is not known.
+    ``known``: which of :data:`INVENTORY`, :data:`NAMESPACE`, :data:`USER` are known at all.
+    """
+
+    subject: Subject
+    namespace: Json | None = None
+    known: frozenset[str] = frozenset()
+
+
+class Applies(msgspec.Struct, frozen=True):
+    """Whether a rule concerns a request; ``undecided`` says why that cannot be told."""
+
+    yes: bool
+    undecided: str = ""
+
+
+YES = Applies(yes=True)
+NO = Applies(yes=False)
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """A rule that is loaded. ``query``: the expression to evaluate, in the engine's language.
+
+    ``applies`` is asked before anything is evaluated; ``read`` makes findings of the query's value, with the rule's
+    own action, and raises ValueError where the value is not what such a rule may return.
+    """
+
+    info: RuleInfo
+    query: str
+    applies: Callable[[Asked], Applies]
+    read: Callable[[Any, Asked], list[Finding]]
