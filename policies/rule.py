@@ -64,10 +64,13 @@ class Rule(msgspec.Struct, frozen=True):
     """A rule that is loaded. ``query``: the expression to evaluate, in the engine's language.
 
     ``applies`` is asked before anything is evaluated; ``read`` makes findings of the query's value, with the rule's
-    own action, and raises ValueError where the value is not what such a rule may return.
+    own action, and raises ValueError where the value is not what such a rule may return. ``whole``: its input is the
+    object itself, as Conftest gives it, instead of ``{"review": …}``. ``optional``: no value means no finding.
     """
 
     info: RuleInfo
     query: str
     applies: Callable[[Asked], Applies]
     read: Callable[[Any, Asked], list[Finding]]
+    whole: bool = False
+    optional: bool = False

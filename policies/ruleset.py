@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from gateway.core.finding import Finding
-from policies.engine import Engine, Failed, Module, Rules, Undefined, Value
+from policies.engine import Answer, Engine, Failed, Module, Rules, Undefined
 from policies.rule import Asked, Rule, RuleInfo
 from policies.settings import Settings
 
@@ -67,16 +67,25 @@ class RuleSet:
                 chosen.append((position, rule))
         if not chosen:
             return Outcome((), tuple(undecided), len(undecided))
-        queries = [position for position, _ in chosen]
-        answers = await self._loaded.ask(document_of(asked), queries, timeout_seconds=timeout_seconds)
         findings: list[Finding] = []
-        for (_, rule), answer in zip(chosen, answers, strict=True):
+        for (_, rule), answer in zip(chosen, await self._answers(chosen, asked, timeout_seconds), strict=True):
             found = _read(rule, answer, asked)
             if isinstance(found, Undecided):
                 undecided.append(found)
             else:
                 findings += [self._settings.apply(finding, namespace) for finding in found]
         return Outcome(tuple(findings), tuple(undecided), len(chosen) + len(undecided))
+
+    async def _answers(self, chosen: Sequence[tuple[int, Rule]], asked: Asked, seconds: float) -> list[Answer]:
+        """The answers to the chosen rules' queries, in order: at most one evaluation for each kind of input."""
+        whole = [position for position, rule in chosen if rule.whole]
+        review = [position for position, rule in chosen if not rule.whole]
+        answers: dict[int, Answer] = {}
+        for queries, document in ((review, document_of), (whole, _object_of)):
+            if queries:
+                given = await self._loaded.ask(document(asked), queries, timeout_seconds=seconds)
+                answers |= zip(queries, given, strict=True)
+        return [answers[position] for position, _ in chosen]
 
     async def put_inventory(self, path: Sequence[str], value: Any) -> None:
         """Replace a part of the cluster's objects that rules see, below ``data.inventory``."""
@@ -128,10 +137,17 @@ def document_of(asked: Asked) -> bytes:
     return b'{"review":' + (body if body.startswith(b"{") else b"{" + body) + b"}}"
 
 
-def _read(rule: Rule, answer: Value | Undefined | Failed, asked: Asked) -> list[Finding] | Undecided:
+def _object_of(asked: Asked) -> bytes:
+    """The object alone; on DELETE the one that would go."""
+    return asked.subject.raw_object or asked.subject.raw_old_object
+
+
+def _read(rule: Rule, answer: Answer, asked: Asked) -> list[Finding] | Undecided:
     if isinstance(answer, Failed):
         return Undecided(rule.info.id, answer.message)
     if isinstance(answer, Undefined):
+        if rule.optional:
+            return []
         return Undecided(rule.info.id, "the rule has no value")
     try:
         return rule.read(answer.value, asked)
