@@ -99,7 +99,21 @@ _images(pod) := [[list, object.get(container, "image", "")] |
 ]
 
 # METADATA
-# title: What a message calls a container, a volume or a port
-name(item, _) := item.name if is_string(item.name)
+# title: What a message calls an item of a list
+name(index, item) := sprintf("%q", [item.name]) if is_string(item.name)
 
-else := sprintf("#%d", [index]) if index := _index[_] # regal ignore
+else := sprintf("#%d", [index])
+
+# METADATA
+# title: The path of a field of the Pod's specification
+field(path) := sprintf("%sspec.%s", [prefix, path])
+
+# METADATA
+# title: The path of a field of an item of a list in the Pod's specification
+item_field(list, index, item, path) := sprintf("%sspec.%s%s.%s", [prefix, list, key(index, item), path])
+
+# METADATA
+# title: What tells an item of a list from others, in a path
+key(index, item) := sprintf("[name=%s]", [item.name]) if is_string(item.name)
+
+else := sprintf("[%d]", [index])

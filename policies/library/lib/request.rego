@@ -1,0 +1,26 @@
+# METADATA
+# scope: package
+# title: The object that a request states
+# description: |
+#   `resource` is undefined for a request that leaves everything but metadata and status as it is: an object that broke
+#   a rule before the rule came can still be labelled and deleted, its finalizers removed, its status written.
+package govgate.lib.request
+
+import rego.v1
+
+# METADATA
+# title: The object as it would become
+resource := input.review.object if judged
+
+# METADATA
+# title: The request can change what the object asks for
+default judged := true
+
+judged := false if input.review.subResource in {"scale", "status"}
+
+judged := false if {
+	input.review.operation == "UPDATE"
+	_asked(input.review.object) == _asked(input.review.oldObject)
+}
+
+_asked(item) := object.remove(item, ["metadata", "status"])

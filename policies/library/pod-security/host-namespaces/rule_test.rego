@@ -1,0 +1,24 @@
+package govgate.rules.pod_security.host_namespaces_test
+
+import rego.v1
+
+import data.govgate.lib.fixtures
+import data.govgate.rules.pod_security.host_namespaces as rule
+
+cases := {
+	"none": {"object": fixtures.pod({}), "fields": set()},
+	"null and false": {"object": fixtures.pod({"hostNetwork": null, "hostPID": false, "hostIPC": false}), "fields": set()},
+	"hostNetwork": {"object": fixtures.pod({"hostNetwork": true}), "fields": {"spec.hostNetwork"}},
+	"hostPID": {"object": fixtures.pod({"hostPID": true}), "fields": {"spec.hostPID"}},
+	"hostIPC": {"object": fixtures.pod({"hostIPC": true}), "fields": {"spec.hostIPC"}},
+	"a template": {
+		"object": fixtures.deployment(fixtures.pod({"hostPID": true, "hostIPC": true})),
+		"fields": {"spec.template.spec.hostPID", "spec.template.spec.hostIPC"},
+	},
+}
+
+test_rule[note] if {
+	some note, case in cases
+	found := {finding.field | some finding in rule.findings} with input as fixtures.created(case.object)
+	found == case.fields
+}

@@ -1,0 +1,38 @@
+package govgate.rules.pod_security.privilege_escalation_test
+
+import rego.v1
+
+import data.govgate.lib.fixtures
+import data.govgate.rules.pod_security.privilege_escalation as rule
+
+cases := {
+	"false": {"object": fixtures.pod_of({"securityContext": {"allowPrivilegeEscalation": false}}), "fields": set()},
+	"Windows": {"object": fixtures.pod({"os": {"name": "windows"}}), "fields": set()},
+	"Linux": {
+		"object": fixtures.pod({"os": {"name": "linux"}}),
+		"fields": {"spec.containers[name=app].securityContext.allowPrivilegeEscalation"},
+	},
+	"none": {"object": fixtures.pod({}), "fields": {"spec.containers[name=app].securityContext.allowPrivilegeEscalation"}},
+	"null": {
+		"object": fixtures.pod_of({"securityContext": {"allowPrivilegeEscalation": null}}),
+		"fields": {"spec.containers[name=app].securityContext.allowPrivilegeEscalation"},
+	},
+	"every list": {
+		"object": fixtures.deployment(fixtures.pod({
+			"initContainers": [fixtures.container("first", {})],
+			"containers": [fixtures.container("app", fixtures.secure({"allowPrivilegeEscalation": true}))],
+			"ephemeralContainers": [fixtures.container("debug", fixtures.secure({}))],
+		})),
+		"fields": {
+			"spec.template.spec.initContainers[name=first].securityContext.allowPrivilegeEscalation",
+			"spec.template.spec.containers[name=app].securityContext.allowPrivilegeEscalation",
+			"spec.template.spec.ephemeralContainers[name=debug].securityContext.allowPrivilegeEscalation",
+		},
+	},
+}
+
+test_rule[note] if {
+	some note, case in cases
+	found := {finding.field | some finding in rule.findings} with input as fixtures.created(case.object)
+	found == case.fields
+}
