@@ -31,12 +31,8 @@ class _Found(msgspec.Struct):
 _read_found = partial(msgspec.convert, type=list[_Found])
 
 
-def rule_of(module: Module, *, parameters: str = "") -> Rule | None:
-    """The rule that the module states, None if it states none.
-
-    Args:
-        module: a Rego file.
-        parameters: the base document that holds the rule's parameters, such as ``data.govgate.parameters["x/y"]``.
+def rule_of(module: Module) -> Rule | None:
+    """The rule that the module states, None if it states none. Its parameters lie below ``data.govgate.parameters``.
 
     Raises:
         RulesError: its METADATA is wrong.
@@ -46,7 +42,7 @@ def rule_of(module: Module, *, parameters: str = "") -> Rule | None:
         return None
     query = f"data.{package_of(module)}.findings"
     if info.parameters:
-        query += f" with input.parameters as {parameters}"
+        query += f' with input.parameters as data.govgate.parameters["{info.id}"]'
     return Rule(info, query, partial(_applies, info), partial(read_findings, info))
 
 

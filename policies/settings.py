@@ -25,7 +25,7 @@ class Settings:
 
     def __init__(self, settings: Sequence[RuleSetting], rules: Iterable[Rule]) -> None:
         infos = [rule.info for rule in rules]
-        self._by_rule = {info.id: [s for s in settings if _names(s, info.id)] for info in infos}
+        self._by_rule = {info.id: [s for s in settings if s.names(info.id)] for info in infos}
         for index, setting in enumerate(settings):
             _check(setting, f"policy.rules[{index}]", infos)
 
@@ -39,6 +39,10 @@ class Settings:
         if action in (None, "off", finding.action):
             return finding
         return msgspec.structs.replace(finding, action=Action(action))
+
+    def action(self, info: RuleInfo, namespace: str) -> str:
+        """What the rule's findings do in this namespace; ``off`` where it is switched off."""
+        return self._action(info.id, namespace) or info.action.value
 
     def parameters(self, info: RuleInfo) -> Json:
         """The rule's parameters: its schema's defaults, with what is set laid over them."""
@@ -61,10 +65,6 @@ def defaults(schema: Json) -> Json:
     return {name: below["default"] for name, below in properties.items() if "default" in below}
 
 
-def _names(setting: RuleSetting, rule: str) -> bool:
-    return any(fnmatchcase(rule, pattern) for pattern in setting.rules)
-
-
 def _there(setting: RuleSetting, namespace: str) -> bool:
     return not setting.namespaces or any(fnmatchcase(namespace, pattern) for pattern in setting.namespaces)
 
@@ -78,7 +78,7 @@ def _check(setting: RuleSetting, where: str, infos: list[RuleInfo]) -> None:
     if setting.parameters and setting.namespaces:
         raise ConfigError(f"{where}: parameters hold everywhere; they cannot be set for some namespaces")
     for info in infos:
-        if not _names(setting, info.id):
+        if not setting.names(info.id):
             continue
         unknown = sorted(set(setting.parameters) - set(info.parameters.get("properties", {})))
         if unknown:

@@ -9,8 +9,11 @@ from typing import Any
 
 import msgspec
 
+from gateway.config.policy import BundleKey
 from gateway.config.yaml import read_yaml
 from gateway.core.errors import ConfigError
+from gateway.native.inspect import Key, read_bundle
+from gateway.native.library import NativeError
 from policies.engine import Diagnostic, Module, RulesError
 from policies.metadata import rule_info
 
@@ -18,6 +21,7 @@ LIBRARY = Path(__file__).parent / "library"
 BUILTIN = "builtin:"
 
 MAX_FILE_BYTES = 4 * 1024 * 1024
+MAX_BUNDLE_BYTES = 64 * 1024 * 1024
 MAX_FILES = 20_000
 
 _TEXTS = frozenset((".yaml", ".yml", ".json"))
@@ -33,8 +37,12 @@ class Source(msgspec.Struct, frozen=True):
     """Path and content of the other YAML and JSON files."""
 
 
-def read_sources(names: Sequence[str]) -> Source:
+def read_sources(names: Sequence[str], keys: Sequence[BundleKey] = ()) -> Source:
     """Everything that the named sources hold. A file that several of them hold is taken once.
+
+    Args:
+        names: ``builtin:SET``, a folder or file, or an OPA bundle (``.tar.gz``).
+        keys: if there are any, bundles must be signed by one of them.
 
     Raises:
         ConfigError: a source is not there or cannot be read, or two of them define the same base document.
@@ -44,7 +52,7 @@ def read_sources(names: Sequence[str]) -> Source:
     documents: dict[str, bytes] = {}
     data: dict[str, Any] = {}
     for name in names:
-        source = _builtin(name.removeprefix(BUILTIN)) if name.startswith(BUILTIN) else read_folder(Path(name))
+        source = _read(name, keys)
         modules |= {module.path: module for module in source.modules}
         documents |= dict(source.documents)
         _merge(data, source.data, name)
@@ -88,6 +96,24 @@ def read_folder(folder: Path) -> Source:
     return Source(tuple(modules), data, tuple(documents))
 
 
+def _read(name: str, keys: Sequence[BundleKey]) -> Source:
+    if name.startswith(BUILTIN):
+        return _builtin(name.removeprefix(BUILTIN))
+    if name.endswith((".tar.gz", ".tgz")):
+        return _bundle(Path(name), keys)
+    return read_folder(Path(name))
+
+
+def _bundle(path: Path, keys: Sequence[BundleKey]) -> Source:
+    known = {key.id: Key(_text(Path(key.file)), key.algorithm, key.scope) for key in keys}
+    try:
+        read = read_bundle(_bytes(path, MAX_BUNDLE_BYTES), known)
+    except NativeError as error:
+        raise ConfigError(f"{path}: {' '.join(str(error).split())}") from None
+    modules = (Module(f"{path}{module.path}", module.text, 1 if module.version else 0) for module in read.modules)
+    return Source(tuple(modules), read.data or {})
+
+
 def _builtin(name: str) -> Source:
     everything = read_folder(LIBRARY)
     chosen: list[Module] = []
@@ -121,14 +147,14 @@ def _files(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _bytes(path: Path) -> bytes:
+def _bytes(path: Path, limit: int = MAX_FILE_BYTES) -> bytes:
     try:
         with path.open("rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
+            content = file.read(limit + 1)
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from None
-    if len(content) > MAX_FILE_BYTES:
-        raise ConfigError(f"{path}: larger than {MAX_FILE_BYTES} bytes")
+    if len(content) > limit:
+        raise ConfigError(f"{path}: larger than {limit} bytes")
     return content
 
 

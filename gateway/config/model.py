@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from gateway.config.drift import Drift
+from gateway.config.policy import Policy
 from gateway.core.limits import Limits
 
 Seconds = Annotated[float, Meta(ge=0, le=86_400)]
@@ -120,9 +121,10 @@ class Config(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     server: Server = Server()
     cluster: Cluster = Cluster()
     drift: Drift = Drift()
+    policy: Policy = Policy()
     audit: Audit = Audit()
 
 
 def config_digest_input(config: Config) -> bytes:
     """What of the configuration decides: the bytes that the rules digest covers (listeners, paths and audit left out)."""
-    return msgspec.json.encode((config.mode, config.opt_out, config.drift), order="deterministic")
+    return msgspec.json.encode((config.mode, config.opt_out, config.drift, config.policy), order="deterministic")

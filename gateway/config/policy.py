@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
@@ -27,6 +28,10 @@ class RuleSetting(_Section, frozen=True):
     parameters: dict[str, Any] = {}
     namespaces: tuple[str, ...] = ()
 
+    def names(self, rule: str) -> bool:
+        """Whether the setting is about this rule."""
+        return any(fnmatchcase(rule, pattern) for pattern in self.rules)
+
 
 class OpaServer(_Section, frozen=True):
     """A remote OPA, for ``engine: opa``. ``upload``: the rules are sent to it; else it has them already."""
@@ -41,14 +46,26 @@ class OpaServer(_Section, frozen=True):
     breaker_seconds: Annotated[float, Meta(gt=0)] = 5.0
 
 
+class BundleKey(_Section, frozen=True):
+    """A public key that bundles must be signed with. ``algorithm`` as JWS names it; ``scope`` as in the signature."""
+
+    id: str
+    file: str
+    algorithm: Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512"] = "RS256"
+    scope: str = ""
+
+
 class Policy(_Section, frozen=True):
     """The policy guard. ``sources``: built-in sets (``builtin:gitops``), folders, bundles (``.tar.gz``).
 
+    ``bundle_keys``: with any, every bundle must be signed by one of them. ``timeout_seconds``: of one evaluation.
     ``exempt_namespaces`` (globs) are not judged. ``network``: rules may reach out (``http.send`` and its like).
     """
 
     sources: tuple[str, ...] = ("builtin:gitops", "builtin:secrets")
+    bundle_keys: tuple[BundleKey, ...] = ()
     rules: tuple[RuleSetting, ...] = ()
+    timeout_seconds: Annotated[float, Meta(gt=0, le=30)] = 5.0
     on_error: OnError = OnError.DENY
     exempt_namespaces: tuple[str, ...] = ("kube-system", "kube-node-lease")
     engine: Literal["embedded", "opa"] = "embedded"

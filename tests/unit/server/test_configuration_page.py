@@ -25,7 +25,9 @@ def fields(struct: msgspec.inspect.StructType, prefix: str = "") -> Iterator[tup
         if isinstance(kind, msgspec.inspect.StructType):
             yield from _with_defaults(kind, path + ".", field.default)
             continue
-        yield path, msgspec.NODEFAULT if field.required else msgspec.to_builtins(field.default)
+        empty = field.default_factory
+        default = field.default if empty is msgspec.NODEFAULT else empty()
+        yield path, msgspec.NODEFAULT if field.required else msgspec.to_builtins(default)
         if isinstance(kind, msgspec.inspect.VarTupleType) and isinstance(kind.item_type, msgspec.inspect.StructType):
             yield from fields(kind.item_type, path + "[].")
 

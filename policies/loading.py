@@ -1,0 +1,81 @@
+"""From sources to rules in force: every kind of rule recognised, all loaded together, or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gateway.config.policy import Policy
+from gateway.core.errors import ConfigError
+from gateway.native.inspect import inspect_modules
+from policies import conftest
+from policies.builtin import rule_of
+from policies.engine import Diagnostic, Engine, Module, RulesError
+from policies.rule import Rule
+from policies.ruleset import RuleSet, load
+from policies.settings import Settings
+from policies.sources import BUILTIN, Source, read_sources
+
+
+async def load_rules(config: Policy, engine: Engine) -> RuleSet:
+    """The rules that a configuration asks for, loaded into ``engine``.
+
+    Raises:
+        ConfigError: a source cannot be read, or a setting concerns no rule.
+        RulesError: a rule is wrong; says where.
+        UndecidedError: the engine cannot be had.
+    """
+    source = read_sources(config.sources, config.bundle_keys)
+    modules, rules = recognise(source)
+    return await load(engine, modules, rules, Settings(config.rules, rules), source.data)
+
+
+def recognise(source: Source) -> tuple[list[Module], list[Rule]]:
+    """The modules with their Rego versions, and the rules that they state.
+
+    Raises:
+        RulesError: a module cannot be parsed, or two rules have one id.
+    """
+    own: list[Module] = []
+    others: list[Module] = []
+    rules: list[Rule] = []
+    for module in source.modules:
+        rule = rule_of(module)
+        if rule is not None:
+            rules.append(rule)
+        (own if rule is not None or module.path.startswith(BUILTIN) else others).append(module)
+    found, more = _inspected(others) if others else ([], [])
+    rules += more
+    _check_ids(rules)
+    return [*own, *found], rules
+
+
+def _inspected(modules: Sequence[Module]) -> tuple[list[Module], list[Rule]]:
+    """Other people's modules: which Rego they are written in, and which of their names are rules."""
+    inspection = inspect_modules([(module.path, module.text) for module in modules])
+    if inspection.problems:
+        raise RulesError([Diagnostic(p.path, p.line, p.column, p.code, p.message) for p in inspection.problems])
+    found: list[Module] = []
+    rules: dict[str, Rule] = {}
+    for module, seen in zip(modules, inspection.modules, strict=True):
+        found.append(Module(module.path, module.text, 0 if module.version == 0 or seen.version == 0 else 1))
+        # A package may lie in several files: its rules are the same ones.
+        rules |= {rule.info.id: rule for rule in conftest.rules_of(seen.package, seen.rules, module.path)}
+    return found, list(rules.values())
+
+
+def _check_ids(rules: Sequence[Rule]) -> None:
+    seen: dict[str, Rule] = {}
+    for rule in rules:
+        other = seen.setdefault(rule.info.id, rule)
+        if other is not rule:
+            text = f"two rules have the id {rule.info.id}; the other one is {other.info.source}"
+            raise RulesError([Diagnostic(rule.info.source, 0, 0, "duplicate", text)])
+
+
+def no_rules(config: Policy) -> bool:
+    """Whether the configuration asks for no rules at all, so that nothing has to be loaded."""
+    if config.sources:
+        return False
+    if config.rules:
+        raise ConfigError("policy.rules: there are no rules: policy.sources is empty")
+    return True
