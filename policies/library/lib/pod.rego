@@ -3,9 +3,8 @@
 # title: The Pod that an object is, or will become
 # description: |
 #   A Pod itself, or the pod template of a workload. `spec` is undefined where there is nothing to judge: another kind,
-#   a subresource that cannot change a Pod's specification, an update that leaves images and containers of a Pod, or a
-#   workload's template, as they are. So an object that broke a rule before the rule came can still be labelled,
-#   scaled and deleted.
+#   or an update that leaves the images and containers of a Pod, or the template of a workload, as they are. So an
+#   object that broke a rule before the rule came can still be labelled, scaled and deleted.
 package govgate.lib.pod
 
 import rego.v1
@@ -65,18 +64,6 @@ template_of(object) := object.spec.template if prefixes[object.kind] == "spec.te
 # METADATA
 # title: The request can change what runs
 default judged := true
-
-judged := false if input.review.subResource in {
-	"attach",
-	"binding",
-	"eviction",
-	"exec",
-	"log",
-	"portforward",
-	"proxy",
-	"scale",
-	"status",
-}
 
 judged := false if {
 	input.review.operation == "UPDATE"

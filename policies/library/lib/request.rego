@@ -3,7 +3,7 @@
 # title: The object that a request states
 # description: |
 #   `resource` is undefined for a request that leaves everything but metadata and status as it is: an object that broke
-#   a rule before the rule came can still be labelled and deleted, its finalizers removed, its status written.
+#   a rule before the rule came can still be labelled and deleted, its finalizers removed.
 package govgate.lib.request
 
 import rego.v1
@@ -15,8 +15,6 @@ resource := input.review.object if judged
 # METADATA
 # title: The request can change what the object asks for
 default judged := true
-
-judged := false if input.review.subResource in {"scale", "status"}
 
 judged := false if {
 	input.review.operation == "UPDATE"

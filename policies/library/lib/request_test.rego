@@ -22,7 +22,3 @@ test_a_change_of_metadata_and_status_is_not if {
 	new := object.union(item, {"metadata": {"finalizers": []}, "status": {"ready": true}})
 	not request.resource with input as fixtures.updated(item, new)
 }
-
-test_a_status_is_not if {
-	not request.resource with input as {"review": {"operation": "UPDATE", "subResource": "status", "object": item}}
-}
