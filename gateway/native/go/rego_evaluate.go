@@ -1,0 +1,256 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/rego"
+	"github.com/open-policy-agent/opa/v1/topdown"
+)
+
+func init() {
+	register("rego.evaluate", evaluate)
+	register("rego.overrunning", func([]byte) ([]byte, error) { return json.Marshal(overrunning.Load()) })
+}
+
+// overrunning counts evaluations that still run after they were answered. Most end at once; one that does not look
+// whether it was cancelled runs on, and only the end of the process ends it.
+var overrunning atomic.Int64
+
+// maxOverrunning bounds them: beyond it nothing new is started.
+const maxOverrunning = 32
+
+type evaluateRequest struct {
+	Handle  uint64        `json:"handle"`
+	Queries []int         `json:"queries"`
+	Timeout time.Duration `json:"timeout"`
+}
+
+// answer is what one query says about one input. Type: value, undefined, failed, timed_out.
+type answer struct {
+	Type    string          `json:"type"`
+	Value   json.RawMessage `json:"value,omitempty"`
+	Code    string          `json:"code,omitempty"`
+	Message string          `json:"message,omitempty"`
+	Path    string          `json:"path,omitempty"`
+	Line    int             `json:"line,omitempty"`
+	Column  int             `json:"column,omitempty"`
+}
+
+var undefined = answer{Type: "undefined"}
+
+func timedOut(reason string) answer { return answer{Type: "timed_out", Code: reason} }
+
+func failedAs(code, message string) answer {
+	return answer{Type: "failed", Code: code, Message: message}
+}
+
+// batch is one call: every query over every input, by several workers, until the deadline.
+type batch struct {
+	rules   *ruleset
+	queries []int
+	inputs  [][]byte
+	data    *snapshot
+	cancel  topdown.Cancel
+	now     time.Time
+	next    atomic.Int64
+	running atomic.Int64
+
+	mu      sync.Mutex
+	answers [][]answer // guarded by mu; what is missing at the deadline timed out
+	left    bool       // guarded by mu: nobody waits any more
+}
+
+func evaluate(in []byte) ([]byte, error) {
+	parts, err := unframe(in)
+	if err != nil {
+		return nil, err
+	}
+	if len(parts) == 0 {
+		return nil, failf("frames", "rego.evaluate takes a request and inputs")
+	}
+	var request evaluateRequest
+	if err := json.Unmarshal(parts[0], &request); err != nil {
+		return nil, err
+	}
+	rules, err := rulesets.get(request.Handle)
+	if err != nil {
+		return nil, err
+	}
+	b := &batch{rules: rules, queries: request.Queries, inputs: parts[1:], now: time.Now()}
+	if err := b.prepare(); err != nil {
+		return nil, err
+	}
+	if overrunning.Load() >= maxOverrunning {
+		return b.result("saturated")
+	}
+	ctx, stop := context.WithTimeout(context.Background(), request.Timeout)
+	defer stop()
+	select {
+	case <-b.start(ctx):
+		return b.result("")
+	case <-ctx.Done():
+		return b.result("deadline")
+	}
+}
+
+func (b *batch) prepare() error {
+	b.cancel = topdown.NewCancel()
+	b.data = b.rules.store.current.Load()
+	if b.queries == nil {
+		for query := range b.rules.queries {
+			b.queries = append(b.queries, query)
+		}
+	}
+	for _, query := range b.queries {
+		if query < 0 || query >= len(b.rules.queries) {
+			return failf("bad_query", "there is no query %d", query)
+		}
+	}
+	b.answers = make([][]answer, len(b.inputs))
+	return nil
+}
+
+// start begins to work; the channel is closed when all is done.
+func (b *batch) start(ctx context.Context) <-chan struct{} {
+	done := make(chan struct{})
+	workers := min(len(b.inputs), runtime.GOMAXPROCS(0))
+	b.running.Store(int64(workers))
+	if workers == 0 {
+		close(done)
+	}
+	for range workers {
+		go func() {
+			b.work(ctx)
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			if b.left {
+				overrunning.Add(-1)
+			}
+			if b.running.Add(-1) == 0 {
+				close(done)
+			}
+		}()
+	}
+	return done
+}
+
+// result is the answers so far; whatever still runs is cancelled and left to itself.
+func (b *batch) result(unfinished string) ([]byte, error) {
+	b.cancel.Cancel()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.left = true
+	overrunning.Add(b.running.Load())
+	for index, row := range b.answers {
+		for len(row) < len(b.queries) {
+			row = append(row, timedOut(unfinished))
+		}
+		b.answers[index] = row
+	}
+	return json.Marshal(b.answers)
+}
+
+// add appends an answer, unless it comes too late.
+func (b *batch) add(index int, a answer) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.left {
+		b.answers[index] = append(b.answers[index], a)
+	}
+	return !b.left
+}
+
+func (b *batch) work(ctx context.Context) {
+	for {
+		index := int(b.next.Add(1)) - 1
+		if index >= len(b.inputs) || b.cancel.Cancelled() {
+			return
+		}
+		b.judge(ctx, index)
+	}
+}
+
+// judge asks all queries about one input, which is parsed once. What one query finds out about rules that do not
+// depend on the query serves the next one too, unless errors are to be reported by each.
+func (b *batch) judge(ctx context.Context, index int) {
+	input, err := parseValue(b.inputs[index])
+	var shared topdown.VirtualCache
+	for _, query := range b.queries {
+		one := answer{}
+		if err != nil {
+			one = failedAs("input", err.Error())
+		} else {
+			if shared == nil || b.rules.options.StrictBuiltins {
+				shared = topdown.NewVirtualCache()
+			}
+			if caught := guarded(func() error { one = b.ask(ctx, query, input, shared); return nil }); caught != nil {
+				one = failedAs("panic", "internal error of the native library: "+firstLine(caught.Error()))
+			}
+			if one.Type != "value" && one.Type != "undefined" {
+				shared = nil // an evaluation that was broken off may leave it half-way
+			}
+		}
+		if !b.add(index, one) {
+			return
+		}
+	}
+}
+
+func (b *batch) ask(ctx context.Context, query int, input ast.Value, shared topdown.VirtualCache) answer {
+	results, err := b.rules.queries[query].Eval(ctx,
+		rego.EvalParsedInput(input),
+		rego.EvalTransaction(b.data),
+		rego.EvalTime(b.now),
+		rego.EvalExternalCancel(b.cancel),
+		rego.EvalVirtualCache(shared),
+	)
+	switch {
+	case topdown.IsCancel(err):
+		return timedOut("deadline")
+	case err != nil:
+		return failedAnswer(err)
+	case len(results) == 0:
+		return undefined
+	case len(results) > 1:
+		return failedAs("several_results", "the query has several results: collect them in a comprehension")
+	}
+	return b.encode(results[0].Expressions[0].Value)
+}
+
+// encode makes JSON of a query's value.
+func (b *batch) encode(value any) answer {
+	if term, isTerm := value.(*ast.Term); isTerm {
+		plain, err := ast.JSONWithOpt(term.Value, ast.JSONOpt{SortSets: true})
+		if err != nil {
+			return failedAs("result", err.Error())
+		}
+		value = plain
+	}
+	encoded, err := json.Marshal(value)
+	if err != nil {
+		return failedAs("result", err.Error())
+	}
+	if limit := b.rules.options.MaxResultBytes; len(encoded) > limit {
+		return failedAs("result_too_large", "the result is larger than the limit")
+	}
+	return answer{Type: "value", Value: encoded}
+}
+
+func failedAnswer(err error) answer {
+	var failed *topdown.Error
+	if !errors.As(err, &failed) {
+		return failedAs("error", err.Error())
+	}
+	a := failedAs(failed.Code, failed.Message)
+	if failed.Location != nil {
+		a.Path, a.Line, a.Column = failed.Location.File, failed.Location.Row, failed.Location.Col
+	}
+	return a
+}
