@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from gateway import __version__
 from gateway.config.model import Config
+from gateway.config.policy import Policy as PolicyConfig
+from gateway.core.errors import ConfigError
+from gateway.core.guard import Guard
 from gateway.core.subject import Json, Subject
 from gateway.core.verdict import Verdict
 from gateway.kube import connect
+from policies.embedded import EmbeddedOpa
+from policies.engine import Engine
+from policies.loading import load_rules, no_rules
+from policies.ruleset import RuleSet
 from webhooks.answer import refusal
 from webhooks.drift.caches import ClusterFacts
 from webhooks.drift.facts import Facts, NoFacts
@@ -16,14 +23,16 @@ from webhooks.drift.reconcilers.argocd import Argo
 from webhooks.drift.reconcilers.base import Reconciler
 from webhooks.drift.reconcilers.flux import Flux
 from webhooks.judge import Judge
+from webhooks.policy import Alone, PolicyGuard
 
 
 class Assembly:
     """A judge and what it was built from."""
 
-    def __init__(self, judge: Judge, facts: ClusterFacts | None = None) -> None:
+    def __init__(self, judge: Judge, facts: ClusterFacts | None = None, rules: RuleSet | None = None) -> None:
         self.judge = judge
         self._facts = facts
+        self._rules = rules
 
     def ready(self) -> dict[str, bool | str]:
         """Named checks: True if it holds, else why it does not."""
@@ -34,9 +43,11 @@ class Assembly:
         return refusal(verdict, subject)
 
     async def close(self) -> None:
-        """Stop the caches."""
+        """Stop the caches, let go of the rules."""
         if self._facts is not None:
             await self._facts.close()
+        if self._rules is not None:
+            await self._rules.close()
 
 
 async def assemble(config: Config) -> Assembly:
@@ -44,14 +55,45 @@ async def assemble(config: Config) -> Assembly:
 
     Raises:
         ConfigError: the configuration asks for something that cannot be had.
+        RulesError: a rule is wrong.
+        UndecidedError: the engine that evaluates rules is not there.
         ClusterError: the credentials for the cluster are missing or not usable.
     """
+    rules = None if no_rules(config.policy) else await load_rules(config.policy, engine(config.policy))
     client = await connect(config.cluster)
-    if client is None:
-        return Assembly(Judge(config, (drift_guard(config, NoFacts(), _no_cluster),), version=__version__))
-    facts = ClusterFacts(client, config.drift)
-    facts.start()
-    return Assembly(Judge(config, (drift_guard(config, facts, facts.scaled),), version=__version__), facts)
+    facts = None if client is None else ClusterFacts(client, config.drift)
+    guards: list[Guard] = [
+        drift_guard(config, NoFacts(), _no_cluster) if facts is None else drift_guard(config, facts, facts.scaled)
+    ]
+    if rules is not None:
+        guards.append(policy_guard(config, rules))
+    if facts is not None:
+        facts.start()
+    digest = rules.digest if rules is not None else ""
+    return Assembly(Judge(config, guards, version=f"{__version__} {digest}"), facts, rules)
+
+
+def engine(policy: PolicyConfig) -> Engine:
+    """What evaluates Rego.
+
+    Raises:
+        ConfigError: the configured engine is not to be had.
+    """
+    if policy.engine != "embedded":
+        raise ConfigError("policy.engine: a remote OPA is not supported yet")
+    return EmbeddedOpa(hosts=policy.hosts)
+
+
+def policy_guard(config: Config, rules: RuleSet) -> PolicyGuard:
+    """The policy guard for these rules."""
+    return PolicyGuard(
+        rules,
+        Alone(),
+        on_error=config.policy.on_error,
+        exempt=(*config.policy.exempt_namespaces, config.cluster.own_namespace),
+        timeout_seconds=config.policy.timeout_seconds,
+        max_findings=config.server.limits.findings,
+    )
 
 
 def drift_guard(config: Config, facts: Facts, lookup: Lookup) -> DriftGuard:

@@ -59,10 +59,10 @@ class Policy(_Section, frozen=True):
     """The policy guard. ``sources``: built-in sets (``builtin:gitops``), folders, bundles (``.tar.gz``).
 
     ``bundle_keys``: with any, every bundle must be signed by one of them. ``timeout_seconds``: of one evaluation.
-    ``exempt_namespaces`` (globs) are not judged. ``network``: rules may reach out (``http.send`` and its like).
+    ``exempt_namespaces`` (globs) are not judged. ``hosts``: those that rules may reach (``http.send`` and its like).
     """
 
-    sources: tuple[str, ...] = ("builtin:gitops", "builtin:secrets")
+    sources: tuple[str, ...] = ()
     bundle_keys: tuple[BundleKey, ...] = ()
     rules: tuple[RuleSetting, ...] = ()
     timeout_seconds: Annotated[float, Meta(gt=0, le=30)] = 5.0
@@ -70,4 +70,4 @@ class Policy(_Section, frozen=True):
     exempt_namespaces: tuple[str, ...] = ("kube-system", "kube-node-lease")
     engine: Literal["embedded", "opa"] = "embedded"
     opa: OpaServer = OpaServer()
-    network: bool = False
+    hosts: tuple[str, ...] = ()

@@ -1,0 +1,89 @@
+"""OPA itself, in this process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from gateway.core.errors import UndecidedError
+from gateway.native import rego
+from gateway.native.library import NativeError, NativeMissingError
+from policies.engine import Answer, Diagnostic, Failed, Module, RulesError, Undefined, Value
+
+
+class EmbeddedRules:
+    """Rules compiled into this process."""
+
+    def __init__(self, rules: rego.RuleSet) -> None:
+        self._rules = rules
+
+    async def ask(self, document: bytes, queries: Sequence[int], *, timeout_seconds: float) -> list[Answer]:
+        """See :class:`policies.engine.Rules`."""
+        try:
+            answers = await self._rules.ask(document, queries, timeout_seconds=timeout_seconds)
+        except NativeError as error:
+            return [Failed(error.code, str(error))] * len(queries)
+        return [_answer(answer) for answer in answers]
+
+    def ask_all(
+        self, documents: Sequence[bytes], queries: Sequence[int], *, timeout_seconds: float
+    ) -> list[list[Answer]]:
+        """The same about many documents at once, in parallel; blocks."""
+        try:
+            answers = self._rules.evaluate(documents, queries, timeout_seconds=timeout_seconds)
+        except NativeError as error:
+            return [[Failed(error.code, str(error))] * len(queries)] * len(documents)
+        return [[_answer(answer) for answer in row] for row in answers]
+
+    async def put_data(self, path: Sequence[str], value: Any) -> None:
+        """See :class:`policies.engine.Rules`."""
+        try:
+            self._rules.put_data(path, None if value is None else msgspec.json.encode(value))
+        except NativeError as error:
+            raise UndecidedError(f"the rules' data could not be replaced: {error}") from None
+
+    def references(self, query: int) -> frozenset[str]:
+        """What the query may read, such as ``input.review.userInfo`` or ``data.inventory``."""
+        return self._rules.references(query)
+
+    async def close(self) -> None:
+        """Let go of the rules."""
+        self._rules.close()
+
+
+class EmbeddedOpa:
+    """Loads rules into this process. ``hosts``: those that rules may reach, by name or address."""
+
+    def __init__(self, *, hosts: Sequence[str] = ()) -> None:
+        self._options = rego.Options(hosts=tuple(hosts))
+
+    async def load(self, modules: Sequence[Module], queries: Sequence[str], data: Mapping[str, Any]) -> EmbeddedRules:
+        """See :class:`policies.engine.Engine`."""
+        given = [rego.Module(module.path, module.text, module.version) for module in modules]
+        encoded = msgspec.json.encode(data)
+        try:
+            rules = await asyncio.to_thread(rego.compile_rules, given, queries, data=encoded, options=self._options)
+        except rego.RegoError as error:
+            raise RulesError(
+                [Diagnostic(d.path, d.line, d.column, d.code, d.message) for d in error.diagnostics]
+            ) from None
+        except NativeMissingError as error:
+            raise UndecidedError(str(error)) from None
+        except NativeError as error:
+            raise RulesError([Diagnostic("", 0, 0, error.code, str(error))]) from None
+        return EmbeddedRules(rules)
+
+
+def _answer(answer: rego.Answer) -> Answer:
+    if isinstance(answer, rego.Value):
+        return Value(msgspec.json.decode(answer.value))
+    if isinstance(answer, rego.Undefined):
+        return Undefined()
+    if isinstance(answer, rego.TimedOut):
+        saturated = answer.code == "saturated"
+        return Failed(answer.code, "too many evaluations overran" if saturated else "the evaluation took too long")
+    where = f"{answer.path}:{answer.line}: " if answer.path else ""
+    return Failed(answer.code, where + answer.message)
