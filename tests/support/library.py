@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from support.tools import tool
@@ -27,9 +28,10 @@ import rego.v1
 requests := [found |
 	some request in input.requests
 	found := {id: findings |
-		some category, rules in data.govgate.rules
-		some name, _ in rules
-		findings := [finding | some finding in data.govgate.rules[category][name].findings with input as request]
+		some category, names in data.govgate.rules
+		some name, _ in names
+		findings := [finding | some finding in data.govgate.rules[category][name].findings] with input as request
+			with data.inventory as request.inventory
 		count(findings) > 0
 		id := replace(sprintf("%s/%s", [category, name]), "_", "-")
 	}
@@ -53,18 +55,25 @@ def of_set(name: str) -> frozenset[str]:
     return frozenset(rule for rule, info in rules().items() if name in info.sets)
 
 
-def request(item: Json, *, old: Json | None = None, parameters: Json | None = None) -> Json:
-    """The input that a rule has for the creation of an object, or for its change where there is an old one."""
+def request(
+    item: Json, *, old: Json | None = None, parameters: Json | None = None, inventory: Json | None = None
+) -> Json:
+    """What a rule has for the creation of an object, or for its change where there is an old one."""
     review = {"operation": "UPDATE" if old else "CREATE", "object": item, **({"oldObject": old} if old else {})}
-    return {"review": review, "parameters": parameters or {}}
+    return {"review": review, "parameters": parameters or {}, "inventory": inventory or {}}
 
 
-def judge(requests: Iterable[Json], *, data: Json | None = None) -> list[dict[str, list[Json]]]:
+def judge(requests: Iterable[Json]) -> list[dict[str, list[Json]]]:
     """Findings of every rule for each request, by rule, from one run of the reference `opa`."""
-    source = LIBRARY.parent / "library"
-    command = [tool("opa"), "eval", "--format=raw", "--fail", "--ignore=*_test.rego", f"--data={source}"]
-    program = {"judge.rego": _JUDGE, "data.json": json.dumps(data or {})}
-    return _with_files(command, program, {"requests": list(requests)})
+    with TemporaryDirectory() as folder:
+        program = Path(folder, "judge.rego")
+        program.write_text(_JUDGE, encoding="utf-8")
+        data = (f"--data={LIBRARY}", f"--data={program}", "--ignore=*_test.rego")
+        stdin = json.dumps({"requests": list(requests)})
+        done = run_opa("eval", "--format=raw", "--fail", *data, "--stdin-input", "data.judge.requests", stdin=stdin)
+    assert done.returncode == 0, done.stderr
+    found: list[dict[str, list[Json]]] = json.loads(done.stdout)
+    return found
 
 
 def denied(found: dict[str, list[Json]], ids: frozenset[str]) -> bool:
@@ -74,21 +83,5 @@ def denied(found: dict[str, list[Json]], ids: frozenset[str]) -> bool:
 
 def run_opa(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
     """Run the reference `opa`."""
-    return subprocess.run(
-        [tool("opa"), *arguments], input=stdin, capture_output=True, text=True, check=False, timeout=100
-    )
-
-
-def _with_files(command: Sequence[str], files: dict[str, str], document: Json) -> Any:
-    from tempfile import TemporaryDirectory  # noqa: PLC0415
-
-    with TemporaryDirectory() as folder:
-        for name, text in files.items():
-            Path(folder, name).write_text(text, encoding="utf-8")
-        data = [f"--data={Path(folder, name)}" for name in files]
-        done = subprocess.run(
-            [*command, *data, "--stdin-input", "data.judge.requests"],
-            input=json.dumps(document), capture_output=True, text=True, check=False, timeout=100,
-        )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    command = [tool("opa"), *arguments]
+    return subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, timeout=100)

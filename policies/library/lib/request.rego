@@ -22,3 +22,11 @@ judged := false if {
 }
 
 _asked(item) := object.remove(item, ["metadata", "status"])
+
+# METADATA
+# title: The object's namespace, empty if it is not known
+namespace := input.review.namespace if input.review.namespace != ""
+
+else := input.review.object.metadata.namespace if input.review.object.metadata.namespace != null
+
+else := ""

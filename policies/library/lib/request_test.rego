@@ -22,3 +22,13 @@ test_a_change_of_metadata_and_status_is_not if {
 	new := object.union(item, {"metadata": {"finalizers": []}, "status": {"ready": true}})
 	not request.resource with input as fixtures.updated(item, new)
 }
+
+test_the_namespace_of_the_request if {
+	request.namespace == "web" with input as {"review": {"namespace": "web", "object": {"metadata": {"namespace": "shop"}}}}
+}
+
+test_the_namespace_of_the_object if {
+	request.namespace == "shop" with input as {"review": {"object": {"metadata": {"namespace": "shop"}}}}
+}
+
+test_no_namespace if request.namespace == "" with input as fixtures.created(item)
