@@ -21,7 +21,8 @@ judged := false if {
 	_asked(input.review.object) == _asked(input.review.oldObject)
 }
 
-_asked(item) := object.remove(item, ["metadata", "status"])
+# Argo CD writes `operation` into Applications as it syncs them.
+_asked(item) := object.remove(item, ["metadata", "operation", "status"])
 
 # METADATA
 # title: The object's namespace, empty if it is not known

@@ -19,6 +19,7 @@ package govgate.rules.pod_security.app_armor
 
 import rego.v1
 
+import data.govgate.lib.path
 import data.govgate.lib.pod
 
 # METADATA
@@ -56,7 +57,7 @@ findings contains finding if {
 	not trim_prefix(key, annotation) in names
 	finding := {
 		"message": "an annotation turns AppArmor off or replaces its profile",
-		"field": sprintf("%smetadata.annotations[%s]", [pod.prefix, key]),
+		"field": path.member(concat("", [pod.prefix, "metadata.annotations"]), key),
 		"remedy": "remove the annotation",
 	}
 }

@@ -39,7 +39,7 @@ cases := {
 	},
 	"an annotation for no container": {
 		"object": annotated({"gone": "unconfined"}),
-		"fields": {"metadata.annotations[container.apparmor.security.beta.kubernetes.io/gone]"},
+		"fields": {"metadata.annotations[\"container.apparmor.security.beta.kubernetes.io/gone\"]"},
 	},
 	"another annotation": {
 		"object": object.union(fixtures.pod({}), {"metadata": {"annotations": {"example.com/app": "unconfined"}}}),
