@@ -13,6 +13,8 @@ from gateway.native import rego
 from gateway.native.library import NativeError, NativeMissingError
 from policies.engine import Answer, Diagnostic, Failed, Module, RulesError, Undefined, Value
 
+_MAX_BATCH_SECONDS = 600.0
+
 
 class EmbeddedRules:
     """Rules compiled into this process."""
@@ -28,12 +30,15 @@ class EmbeddedRules:
             return [Failed(error.code, str(error))] * len(queries)
         return [_answer(answer) for answer in answers]
 
-    def ask_all(
+    async def ask_all(
         self, documents: Sequence[bytes], queries: Sequence[int], *, timeout_seconds: float
     ) -> list[list[Answer]]:
-        """The same about many documents at once, in parallel; blocks."""
+        """See :class:`policies.engine.Rules`: several at a time, in one call."""
+        within = timeout_seconds * max(1, len(documents))
         try:
-            answers = self._rules.evaluate(documents, queries, timeout_seconds=timeout_seconds)
+            answers = await asyncio.to_thread(
+                self._rules.evaluate, documents, queries, timeout_seconds=min(within, _MAX_BATCH_SECONDS)
+            )
         except NativeError as error:
             return [[Failed(error.code, str(error))] * len(queries)] * len(documents)
         return [[_answer(answer) for answer in row] for row in answers]
@@ -77,9 +82,13 @@ class EmbeddedOpa:
         return EmbeddedRules(rules)
 
 
+_NOTHING = Value([])
+
+
 def _answer(answer: rego.Answer) -> Answer:
     if isinstance(answer, rego.Value):
-        return Value(msgspec.json.decode(answer.value))
+        raw = bytes(answer.value)
+        return _NOTHING if raw == b"[]" else Value(msgspec.json.decode(raw))
     if isinstance(answer, rego.Undefined):
         return Undefined()
     if isinstance(answer, rego.TimedOut):

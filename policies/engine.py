@@ -73,6 +73,16 @@ class Rules(Protocol):
         """
         ...
 
+    async def ask_all(
+        self, documents: Sequence[bytes], queries: Sequence[int], *, timeout_seconds: float
+    ) -> list[list[Answer]]:
+        """The same about many documents; ``timeout_seconds`` is for each, not for all of them together."""
+        ...
+
+    def references(self, query: int) -> frozenset[str] | None:
+        """What a query may read, such as ``input.review.userInfo`` or ``data.inventory``; None where it is not known."""
+        ...
+
     async def put_data(self, path: Sequence[str], value: Any) -> None:
         """Replace the base document at ``path``; None removes it.
 

@@ -6,14 +6,14 @@ What is judged is decided here, once, for the webhook, for ``check`` and for the
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from gateway.core.finding import Finding
 from policies.engine import Answer, Engine, Failed, Module, Rules, Undefined
-from policies.rule import Asked, Rule, RuleInfo
+from policies.rule import INVENTORY, NAMESPACE, USER, Asked, Rule, RuleInfo
 from policies.settings import Settings
 
 
@@ -33,6 +33,13 @@ class Outcome(msgspec.Struct, frozen=True):
     """How many rules concerned the request."""
 
 
+class _Plan(msgspec.Struct, frozen=True):
+    """Queries to ask, by whether their input is the object alone; and rules that cannot be asked."""
+
+    queries: dict[bool, tuple[int, ...]]
+    undecided: tuple[Undecided, ...]
+
+
 class RuleSet:
     """Loaded rules with their settings. ``digest`` covers everything that decides."""
 
@@ -40,6 +47,7 @@ class RuleSet:
         self._rules = tuple(rules)
         self._loaded = loaded
         self._settings = settings
+        self._needs = [needs_of(rule.info, loaded.references(query)) for query, rule in enumerate(rules)]
         self.digest = digest
 
     @property
@@ -53,39 +61,56 @@ class RuleSet:
         Raises:
             MalformedRequestError: the request's objects cannot be read.
         """
+        plan = self._plan(asked)
+        answers: dict[int, Answer] = {}
+        for whole, queries in plan.queries.items():
+            document = _object_of(asked) if whole else document_of(asked)
+            given = await self._loaded.ask(document, queries, timeout_seconds=timeout_seconds)
+            answers |= zip(queries, given, strict=True)
+        return self._outcome(asked, plan, answers)
+
+    async def judge_all(self, many: Sequence[Asked], *, timeout_seconds: float) -> list[Outcome]:
+        """Judge many requests, each as :meth:`judge` does; ``timeout_seconds`` is for each of them."""
+        plans = [self._plan(asked) for asked in many]
+        answers: list[dict[int, Answer]] = [{} for _ in many]
+        groups: dict[tuple[bool, tuple[int, ...]], list[int]] = {}
+        for index, plan in enumerate(plans):
+            for whole, queries in plan.queries.items():
+                groups.setdefault((whole, queries), []).append(index)
+        for (whole, queries), indices in groups.items():
+            documents = [_object_of(many[i]) if whole else document_of(many[i]) for i in indices]
+            rows = await self._loaded.ask_all(documents, queries, timeout_seconds=timeout_seconds)
+            for index, row in zip(indices, rows, strict=True):
+                answers[index] |= zip(queries, row, strict=True)
+        return [self._outcome(*each) for each in zip(many, plans, answers, strict=True)]
+
+    def _plan(self, asked: Asked) -> _Plan:
+        """Which rules concern the request, and which of them cannot be asked."""
         namespace = asked.subject.governing_namespace
-        chosen: list[tuple[int, Rule]] = []
+        queries: dict[bool, list[int]] = {}
         undecided: list[Undecided] = []
         for position, rule in enumerate(self._rules):
             if self._settings.off(rule.info.id, namespace):
                 continue
             applies = rule.applies(asked)
-            missing = [name for name in rule.info.context if name not in asked.known] if applies.yes else []
+            missing = [name for name in self._needs[position] if name not in asked.known] if applies.yes else []
             if applies.undecided or missing:
                 undecided.append(Undecided(rule.info.id, applies.undecided or f"not known here: {', '.join(missing)}"))
             elif applies.yes:
-                chosen.append((position, rule))
-        if not chosen:
-            return Outcome((), tuple(undecided), len(undecided))
+                queries.setdefault(rule.whole, []).append(position)
+        return _Plan({whole: tuple(positions) for whole, positions in queries.items()}, tuple(undecided))
+
+    def _outcome(self, asked: Asked, plan: _Plan, answers: Mapping[int, Answer]) -> Outcome:
+        namespace = asked.subject.governing_namespace
+        undecided = list(plan.undecided)
         findings: list[Finding] = []
-        for (_, rule), answer in zip(chosen, await self._answers(chosen, asked, timeout_seconds), strict=True):
-            found = _read(rule, answer, asked)
+        for position in sorted(answers):
+            found = _read(self._rules[position], answers[position], asked)
             if isinstance(found, Undecided):
                 undecided.append(found)
             else:
                 findings += [self._settings.apply(finding, namespace) for finding in found]
-        return Outcome(tuple(findings), tuple(undecided), len(chosen) + len(undecided))
-
-    async def _answers(self, chosen: Sequence[tuple[int, Rule]], asked: Asked, seconds: float) -> list[Answer]:
-        """The answers to the chosen rules' queries, in order: at most one evaluation for each kind of input."""
-        whole = [position for position, rule in chosen if rule.whole]
-        review = [position for position, rule in chosen if not rule.whole]
-        answers: dict[int, Answer] = {}
-        for queries, document in ((review, document_of), (whole, _object_of)):
-            if queries:
-                given = await self._loaded.ask(document(asked), queries, timeout_seconds=seconds)
-                answers |= zip(queries, given, strict=True)
-        return [answers[position] for position, _ in chosen]
+        return Outcome(tuple(findings), tuple(undecided), len(answers) + len(plan.undecided))
 
     async def put_inventory(self, path: Sequence[str], value: Any) -> None:
         """Replace a part of the cluster's objects that rules see, below ``data.inventory``."""
@@ -119,6 +144,23 @@ async def load(
     )
     digest = "sha256:" + hashlib.sha256(msgspec.json.encode(material, order="deterministic")).hexdigest()
     return RuleSet(rules, loaded, settings, digest)
+
+
+_CONTEXTS = {INVENTORY: "data.inventory", NAMESPACE: "input.review.namespaceObject", USER: "input.review.userInfo"}
+
+
+def needs_of(info: RuleInfo, references: Iterable[str] | None) -> tuple[str, ...]:
+    """What beyond the object a rule needs to know: what it states, and what it is seen to read.
+
+    ``references`` are of the query and all that it reaches, None where the engine cannot tell.
+    """
+    read = {
+        name
+        for name, path in _CONTEXTS.items()
+        for reference in references or ()
+        if reference == path or reference.startswith((f"{path}.", f"{path}["))
+    }
+    return tuple(sorted(read.union(info.context)))
 
 
 def document_of(asked: Asked) -> bytes:

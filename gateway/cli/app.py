@@ -24,6 +24,7 @@ app = cyclopts.App(
 _COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("gateway.cli.serve:serve", "Answer admission reviews: the webhook server."),
     "webhook-config": ("gateway.cli.webhook_config:webhook_config", "Print the registration of the webhook."),
+    "check": ("gateway.cli.check:check", "Judge manifests: files, folders, standard input."),
     "review": ("gateway.cli.review:review", "Judge recorded AdmissionReviews offline."),
     "policy": ("gateway.cli.policy:policy_app", "The rules in force: list, show, test, eval."),
     "audit": ("gateway.cli.audit:audit_app", "The decision log: verify, query, tail, export, keys."),

@@ -64,7 +64,7 @@ class Subject:
 
     ``raw_object`` and ``raw_old_object`` are the JSON bytes exactly as sent, empty where there is none;
     ``object`` and ``old_object`` are the same decoded, at first use and once. ``raw_review`` is the whole review they
-    came in. ``operation`` is one of CREATE, UPDATE, DELETE, CONNECT. Names come from the object where the request has none (a
+    came in; ``raw_request`` stands for the request in it where there is no review. ``operation`` is one of CREATE, UPDATE, DELETE, CONNECT. Names come from the object where the request has none (a
     deletecollection and a ``generateName`` leave ``request.name`` empty).
 
     Treat a subject as immutable: guards run concurrently over it.
@@ -85,6 +85,7 @@ class Subject:
         raw_object: bytes = b"",
         raw_old_object: bytes = b"",
         raw_review: bytes = b"",
+        raw_request: bytes = b"{}",
     ) -> None:
         self.uid = uid
         self.operation = operation
@@ -98,6 +99,7 @@ class Subject:
         self.raw_object = raw_object
         self.raw_old_object = raw_old_object
         self.raw_review = raw_review
+        self._raw_request = raw_request
 
     @cached_property
     def object(self) -> Json:
@@ -119,13 +121,13 @@ class Subject:
 
     @cached_property
     def raw_request(self) -> bytes:
-        """The AdmissionRequest as sent, for rules that read all of it; ``{}`` where it came in no review.
+        """The AdmissionRequest as sent, for rules that read all of it.
 
         Raises:
             MalformedRequestError: the review has none.
         """
         if not self.raw_review:
-            return b"{}"
+            return self._raw_request
         try:
             return bytes(_decode_review(self.raw_review).request)
         except (msgspec.DecodeError, RecursionError):
@@ -148,6 +150,7 @@ class Subject:
             raw_object=self.raw_object,
             raw_old_object=self.raw_old_object,
             raw_review=self.raw_review,
+            raw_request=self._raw_request,
         )
 
     @property

@@ -1,0 +1,114 @@
+"""Which files ``check`` reads, in stable order: files, folders, globs, standard input; each read whole, within bounds."""
+
+from __future__ import annotations
+
+import glob
+import os
+import stat
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+SUFFIXES = frozenset((".yaml", ".yml", ".json"))
+STDIN = "-"
+
+MAX_FILE_BYTES = 64 * 1024 * 1024
+BATCH_FILES = 256
+BATCH_BYTES = 16 * 1024 * 1024
+
+_FOLDED = frozenset(("node_modules", "__pycache__"))
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """Input that could not be read; the rest is judged all the same, and the run fails."""
+
+    path: str
+    line: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}: {self.message}" if self.line else f"{self.path}: {self.message}"
+
+
+class Content(msgspec.Struct, frozen=True):
+    """One file as it was read."""
+
+    path: str
+    data: bytes
+
+
+def contents(paths: Sequence[str], suffixes: frozenset[str] = SUFFIXES) -> Iterator[list[Content | Problem]]:
+    """The files that ``paths`` name, a batch at a time: memory does not grow with their number.
+
+    Folders are read with all below them, in order of their names; hidden folders and files of other suffixes are left
+    out. A path that does not exist is a glob (``**`` for any folders), or a problem.
+    """
+    batch: list[Content | Problem] = []
+    size = 0
+    for found in _read_all(paths, suffixes):
+        batch.append(found)
+        size += len(found.data) if isinstance(found, Content) else 0
+        if len(batch) >= BATCH_FILES or size >= BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _read_all(paths: Sequence[str], suffixes: frozenset[str]) -> Iterator[Content | Problem]:
+    seen: set[str] = set()
+    for path in paths:
+        for name in _files(path, suffixes):
+            if isinstance(name, Problem):
+                yield name
+            elif name not in seen:
+                seen.add(name)
+                yield _read(name, named=name == path)
+
+
+def _files(path: str, suffixes: frozenset[str]) -> Iterable[str | Problem]:
+    if path == STDIN or os.path.isfile(path) or _is_pipe(path):  # noqa: PTH113 - the path as it was given
+        return [path]
+    if os.path.isdir(path):  # noqa: PTH112 - the same
+        return _walk(path, suffixes)
+    found = sorted(name for name in glob.iglob(path, recursive=True) if os.path.isfile(name))  # noqa: PTH113, PTH207
+    return found or [Problem(path, 0, "there is no such file or folder, and no file matches it as a glob")]
+
+
+def _walk(folder: str, suffixes: frozenset[str]) -> Iterator[str | Problem]:
+    failures: list[OSError] = []
+    for directory, folders, names in os.walk(folder, onerror=failures.append):
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in _FOLDED)
+        for name in sorted(names):
+            if not name.startswith(".") and Path(name).suffix.lower() in suffixes:
+                yield os.path.join(directory, name)  # noqa: PTH118 - "./x" stays "./x"
+    for failure in failures:
+        yield Problem(str(failure.filename), 0, f"cannot be read: {failure.strerror}")
+
+
+def _read(path: str, *, named: bool) -> Content | Problem:
+    """``named``: on the command line, where a pipe is what it seems; elsewhere it would block for ever."""
+    if path == STDIN:
+        return _bounded("standard input", sys.stdin.buffer.read(MAX_FILE_BYTES + 1))
+    try:
+        if not named and not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 - no Path object for each file
+            return Problem(path, 0, "is no regular file")
+        with open(path, "rb") as file:  # noqa: PTH123 - the same
+            return _bounded(path, file.read(MAX_FILE_BYTES + 1))
+    except OSError as error:
+        return Problem(path, 0, f"cannot be read: {error.strerror}")
+
+
+def _bounded(path: str, data: bytes) -> Content | Problem:
+    if len(data) > MAX_FILE_BYTES:
+        return Problem(path, 0, f"larger than {MAX_FILE_BYTES} bytes")
+    return Content(path, data)
+
+
+def _is_pipe(path: str) -> bool:
+    try:
+        return stat.S_ISFIFO(os.stat(path).st_mode)  # noqa: PTH116 - the same
+    except OSError:
+        return False

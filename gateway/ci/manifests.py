@@ -1,0 +1,145 @@
+"""Manifests in files: documents with a kind, lists taken apart, each as the request that would create it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from gateway.ci.inputs import Content, Problem
+from gateway.core.finding import Location
+from gateway.core.subject import GroupVersionKind, GroupVersionResource, Subject, UserInfo
+from gateway.native.manifests import lines_of, read_files
+
+MAX_OBJECT_BYTES = 3 * 1024 * 1024
+"""What an API server takes as the body of a request."""
+_MAX_NESTING = 4
+
+_encode = msgspec.json.encode
+
+
+class _Metadata(msgspec.Struct, rename="camel"):
+    name: str = ""
+    generate_name: str = ""
+    namespace: str = ""
+
+
+class _Object(msgspec.Struct, rename="camel"):
+    api_version: str = ""
+    kind: str = ""
+    metadata: _Metadata | None = None
+    items: list[msgspec.Raw] | None = None
+
+
+_decode = msgspec.json.Decoder(_Object).decode
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """One object in a file. ``line``: where its document begins; ``prefix``: its path in it, if it is a list's item.
+
+    ``text``: the file from that line on.
+    """
+
+    subject: Subject
+    path: str
+    line: int
+    prefix: str
+    text: bytes
+
+    def locations(self, fields: Sequence[str]) -> list[Location]:
+        """Where fields stand in the file."""
+        paths = [f"{self.prefix}.{field}" if self.prefix else field for field in fields]
+        return [Location(self.path, self.line + line - 1) for line in lines_of(self.text, paths)]
+
+
+class Read(msgspec.Struct):
+    """What a batch of files holds. ``skipped``: documents that are no Kubernetes objects."""
+
+    manifests: list[Manifest]
+    problems: list[Problem]
+    skipped: int = 0
+
+
+def read_manifests(contents: Sequence[Content], *, namespace: str = "") -> Read:
+    """The objects in files, in their order. ``namespace``: of objects that name none."""
+    read = Read([], [])
+    for content, file in zip(contents, read_files([content.data for content in contents]), strict=True):
+        for index, document in enumerate(file.documents):
+            if index + 1 < len(file.documents) or document.line > 1:
+                text = _from_line(content.data, document.line)
+            else:
+                text = content.data
+            whole = (content.path, document.line, text)
+            for found in _objects(document.json, whole, "", namespace, 0):
+                if isinstance(found, Manifest):
+                    read.manifests.append(found)
+                elif found is None:
+                    read.skipped += 1
+                else:
+                    read.problems.append(found)
+        if file.problem is not None:
+            read.problems.append(Problem(content.path, file.problem.line, file.problem.message))
+    return read
+
+
+_Whole = tuple[str, int, bytes]
+"""Path, the document's line, the file from there on."""
+
+
+def _objects(raw: bytes, whole: _Whole, prefix: str, namespace: str, depth: int) -> Iterator[Manifest | Problem | None]:
+    path, line, text = whole
+    try:
+        found = _decode(raw)
+    except (msgspec.DecodeError, RecursionError) as error:
+        yield Problem(path, line, f"is no Kubernetes object: {error}") if _means_object(raw) else None
+        return
+    if not found.api_version or not found.kind:
+        yield None
+        return
+    if found.items is not None and found.kind.endswith("List"):
+        if depth >= _MAX_NESTING:
+            yield Problem(path, line, "lists are nested too deeply")
+            return
+        for index, item in enumerate(found.items):
+            below = f"{prefix}.items[{index}]" if prefix else f"items[{index}]"
+            yield from _objects(bytes(item), whole, below, namespace, depth + 1)
+        return
+    if len(raw) > MAX_OBJECT_BYTES:
+        yield Problem(path, line, f"the object has more than {MAX_OBJECT_BYTES} bytes: no API server takes it")
+        return
+    yield Manifest(_subject(raw, found, namespace), path, line, prefix, text)
+
+
+def _means_object(raw: bytes) -> bool:
+    """Whether something that is no Kubernetes object was meant to be one."""
+    try:
+        found = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, RecursionError):
+        return True
+    return isinstance(found, dict) and "apiVersion" in found and "kind" in found
+
+
+def _subject(raw: bytes, found: _Object, namespace: str) -> Subject:
+    group, _, version = found.api_version.rpartition("/")
+    metadata = found.metadata or _Metadata()
+    kind = GroupVersionKind(group, version, found.kind)
+    name, space = metadata.name or metadata.generate_name, metadata.namespace or namespace
+    request = {"operation": "CREATE", "kind": kind, "name": name, "namespace": space, "object": msgspec.Raw(raw)}
+    return Subject(
+        uid="",
+        operation="CREATE",
+        kind=kind,
+        resource=GroupVersionResource(),
+        user=UserInfo(),
+        namespace=space,
+        name=name,
+        raw_object=raw,
+        raw_request=_encode(request),
+    )
+
+
+def _from_line(data: bytes, line: int) -> bytes:
+    at = 0
+    for _ in range(line - 1):
+        at = data.find(b"\n", at) + 1
+    return data[at:]

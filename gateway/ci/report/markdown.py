@@ -1,0 +1,39 @@
+"""Markdown, for a comment on a pull request."""
+
+from __future__ import annotations
+
+import re
+
+from gateway.ci.report.words import live, place, printable, resource, totals
+from gateway.ci.run import Run
+from gateway.core.finding import Finding
+
+MAX_ROWS = 200
+"""A comment has room for 65,536 characters."""
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|<>~&@-])")
+
+
+def report(run: Run) -> str:
+    """A heading with the totals, a table of findings, a list of what could not be read or decided."""
+    found = list(live(run))
+    lines = [f"### govgate: {'denied' if run.denied else 'clean' if not found else 'findings'}", "", totals(run), ""]
+    if found:
+        lines += ["| | Where | Object | What |", "| --- | --- | --- | --- |"]
+        lines += [_row(finding) for finding in found[:MAX_ROWS]]
+        lines += [f"\n{len(found) - MAX_ROWS} more findings are not listed."] if len(found) > MAX_ROWS else []
+        lines.append("")
+    lines += [f"- undecided: {_text(f'{d.resource}: {d.rule}: {d.reason}')}" for d in run.doubts[:MAX_ROWS]]
+    lines += [f"- not readable: {_text(str(problem))}" for problem in run.problems[:MAX_ROWS]]
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _row(finding: Finding) -> str:
+    what = f"{finding.message} [{finding.rule}]"
+    cells = (finding.action.value, place(finding), resource(finding.resource), what)
+    return "| " + " | ".join(_text(cell) for cell in cells) + " |"
+
+
+def _text(text: str) -> str:
+    """Text as it is: no markup, no mention of anybody."""
+    return _SPECIAL.sub(r"\\\1", printable(text))

@@ -1,0 +1,101 @@
+"""SARIF 2.1.0, for code scanning. Source: docs.oasis-open.org/sarif/sarif/v2.1.0."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from gateway import __version__
+from gateway.ci.report.words import resource
+from gateway.ci.run import Run
+from gateway.core.finding import Action, Finding, Severity
+from policies.rule import RuleInfo
+
+_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/os/schemas/sarif-schema-2.1.0.json"
+_LEVELS = {Action.DENY: "error", Action.WARN: "warning", Action.AUDIT: "note"}
+_SCORES = {
+    Severity.CRITICAL: "9.5",
+    Severity.HIGH: "8.0",
+    Severity.MEDIUM: "5.5",
+    Severity.LOW: "3.0",
+    Severity.INFO: "0.0",
+}
+
+
+def report(run: Run) -> str:
+    """One SARIF log with one run."""
+    rules = sorted({finding.rule for finding in run.findings})
+    driver = {
+        "name": "govgate",
+        "version": __version__,
+        "rules": [_rule(rule, run.infos.get(rule)) for rule in rules],
+    }
+    notes = [
+        _notification(f"{d.resource}: {d.rule}: {d.reason}", "warning", d.location.path, d.location.line)
+        for d in run.doubts
+    ]
+    notes += [_notification(p.message, "error", p.path, max(p.line, 1)) for p in run.problems]
+    one = {
+        "tool": {"driver": driver},
+        "columnKind": "unicodeCodePoints",
+        "invocations": [{"executionSuccessful": not run.problems, "toolExecutionNotifications": notes}],
+        "results": [_result(finding, rules.index(finding.rule)) for finding in run.findings],
+        "properties": {"rulesDigest": run.rules},
+    }
+    log = {"$schema": _SCHEMA, "version": "2.1.0", "runs": [one]}
+    return msgspec.json.format(msgspec.json.encode(log)).decode() + "\n"
+
+
+def _rule(rule: str, info: RuleInfo | None) -> dict[str, Any]:
+    if info is None:
+        return {"id": rule}
+    found: dict[str, Any] = {
+        "id": rule,
+        "name": rule.rpartition("/")[2].title().replace("-", ""),
+        "shortDescription": {"text": info.title},
+        "fullDescription": {"text": info.description or info.title},
+        "defaultConfiguration": {"level": _LEVELS[info.action]},
+        "properties": {"security-severity": _SCORES[info.severity], "tags": ["security", *info.sets]},
+    }
+    if info.links:
+        found["helpUri"] = info.links[0]
+    return found
+
+
+def _result(finding: Finding, index: int) -> dict[str, Any]:
+    name = resource(finding.resource)
+    logical = {
+        "name": finding.resource.name,
+        "fullyQualifiedName": f"{name} {finding.field}".strip(),
+        "kind": "resource",
+    }
+    result: dict[str, Any] = {
+        "ruleId": finding.rule,
+        "ruleIndex": index,
+        "level": _LEVELS[finding.action],
+        "message": {"text": f"{name}: {finding.message}" + (f" ({finding.remedy})" if finding.remedy else "")},
+        "locations": [{**_physical(finding), "logicalLocations": [logical]}],
+        "partialFingerprints": {"govgate/v1": finding.id},
+    }
+    if finding.exception:
+        result["suppressions"] = [{"kind": "external", "justification": finding.exception}]
+    return result
+
+
+def _physical(finding: Finding) -> dict[str, Any]:
+    """A result needs a file: what has none gets an address that says what it is about."""
+    if finding.location is not None:
+        return _at(finding.location.path, finding.location.line)
+    about = finding.resource
+    return _at(f"kubernetes/{about.api_version}/{about.kind}/{about.namespace or '_'}/{about.name}", 1)
+
+
+def _at(path: str, line: int) -> dict[str, Any]:
+    uri = quote(path.removeprefix("./"))
+    return {"physicalLocation": {"artifactLocation": {"uri": uri}, "region": {"startLine": line}}}
+
+
+def _notification(text: str, level: str, path: str, line: int) -> dict[str, Any]:
+    return {"level": level, "message": {"text": text}, "locations": [_at(path, line)]}

@@ -1,0 +1,121 @@
+"""A run of ``check``: what was found, in the shape of the command contract."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from gateway.ci.inputs import Content, Problem
+from gateway.ci.manifests import Manifest, read_manifests
+from gateway.core.finding import Action, Finding, Location
+from gateway.core.guard import OnError
+from policies.rule import Asked, RuleInfo
+from policies.ruleset import Outcome, RuleSet
+
+DEADLINE_SECONDS = 10.0
+
+
+class Summary(msgspec.Struct):
+    """Counts of objects, but for ``skipped`` (documents that are none) and ``problems``."""
+
+    judged: int = 0
+    denied: int = 0
+    warned: int = 0
+    indeterminate: int = 0
+    excepted: int = 0
+    skipped: int = 0
+    problems: int = 0
+
+
+class Doubt(msgspec.Struct, frozen=True):
+    """A rule that could not be decided about an object."""
+
+    rule: str
+    reason: str
+    resource: str
+    location: Location
+
+
+class Run(msgspec.Struct):
+    """Everything that a report may show. ``infos``: the rules in force, by id; ``on_error``: what a doubt does."""
+
+    rules: str
+    infos: dict[str, RuleInfo]
+    on_error: OnError
+    findings: list[Finding] = []
+    doubts: list[Doubt] = []
+    problems: list[Problem] = []
+    summary: Summary = msgspec.field(default_factory=Summary)
+
+    def document(self) -> dict[str, object]:
+        """The JSON of the command contract."""
+        return {
+            "findings": self.findings,
+            "summary": self.summary,
+            "rules": self.rules,
+            "indeterminate": self.doubts,
+            "problems": self.problems,
+        }
+
+    @property
+    def denied(self) -> bool:
+        """Whether anything is denied, a doubt that denies included."""
+        return bool(self.summary.denied) or (bool(self.doubts) and self.on_error is OnError.DENY)
+
+    @property
+    def warned(self) -> bool:
+        """Whether there is a warning, a doubt that warns included."""
+        return bool(self.summary.warned) or (bool(self.doubts) and self.on_error is OnError.WARN)
+
+
+def begin(rules: RuleSet, on_error: OnError) -> Run:
+    """A run before anything was judged."""
+    return Run(rules.digest, {info.id: info for info in rules.infos}, on_error)
+
+
+async def judge_batch(
+    run: Run,
+    rules: RuleSet,
+    batch: Sequence[Content | Problem],
+    *,
+    namespace: str,
+    known: frozenset[str],
+    exempt: Sequence[str] = (),
+) -> None:
+    """Judge what a batch of files holds, and add it to the run."""
+    read = read_manifests([item for item in batch if isinstance(item, Content)], namespace=namespace)
+    problems = [*(item for item in batch if isinstance(item, Problem)), *read.problems]
+    run.problems += problems
+    run.summary.problems += len(problems)
+    run.summary.skipped += read.skipped
+    judged = [manifest for manifest in read.manifests if manifest.subject.governing_namespace not in exempt]
+    asked = [Asked(manifest.subject, None, known) for manifest in judged]
+    outcomes = await rules.judge_all(asked, timeout_seconds=DEADLINE_SECONDS)
+    for manifest, outcome in zip(judged, outcomes, strict=True):
+        _add(run, manifest, outcome)
+
+
+def _add(run: Run, manifest: Manifest, outcome: Outcome) -> None:
+    findings = _located(manifest, outcome.findings)
+    live = [finding for finding in findings if finding.exception is None]
+    run.findings += findings
+    subject, summary = manifest.subject, run.summary
+    where = f"{subject.object_namespace}/{subject.name}" if subject.object_namespace else subject.name
+    about, location = f"{subject.kind.kind} {where}", Location(manifest.path, manifest.line)
+    run.doubts += [Doubt(doubt.rule, doubt.reason, about, location) for doubt in outcome.undecided]
+    summary.judged += 1
+    summary.denied += any(finding.action is Action.DENY for finding in live)
+    summary.warned += any(finding.action is Action.WARN for finding in live)
+    summary.indeterminate += bool(outcome.undecided)
+    summary.excepted += len(live) < len(findings)
+
+
+def _located(manifest: Manifest, findings: Sequence[Finding]) -> list[Finding]:
+    if not findings:
+        return []
+    locations = manifest.locations([finding.field for finding in findings])
+    return [
+        msgspec.structs.replace(finding, location=location)
+        for finding, location in zip(findings, locations, strict=True)
+    ]
