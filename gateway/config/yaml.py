@@ -42,14 +42,23 @@ class _Loader(yaml.CSafeLoader):
         return _TAG + ("seq" if kind is yaml.SequenceNode else "map")
 
     def construct_mapping(self, node: Any, deep: bool = True) -> dict[Hashable, Any]:  # noqa: ARG002 - PyYAML's name
-        seen = set()
-        for key_node, _ in node.value:
-            key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
-            if key is None or key in seen:
-                what = "a key must be a string" if key is None else f"duplicate key {key!r}"
-                raise _refusal(what, key_node)
-            seen.add(key)
-        return super().construct_mapping(node, deep=True)
+        found: dict[Hashable, Any] = {}
+        for key_node, value_node in node.value:
+            key = _key(self, key_node)
+            if key in found:
+                raise _refusal(f"duplicate key {key!r}", key_node)
+            found[key] = self.construct_object(value_node, deep=True)
+        return found
+
+
+def _key(loader: Any, node: Any) -> str:
+    """A key as JSON has it: a boolean or a number by its value, as ``sigs.k8s.io/yaml`` writes it."""
+    key = loader.construct_object(node) if isinstance(node, yaml.ScalarNode) else None
+    if isinstance(key, bool):
+        return "true" if key else "false"
+    if isinstance(key, str | int):
+        return str(key)
+    raise _refusal("a key must be a string", node)
 
 
 def _construct_bool(_loader: Any, node: Any) -> bool:

@@ -39,7 +39,9 @@ func references(in []byte) ([]byte, error) {
 	}
 	found := map[string]struct{}{}
 	reach(rules.compiler, rules.bodies[request.Query], found, map[*ast.Rule]bool{})
-	return json.Marshal(slices.Sorted(maps.Keys(found)))
+	names := slices.AppendSeq([]string{}, maps.Keys(found))
+	slices.Sort(names)
+	return json.Marshal(names)
 }
 
 func reach(compiler *ast.Compiler, node any, found map[string]struct{}, seen map[*ast.Rule]bool) {
