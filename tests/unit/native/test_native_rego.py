@@ -286,6 +286,11 @@ def test_references_name_everything_that_a_query_may_read():
         rules.references(4)
 
 
+def test_a_query_that_reads_nothing_has_no_references():
+    """A constant depends on neither input nor data."""
+    assert compile_rules([], ["1"]).references(0) == frozenset()
+
+
 def test_a_query_for_a_package_reads_what_its_rules_read_and_the_data_beside_them():
     """A reference above rules covers rules and base documents."""
     rules = compile_rules([Module("t.rego", "package t.u\np := input.x\n")], ["data.t"])
