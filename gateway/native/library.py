@@ -53,7 +53,8 @@ class _Failure(msgspec.Struct):
 
 class Tuning(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """The Go runtime's settings; None leaves them as they are: what GOGC, GOMEMLIMIT and GOMAXPROCS in the environment
-    say, and :data:`GC_PERCENT`."""
+    say, and :data:`GC_PERCENT`.
+    """
 
     gc_percent: int | None = None
     """Garbage is collected when the heap has grown by so much since the last time."""
