@@ -33,6 +33,15 @@ shapes := {
 }
 
 # METADATA
+# title: A text may hold credentials; if not, it holds none
+marked(text) if {
+	some marker in _markers
+	contains(text, marker)
+}
+
+_markers := {marker | some shape in shapes; some marker in shape.markers}
+
+# METADATA
 # title: The kinds of credentials in a text
 in_text(text) := {kind |
 	some kind, shape in shapes
@@ -52,10 +61,25 @@ in_setting(name, value) := in_text(value) | {"an AWS secret access key" |
 # METADATA
 # title: A text holds the id of an AWS access key, which is no secret in itself
 key_id(text) if {
-	some marker in ["AKIA", "ASIA"]
-	contains(text, marker)
+	key_marked(text)
 	regex.match(`\b(?:AKIA|ASIA)[A-Z0-9]{16}\b`, text)
 }
+
+# METADATA
+# title: A text may hold the id of an AWS access key; if not, it holds none
+key_marked(text) if contains(text, "AKIA")
+
+key_marked(text) if contains(text, "ASIA")
+
+# METADATA
+# title: Some of these names may be telling; if not, none is
+may_tell(names) if strings.any_suffix_match(names, _endings)
+
+_endings := [ending |
+	some word in ["credential", "credentials", "key", "passphrase", "passwd", "password", "secret", "token"]
+	capital := concat("", [upper(substring(word, 0, 1)), substring(word, 1, -1)])
+	some ending in [word, upper(word), capital]
+]
 
 # METADATA
 # title: A name says that its value is a credential

@@ -39,6 +39,7 @@ test_every_shape_has_texts if object.keys(texts) == object.keys(credentials.shap
 test_shapes[kind] if {
 	some kind, examples in texts
 	every text in examples {
+		credentials.marked(text)
 		credentials.in_text(text) == {kind}
 	}
 }
@@ -82,6 +83,7 @@ telling := [
 test_telling_names[name] if {
 	some name in telling
 	credentials.telling(name)
+	credentials.may_tell(["LEVEL", name])
 }
 
 not_telling := [
@@ -109,6 +111,10 @@ test_other_values[value] if {
 	some value in ["hunter2", "correct horse battery staple", "p@ss/word", "s3cr3t"]
 	not credentials.harmless(value)
 }
+
+test_most_names_tell_nothing if not credentials.may_tell(["LEVEL", "token-ttl"])
+
+test_most_texts_hold_nothing if not credentials.marked("log_level = debug")
 
 test_key_ids if {
 	credentials.key_id(concat("", ["key: \"AKIA", "IOSFODNN7EXAMPLE\""]))

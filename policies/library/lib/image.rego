@@ -8,18 +8,22 @@ import rego.v1
 import data.govgate.lib.pod
 
 # METADATA
-# title: Every reference to an image, as it is written, with the path of its field
+# title: Every reference to an image, as it is written, with its place for `field`
 references := array.concat(
-	[{"reference": container.image, "field": pod.item_field(list, i, container, "image")} |
+	[{"reference": container.image, "place": [list, i, {"name": object.get(container, "name", null)}, "image"]} |
 		some list in pod.lists
 		some i, container in pod.spec[list]
 		not container.image in {"", null}
 	],
-	[{"reference": volume.image.reference, "field": pod.item_field("volumes", i, volume, "image.reference")} |
+	[{"reference": volume.image.reference, "place": ["volumes", i, {"name": object.get(volume, "name", null)}, "image.reference"]} |
 		some i, volume in pod.spec.volumes
 		not volume.image.reference in {"", null}
 	],
 )
+
+# METADATA
+# title: The path of the field that a reference stands in
+field(found) := pod.item_field(found.place[0], found.place[1], found.place[2], found.place[3])
 
 # METADATA
 # title: The name with its registry, without tag and digest, as a runtime completes it

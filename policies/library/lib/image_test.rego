@@ -52,7 +52,7 @@ test_references_of_containers_and_volumes if {
 		"ephemeralContainers": [{"name": "debug", "image": "c"}],
 		"volumes": [{"name": "data", "image": {"reference": "d"}}, {"name": "tmp", "emptyDir": {}}],
 	}))
-	found := image.references with input as fixtures.created(object)
+	found := [{"reference": found.reference, "field": image.field(found)} | some found in image.references] with input as fixtures.created(object)
 	found == [
 		{"reference": "a", "field": "spec.template.spec.initContainers[name=first].image"},
 		{"reference": "b", "field": "spec.template.spec.containers[name=app].image"},

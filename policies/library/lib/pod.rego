@@ -10,8 +10,10 @@ package govgate.lib.pod
 import rego.v1
 
 # METADATA
-# title: The lists of containers in a specification
-lists := ["initContainers", "containers", "ephemeralContainers"]
+# title: The lists of containers that the specification has
+lists := [list | some list in _lists; spec[list]]
+
+_lists := ["initContainers", "containers", "ephemeralContainers"]
 
 # METADATA
 # title: Where the Pod stands in an object of each kind, as a prefix of field paths
@@ -33,7 +35,25 @@ prefix := prefixes[input.review.object.kind]
 
 # METADATA
 # title: The Pod, or the template it is made from
-template := template_of(input.review.object) if judged
+template := input.review.object if {
+	input.review.object.kind == "Pod"
+	judged
+}
+
+template := input.review.object.spec.template if {
+	prefix == "spec.template."
+	judged
+}
+
+template := input.review.object.spec.jobTemplate.spec.template if {
+	input.review.object.kind == "CronJob"
+	judged
+}
+
+template := input.review.object.template if {
+	input.review.object.kind == "PodTemplate"
+	judged
+}
 
 # METADATA
 # title: The Pod's specification
@@ -52,16 +72,6 @@ user_namespace if spec.hostUsers == false
 windows if spec.os.name == "windows"
 
 # METADATA
-# title: The Pod within an object
-template_of(object) := object if object.kind == "Pod"
-
-template_of(object) := object.template if object.kind == "PodTemplate"
-
-template_of(object) := object.spec.jobTemplate.spec.template if object.kind == "CronJob"
-
-template_of(object) := object.spec.template if prefixes[object.kind] == "spec.template."
-
-# METADATA
 # title: The request can change what runs
 default judged := true
 
@@ -77,11 +87,12 @@ _unchanged(new, old) if {
 
 _unchanged(new, old) if {
 	new.kind != "Pod"
-	template_of(new) == template_of(old)
+	path := split(trim_suffix(prefixes[new.kind], "."), ".")
+	object.get(new, path, 1) == object.get(old, path, 2)
 }
 
 _images(pod) := [[list, object.get(container, "image", "")] |
-	some list in lists
+	some list in _lists
 	some container in pod.spec[list]
 ]
 

@@ -51,13 +51,11 @@ findings contains finding if {
 # METADATA
 # title: An annotation is about no container
 findings contains finding if {
-	some key, value in pod.annotations
-	startswith(key, annotation)
-	not annotation_allowed(value)
-	not trim_prefix(key, annotation) in names
+	some name in annotated
+	not name in names
 	finding := {
 		"message": "an annotation turns AppArmor off or replaces its profile",
-		"field": path.member(concat("", [pod.prefix, "metadata.annotations"]), key),
+		"field": path.member(concat("", [pod.prefix, "metadata.annotations"]), concat("", [annotation, name])),
 		"remedy": "remove the annotation",
 	}
 }
@@ -74,16 +72,21 @@ names contains container.name if {
 }
 
 # METADATA
+# title: The names of containers that an annotation sets another profile for
+annotated contains trim_prefix(key, annotation) if {
+	some key, value in pod.annotations
+	startswith(key, annotation)
+	not annotation_allowed(value)
+}
+
+# METADATA
 # title: By field or annotation
 overrides(container) if {
 	profile := container.securityContext.appArmorProfile
 	not profile_allowed(profile)
 }
 
-overrides(container) if {
-	value := pod.annotations[concat("", [annotation, container.name])]
-	not annotation_allowed(value)
-}
+overrides(container) if container.name in annotated
 
 # METADATA
 # title: What the field may say

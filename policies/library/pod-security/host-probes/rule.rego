@@ -21,24 +21,32 @@ import rego.v1
 import data.govgate.lib.pod
 
 # METADATA
-# title: A probe or hook names a host
+# title: A probe names a host
 findings contains finding if {
 	some list in pod.lists
 	some i, container in pod.spec[list]
-	some [path, handler] in handlers(container)
+	some probe in ["livenessProbe", "readinessProbe", "startupProbe"]
 	some kind in ["httpGet", "tcpSocket"]
-	not handler[kind].host in {"", null}
-	handler[kind].host
-	finding := {
-		"message": sprintf("container %s: kubelet would send requests of %s to another host", [pod.name(i, container), path]),
-		"field": pod.item_field(list, i, container, sprintf("%s.%s.host", [path, kind])),
-		"remedy": "remove host: the request then goes to the pod itself",
-	}
+	not container[probe][kind].host in {"", null}
+	finding := found(list, i, container, sprintf("%s.%s.host", [probe, kind]))
 }
 
 # METADATA
-# title: The handlers of a container that may send requests
-handlers(container) := array.concat(
-	[[name, container[name]] | some name in ["livenessProbe", "readinessProbe", "startupProbe"]; container[name]],
-	[[concat(".", ["lifecycle", name]), container.lifecycle[name]] | some name in ["postStart", "preStop"]],
-)
+# title: A lifecycle hook names a host
+findings contains finding if {
+	some list in pod.lists
+	some i, container in pod.spec[list]
+	container.lifecycle
+	some hook in ["postStart", "preStop"]
+	some kind in ["httpGet", "tcpSocket"]
+	not container.lifecycle[hook][kind].host in {"", null}
+	finding := found(list, i, container, sprintf("lifecycle.%s.%s.host", [hook, kind]))
+}
+
+# METADATA
+# title: The finding
+found(list, i, container, path) := {
+	"message": sprintf("container %s lets kubelet send requests to another host", [pod.name(i, container)]),
+	"field": pod.item_field(list, i, container, path),
+	"remedy": "remove host: the request then goes to the pod itself",
+}

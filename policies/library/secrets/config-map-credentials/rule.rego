@@ -20,11 +20,16 @@ import data.govgate.lib.path
 # METADATA
 # title: A value holds credentials
 findings contains finding if {
+	credentials.marked(text)
 	some name, value in input.review.object.data
 	not unchanged("data", name, value)
 	some kind in credentials.in_setting(name, value)
 	finding := found(kind, path.member("data", name))
 }
+
+# METADATA
+# title: All names and values at once
+text := concat("\n", [part | some name, value in input.review.object.data; some part in [name, value]; is_string(part)])
 
 # METADATA
 # title: A binary value holds a private key

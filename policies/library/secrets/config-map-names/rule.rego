@@ -22,6 +22,7 @@ import data.govgate.lib.path
 # METADATA
 # title: A setting is a credential by its name
 findings contains finding if {
+	credentials.may_tell(object.keys(input.review.object.data))
 	some name, value in input.review.object.data
 	credentials.telling(name)
 	suspicious(value)

@@ -17,11 +17,13 @@ package govgate.rules.secrets.container_credentials
 import rego.v1
 
 import data.govgate.lib.credentials
+import data.govgate.lib.literals
 import data.govgate.lib.pod
 
 # METADATA
 # title: A variable holds credentials
 findings contains finding if {
+	credentials.marked(literals.text)
 	some list in pod.lists
 	some i, container in pod.spec[list]
 	some j, variable in container.env
@@ -32,6 +34,7 @@ findings contains finding if {
 # METADATA
 # title: The command or an argument holds credentials
 findings contains finding if {
+	credentials.marked(literals.text)
 	some list in pod.lists
 	some i, container in pod.spec[list]
 	some name in ["command", "args"]

@@ -19,11 +19,13 @@ package govgate.rules.secrets.env_names
 import rego.v1
 
 import data.govgate.lib.credentials
+import data.govgate.lib.literals
 import data.govgate.lib.pod
 
 # METADATA
 # title: A variable is a credential by its name
 findings contains finding if {
+	credentials.may_tell(literals.names)
 	some list in pod.lists
 	some i, container in pod.spec[list]
 	some j, variable in container.env
@@ -36,6 +38,7 @@ findings contains finding if {
 # METADATA
 # title: A variable holds an AWS access key id
 findings contains finding if {
+	credentials.key_marked(literals.text)
 	some list in pod.lists
 	some i, container in pod.spec[list]
 	some j, variable in container.env

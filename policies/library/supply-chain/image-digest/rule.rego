@@ -23,7 +23,7 @@ findings contains finding if {
 	not image.pinned(found.reference)
 	finding := {
 		"message": sprintf("the image %s is not named by its digest", [found.reference]),
-		"field": found.field,
+		"field": image.field(found),
 		"remedy": "add @sha256:… to the reference",
 	}
 }

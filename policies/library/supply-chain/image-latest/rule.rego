@@ -23,7 +23,7 @@ findings contains finding if {
 	image.tag(found.reference) == "latest"
 	finding := {
 		"message": sprintf("the image %s is whatever is the latest when it is pulled", [found.reference]),
-		"field": found.field,
+		"field": image.field(found),
 		"remedy": "name a version, or better the digest",
 	}
 }

@@ -35,7 +35,7 @@ findings contains finding if {
 	not listed(name)
 	finding := {
 		"message": sprintf("the image %s comes from a registry that is not listed", [name]),
-		"field": found.field,
+		"field": image.field(found),
 		"remedy": sprintf("use an image of %s", [concat(", ", input.parameters.registries)]),
 	}
 }
