@@ -36,16 +36,23 @@ findings contains finding if {
 
 # METADATA
 # title: A container sets another profile
-# description: The API server turns the annotation into the field, so both have the field's path.
 findings contains finding if {
 	some list in pod.lists
 	some i, container in pod.spec[list]
-	overrides(container)
-	finding := {
-		"message": sprintf("container %s turns AppArmor off or replaces its profile", [pod.name(i, container)]),
-		"field": pod.item_field(list, i, container, "securityContext.appArmorProfile.type"),
-		"remedy": "use the type RuntimeDefault or Localhost, and remove the annotation if there is one",
-	}
+	profile := container.securityContext.appArmorProfile
+	not profile_allowed(profile)
+	finding := found(list, i, container)
+}
+
+# METADATA
+# title: An annotation sets another profile for a container
+# description: The API server turns the annotation into the field, so both have the field's path.
+findings contains finding if {
+	some name in annotated
+	some list in pod.lists
+	some i, container in pod.spec[list]
+	container.name == name
+	finding := found(list, i, container)
 }
 
 # METADATA
@@ -74,19 +81,19 @@ names contains container.name if {
 # METADATA
 # title: The names of containers that an annotation sets another profile for
 annotated contains trim_prefix(key, annotation) if {
+	strings.any_prefix_match(object.keys(pod.annotations), annotation)
 	some key, value in pod.annotations
 	startswith(key, annotation)
 	not annotation_allowed(value)
 }
 
 # METADATA
-# title: By field or annotation
-overrides(container) if {
-	profile := container.securityContext.appArmorProfile
-	not profile_allowed(profile)
+# title: The finding about a container
+found(list, i, container) := {
+	"message": sprintf("container %s turns AppArmor off or replaces its profile", [pod.name(i, container)]),
+	"field": pod.item_field(list, i, container, "securityContext.appArmorProfile.type"),
+	"remedy": "use the type RuntimeDefault or Localhost, and remove the annotation if there is one",
 }
-
-overrides(container) if container.name in annotated
 
 # METADATA
 # title: What the field may say
