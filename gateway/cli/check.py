@@ -17,6 +17,7 @@ from gateway.ci.report import REPORTERS, Format
 from gateway.ci.report.words import printable, totals
 from gateway.ci.run import Run, begin, judge_batch
 from gateway.cli import exits
+from gateway.cli.parameters import InputPath
 from gateway.config import load_config
 from gateway.config.model import Config
 from gateway.core.errors import UsageError
@@ -27,7 +28,7 @@ _PROGRESS_SECONDS = 1.0
 
 
 def check(
-    *paths: str,
+    *paths: InputPath,
     policies: Annotated[tuple[str, ...], Parameter(name=["--policies"], negative=())] = (),
     output: Annotated[Format, Parameter(name=["--output", "-o"])] = "table",
     namespace: Annotated[str, Parameter(name=["--namespace", "-n"])] = "",

@@ -12,6 +12,7 @@ import msgspec
 from cyclopts import Parameter
 
 from gateway.cli import exits
+from gateway.cli.parameters import PATHS
 from gateway.config import load_config
 from gateway.core.errors import GovgateError, MalformedRequestError, UsageError
 from gateway.core.finding import Action, Finding
@@ -54,7 +55,7 @@ class Totals(msgspec.Struct):
 
 
 def review(
-    *files: Path,
+    *files: Annotated[Path, PATHS],
     output: Annotated[Literal["table", "json"], Parameter(name=["--output", "-o"])] = "table",
     config: Path | None = None,
     fail_on: Literal["deny", "warn"] = "deny",

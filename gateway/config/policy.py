@@ -62,7 +62,7 @@ class Policy(_Section, frozen=True):
     ``exempt_namespaces`` (globs) are not judged. ``hosts``: those that rules may reach (``http.send`` and its like).
     """
 
-    sources: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ("builtin:gitops", "builtin:secrets")
     bundle_keys: tuple[BundleKey, ...] = ()
     rules: tuple[RuleSetting, ...] = ()
     timeout_seconds: Annotated[float, Meta(gt=0, le=30)] = 5.0

@@ -1,0 +1,23 @@
+"""Parameters that several commands have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from gateway.core.errors import UsageError
+
+
+def _no_options(_type: object, value: str | Path) -> None:
+    """``-`` alone is standard input; anything else that begins so was meant as an option."""
+    if str(value).startswith("-") and str(value) != "-":
+        raise UsageError(f"Unknown option: {value} (a file of that name: ./{value})")
+
+
+PATHS = Parameter(allow_leading_hyphen=True, validator=_no_options)
+"""For positional files, ``-`` among them."""
+
+InputPath = Annotated[str, PATHS]
+"""A file, a folder, or ``-`` for standard input."""
