@@ -11,7 +11,6 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/rego"
 	"github.com/open-policy-agent/opa/v1/storage"
-	"github.com/open-policy-agent/opa/v1/util"
 )
 
 func init() {
@@ -268,13 +267,4 @@ func parseObject(data []byte) (ast.Object, error) {
 		return nil, failf("data", "data is not a JSON object")
 	}
 	return root, nil
-}
-
-// parseValue reads one JSON document, numbers as written.
-func parseValue(data []byte) (ast.Value, error) {
-	var decoded any
-	if err := util.UnmarshalJSON(data, &decoded); err != nil {
-		return nil, failf("json", "not readable as JSON: %s", err)
-	}
-	return ast.InterfaceToValue(decoded)
 }
