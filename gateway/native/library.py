@@ -28,6 +28,9 @@ GC_PERCENT = 400
 made: with Go's own default, 100, collecting it took a quarter to a third of the time of an evaluation; with 400 the
 heap is at most five times the rules' size, some 50 MB for a hundred rules."""
 
+MEMORY_BYTES = 1024 * 1024 * 1024
+"""Unless GOMEMLIMIT says otherwise."""
+
 _load_lock = threading.Lock()
 _FRAME_LIMIT = 0xFFFF_FFFF
 
@@ -53,13 +56,14 @@ class _Failure(msgspec.Struct):
 
 class Tuning(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """The Go runtime's settings; None leaves them as they are: what GOGC, GOMEMLIMIT and GOMAXPROCS in the environment
-    say, and :data:`GC_PERCENT`.
+    say, else :data:`GC_PERCENT` and :data:`MEMORY_BYTES`.
     """
 
     gc_percent: int | None = None
     """Garbage is collected when the heap has grown by so much since the last time."""
     memory_bytes: int | None = None
-    """Soft limit: beyond it Go collects garbage more often, whatever ``gc_percent`` says."""
+    """Soft limit of what Go uses: near it garbage is collected more often, whatever ``gc_percent`` says; where that is
+    not enough, evaluations that run are ended."""
     processors: int | None = None
     """Threads that run Go code at a time; Go's default is the processors it may use."""
 
@@ -158,8 +162,11 @@ def _loaded(path: Path) -> Library:
         loaded = Library(path)
     except (OSError, AttributeError) as error:
         raise NativeMissingError(f"the native library cannot be loaded, reinstall govgate: {error}") from None
-    if "GOGC" not in os.environ:
-        loaded.call("process.tune", msgspec.json.encode(Tuning(gc_percent=GC_PERCENT)))
+    defaults = Tuning(
+        gc_percent=None if "GOGC" in os.environ else GC_PERCENT,
+        memory_bytes=None if "GOMEMLIMIT" in os.environ else MEMORY_BYTES,
+    )
+    loaded.call("process.tune", msgspec.json.encode(defaults))
     return loaded
 
 

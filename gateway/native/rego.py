@@ -2,7 +2,8 @@
 
 Rules are compiled once, with all queries that will be asked, into a :class:`RuleSet`. An evaluation is answered at its
 deadline whatever Go does: it is cancelled, and one that does not notice runs on by itself, is counted
-(:func:`overrunning`), and beyond a bound nothing new is started: such answers are :class:`TimedOut` too.
+(:func:`overrunning`), and beyond a bound nothing new is started: such answers are :class:`TimedOut` too. Evaluations that run while the memory goes beyond the
+limit (:class:`gateway.native.library.Tuning`) are ended: :class:`Failed`.
 
 As in OPA and Gatekeeper, a built-in function that fails leaves its expression undefined; ``Options.strict_builtins``
 makes it an error. Rules reach no host unless ``Options.hosts`` names it: without any, ``http.send`` and
@@ -76,7 +77,7 @@ class Undefined(msgspec.Struct, frozen=True, tag="undefined"):
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed"):
-    """The evaluation failed. ``code`` is OPA's (``eval_conflict_error`` …) or one of ours: ``input``, ``panic``,
+    """The evaluation failed. ``code`` is OPA's (``eval_conflict_error`` …) or one of ours: ``input``, ``memory``, ``panic``,
     ``result``, ``result_too_large``, ``several_results``.
     """
 

@@ -43,7 +43,10 @@ type answer struct {
 	Column  int             `json:"column,omitempty"`
 }
 
-var undefined = answer{Type: "undefined"}
+var (
+	undefined   = answer{Type: "undefined"}
+	outOfMemory = failedAs("memory", "the evaluation was ended: more memory is used than the process may take")
+)
 
 func timedOut(reason string) answer { return answer{Type: "timed_out", Code: reason} }
 
@@ -61,6 +64,7 @@ type batch struct {
 	now     time.Time
 	next    atomic.Int64
 	running atomic.Int64
+	memory  atomic.Bool // cancelled for the memory that is used
 
 	mu      sync.Mutex
 	answers [][]answer // guarded by mu; what is missing at the deadline timed out
@@ -150,8 +154,10 @@ func (b *batch) prepare() error {
 func (b *batch) start(ctx context.Context) <-chan struct{} {
 	done := make(chan struct{})
 	workers := min(len(b.inputs), runtime.GOMAXPROCS(0))
+	unwatch := watch(b)
 	b.running.Store(int64(workers))
 	if workers == 0 {
+		unwatch()
 		close(done)
 	}
 	for range workers {
@@ -163,6 +169,7 @@ func (b *batch) start(ctx context.Context) <-chan struct{} {
 				overrunning.Add(-1)
 			}
 			if b.running.Add(-1) == 0 {
+				unwatch()
 				close(done)
 			}
 		})
@@ -177,9 +184,13 @@ func (b *batch) result(unfinished string) ([]byte, error) {
 	defer b.mu.Unlock()
 	b.left = true
 	overrunning.Add(b.running.Load())
+	missing := timedOut(unfinished)
+	if b.memory.Load() {
+		missing = outOfMemory
+	}
 	for index, row := range b.answers {
 		for len(row) < len(b.queries) {
-			row = append(row, timedOut(unfinished))
+			row = append(row, missing)
 		}
 		b.answers[index] = row
 	}
@@ -242,6 +253,8 @@ func (b *batch) ask(ctx context.Context, query int, input ast.Value, shared topd
 		rego.EvalVirtualCache(shared),
 	)
 	switch {
+	case topdown.IsCancel(err) && b.memory.Load():
+		return outOfMemory
 	case topdown.IsCancel(err):
 		return timedOut("deadline")
 	case err != nil:

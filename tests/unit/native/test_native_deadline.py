@@ -18,9 +18,9 @@ ENDLESS = """package t
 endless if { some i in numbers.range(1, 1000000); some j in numbers.range(1, 1000000); i * j == -1 }
 quick := 1
 """
-# Looks at no cancellation while it runs: a pattern of many counted repetitions over a long text.
+# Looks at no cancellation while it runs: as many states as a pattern may have, over a long text.
 STUBBORN = """package t
-stubborn if regex.match(`(x+x+)+y(a|b|ab|c?){1,400}$`, input.text)
+stubborn if regex.match(`x{900}y`, input.text)
 quick := 1
 """
 
@@ -100,17 +100,17 @@ def test_evaluations_that_cannot_be_ended_are_counted_and_bounded():
 import json, sys, time
 from gateway.native.rego import Module, TimedOut, compile_rules, overrunning
 rules = compile_rules([Module("t.rego", {STUBBORN!r})], ["data.t.stubborn", "data.t.quick"])
-document = json.dumps({{"text": "x" * 2_000_000}}).encode()
+document = json.dumps({{"text": "x" * 1_000_000}}).encode()
 started = time.monotonic()
-answers = rules.evaluate([document], [0], timeout_seconds=0.1)
+answers = rules.evaluate([document], [0], timeout_seconds=0.2)
 late, behind = time.monotonic() - started, overrunning()
 saturated = None
 for _ in range(100):
     if overrunning() >= 32:
         saturated = rules.evaluate([b"{{}}"], [1], timeout_seconds=5)[0][0].code
         break
-    rules.evaluate([document], [0], timeout_seconds=0.001)
-print(json.dumps([answers[0][0].code, late < 1.5, behind, saturated]))
+    rules.evaluate([document], [0], timeout_seconds=0.05)
+print(json.dumps([answers[0][0].code, late < 3, behind, saturated]))
 sys.stdout.flush()
 import os; os._exit(0)
 """

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"math"
+	"runtime/debug"
+	"runtime/metrics"
+	"sync"
+	"time"
+)
+
+// Go cannot be told how much one evaluation may allocate, and ends the process where there is no memory. So whoever
+// evaluates is watched: when the heap is beyond the soft limit of the runtime, which garbage alone never makes it,
+// the evaluations that have run for a while are cancelled.
+
+const watchInterval = 20 * time.Millisecond
+
+var watched struct {
+	mu      sync.Mutex
+	batches map[*batch]bool // guarded by mu; true if it ran at the last look already
+	active  bool            // guarded by mu: the watch runs
+}
+
+// watch adds a batch to those that are watched, until the function it gives is called.
+func watch(b *batch) (done func()) {
+	watched.mu.Lock()
+	defer watched.mu.Unlock()
+	if watched.batches == nil {
+		watched.batches = map[*batch]bool{}
+	}
+	watched.batches[b] = false
+	if !watched.active {
+		watched.active = true
+		go watchMemory()
+	}
+	return func() {
+		watched.mu.Lock()
+		defer watched.mu.Unlock()
+		delete(watched.batches, b)
+	}
+}
+
+// watchMemory looks until there is nothing to watch.
+func watchMemory() {
+	heap := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	for {
+		time.Sleep(watchInterval)
+		metrics.Read(heap)
+		limit := debug.SetMemoryLimit(-1) // a negative number only asks
+		beyond := limit < math.MaxInt64 && heap[0].Value.Uint64() > uint64(limit)
+		watched.mu.Lock()
+		for b, before := range watched.batches {
+			if beyond && before {
+				b.memory.Store(true)
+				b.cancel.Cancel()
+			}
+			watched.batches[b] = true
+		}
+		if len(watched.batches) == 0 {
+			watched.active = false
+			watched.mu.Unlock()
+			return
+		}
+		watched.mu.Unlock()
+	}
+}
