@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
+import yaml
 from support.tools import tool
 
 from policies.engine import Module
@@ -74,6 +76,32 @@ def judge(requests: Iterable[Json]) -> list[dict[str, list[Json]]]:
     assert done.returncode == 0, done.stderr
     found: list[dict[str, list[Json]]] = json.loads(done.stdout)
     return found
+
+
+class Example(NamedTuple):
+    """An example of a rule's page: the object, and after it those that are in the cluster; with parameters."""
+
+    documents: list[Json]
+    parameters: Json
+
+    @property
+    def inventory(self) -> Json:
+        """What is in the cluster, as rules see it."""
+        inventory: Json = {"namespace": {}, "cluster": {}}
+        for item in self.documents[1:]:
+            space = inventory["namespace"].setdefault(item["metadata"]["namespace"], {})
+            space.setdefault(item["apiVersion"], {}).setdefault(item["kind"], {})[item["metadata"]["name"]] = item
+        return inventory
+
+
+def example(rule: str, section: str) -> Example:
+    """The example in a section, ``Bad`` or ``Good``. Parameters that it does not state are the defaults."""
+    page = (LIBRARY / rule / "README.md").read_text(encoding="utf-8")
+    found = re.search(rf"^## {section}\n\n```yaml\n(.*?)```", page, re.MULTILINE | re.DOTALL)
+    assert found is not None, rule
+    stated = re.search(r"^# parameters: (.*)$", found[1], re.MULTILINE)
+    defaults = {name: schema["default"] for name, schema in rules()[rule].parameters.get("properties", {}).items()}
+    return Example(list(yaml.safe_load_all(found[1])), defaults | (json.loads(stated[1]) if stated else {}))
 
 
 def denied(found: dict[str, list[Json]], ids: frozenset[str]) -> bool:

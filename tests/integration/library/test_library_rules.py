@@ -7,8 +7,7 @@ import re
 from typing import Any
 
 import pytest
-import yaml
-from support.library import LIBRARY, judge, request, rules, run_opa
+from support.library import LIBRARY, example, judge, request, rules, run_opa
 
 Json = dict[str, Any]
 TEMPLATES = {"Pod": "", "Deployment": "spec.template.", "CronJob": "spec.jobTemplate.spec.template."}
@@ -56,7 +55,7 @@ def test_findings_say_everything_and_no_more() -> None:
 
 def test_a_pod_and_its_workload_are_judged_alike() -> None:
     """What the Pod Security rules find in a Pod they find in a Deployment's and a CronJob's template, at its path."""
-    pods = [documents[0] for rule in rules() for documents, _ in [_documents(rule, "Bad")] if _is_pod(documents[0])]
+    pods = [item for rule in rules() if (item := example(rule, "Bad").documents[0])["kind"] == "Pod"]
     found = {kind: judge(request(_within(kind, pod)) for pod in pods) for kind in TEMPLATES}
     for kind, prefix in TEMPLATES.items():
         for plain, templated in zip(found["Pod"], found[kind], strict=True):
@@ -74,33 +73,11 @@ def test_a_pod_and_its_workload_are_judged_alike() -> None:
 
 def _examples(section: str) -> list[tuple[str, list[Json]]]:
     """What each rule finds in its own example."""
-    requests = []
-    for rule, info in rules().items():
-        (item, *others), stated = _documents(rule, section)
-        defaults = {name: schema["default"] for name, schema in info.parameters.get("properties", {}).items()}
-        requests.append(request(item, parameters=defaults | stated, inventory=_inventory(others)))
-    return [(rule, found.get(rule, [])) for rule, found in zip(rules(), judge(requests), strict=True)]
-
-
-def _documents(rule: str, section: str) -> tuple[list[Json], Json]:
-    """The object that is judged, those that are in the cluster already, and parameters, of an example of a page."""
-    page = (LIBRARY / rule / "README.md").read_text(encoding="utf-8")
-    example = re.search(rf"^## {section}\n\n```yaml\n(.*?)```", page, re.MULTILINE | re.DOTALL)
-    assert example is not None, rule
-    parameters = re.search(r"^# parameters: (.*)$", example[1], re.MULTILINE)
-    return list(yaml.safe_load_all(example[1])), json.loads(parameters[1]) if parameters else {}
-
-
-def _inventory(items: list[Json]) -> Json:
-    inventory: Json = {"namespace": {}, "cluster": {}}
-    for item in items:
-        space = inventory["namespace"].setdefault(item["metadata"]["namespace"], {})
-        space.setdefault(item["apiVersion"], {}).setdefault(item["kind"], {})[item["metadata"]["name"]] = item
-    return inventory
-
-
-def _is_pod(item: Json) -> bool:
-    return bool(item["kind"] == "Pod")
+    examples = {rule: example(rule, section) for rule in rules()}
+    requests = (
+        request(one.documents[0], parameters=one.parameters, inventory=one.inventory) for one in examples.values()
+    )
+    return [(rule, found.get(rule, [])) for rule, found in zip(examples, judge(requests), strict=True)]
 
 
 def _within(kind: str, pod: Json) -> Json:
