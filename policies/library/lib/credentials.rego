@@ -13,8 +13,18 @@ import rego.v1
 # description: A pattern is tried only where one of its markers is found, which costs a fraction.
 shapes := {
 	"an AWS secret access key": {
-		"markers": ["ecret", "ECRET"],
-		"pattern": `(?i)aws_?secret_?(?:access_?)?key\\*["']?\s*[:=]\s*\\*["']?[A-Za-z0-9/+]{40}(?:[^A-Za-z0-9/+=]|$)`,
+		"markers": [
+			"AWS_SECRET",
+			"aws_secret",
+			"awsSecret",
+			"AwsSecret",
+			"SECRET_ACCESS_KEY",
+			"secret_access_key",
+			"secret-access-key",
+			"secretAccessKey",
+			"SecretAccessKey",
+		],
+		"pattern": `(?i)(?:secret[_-]?access|aws[_-]?secret)[_-]?key\\*["']?\s*[:=]\s*\\*["']?[A-Za-z0-9/+]{40}(?:[^A-Za-z0-9/+=]|$)`,
 	},
 	"an age secret key": {"markers": ["AGE-SECRET-KEY-1"], "pattern": `AGE-SECRET-KEY-1[0-9A-Z]{58}`},
 	"an Azure storage key": {"markers": ["AccountKey="], "pattern": `AccountKey=[A-Za-z0-9+/]{86}==`},

@@ -97,6 +97,17 @@ def test_no_walk() -> None:
         assert "walk(" not in (LIBRARY / name).read_text(encoding="utf-8"), name
 
 
+def test_the_index_lists_every_rule() -> None:
+    """The library's own page has a row for each set and for each rule, with what its METADATA says."""
+    page = (LIBRARY / "README.md").read_text(encoding="utf-8").splitlines()
+    rows = {line for line in page if line.startswith("| [")}
+    assert rows == {
+        f"| [{rule}]({rule}/README.md) | {info.description} | {info.severity} | {info.action} | {', '.join(info.sets)} |"
+        for rule, info in rules().items()
+    }
+    assert {line.split("`")[1] for line in page if line.startswith("| `")} == SETS
+
+
 def _package(name: str) -> str:
     path = Path(LIBRARY / name)
     return package_of(Module(str(path), path.read_text(encoding="utf-8")))

@@ -24,6 +24,7 @@ import data.govgate.lib.request
 findings contains finding if {
 	some [field, url] in urls
 	contains(url, "@")
+	not filled_in(url)
 	revealing(url)
 	finding := {
 		"message": "the URL holds credentials: everybody who may read the object has them, and so do logs",
@@ -31,6 +32,12 @@ findings contains finding if {
 		"remedy": "take them out of the URL and change them; keep the new ones in a Secret that the source refers to",
 	}
 }
+
+# METADATA
+# title: Something else fills in a part of the URL, and what comes of it is judged then
+filled_in(url) if contains(url, "{{")
+
+filled_in(url) if contains(url, "${")
 
 # METADATA
 # title: A password after the user, or a user that is a token

@@ -11,6 +11,11 @@ cases := {
 	"an organisation": {"object": {"kind": "Application", "spec": {"source": {"repoURL": "https://acme@dev.azure.com/acme/_git/shop"}}}, "fields": set()},
 	"an address of scp": {"object": {"kind": "Application", "spec": {"source": {"repoURL": "git@git.example:shop.git"}}}, "fields": set()},
 	"an @ in the path": {"object": {"kind": "GitRepository", "spec": {"url": "https://git.example:8443/a@b"}}, "fields": set()},
+	"filled in by an ApplicationSet": {
+		"object": {"kind": "ApplicationSet", "spec": {"template": {"spec": {"source": {"repoURL": "https://{{user}}:{{token}}@git.example/b"}}}}},
+		"fields": set(),
+	},
+	"filled in by Flux": {"object": {"kind": "GitRepository", "spec": {"url": "https://ci:${TOKEN}@git.example/shop"}}, "fields": set()},
 	"a password": {"object": {"kind": "GitRepository", "spec": {"url": "https://alice:hunter2@git.example/shop"}}, "fields": {"spec.url"}},
 	"a password alone": {"object": {"kind": "HelmRepository", "spec": {"url": "https://:hunter2@charts.example"}}, "fields": {"spec.url"}},
 	"a token": {"object": {"kind": "OCIRepository", "spec": {"url": sprintf("https://%s@git.example/shop", [token])}}, "fields": {"spec.url"}},
