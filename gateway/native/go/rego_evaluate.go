@@ -147,6 +147,12 @@ func (b *batch) prepare() error {
 		}
 	}
 	b.answers = make([][]answer, len(b.inputs))
+	for index := range b.answers {
+		b.answers[index] = make([]answer, 0, len(b.queries))
+	}
+	for index := range b.answers {
+		b.answers[index] = make([]answer, 0, len(b.queries))
+	}
 	return nil
 }
 

@@ -62,6 +62,14 @@ def test_answers_come_in_the_order_of_inputs_and_queries():
     rows = rules.evaluate(inputs, [1, 0, 1], timeout_seconds=10)
     assert [[plain(answer) for answer in row] for row in rows] == [[n * 10, n, n * 10] for n in range(50)]
     assert rules.evaluate([], timeout_seconds=10) == []
+    assert rules.evaluate([b"{}", b"{"], [], timeout_seconds=10) == [[], []]
+
+
+def test_no_query_and_no_input_are_no_answer():
+    """Nothing asked is nothing answered, not an error: a review to which no rule applies."""
+    rules = compile_rules([Module("t.rego", "package t\np := 1")], ["data.t.p"])
+    assert rules.evaluate([b"{}", b"{}"], [], timeout_seconds=5) == [[], []]
+    assert rules.evaluate([], timeout_seconds=5) == []
 
 
 def test_undefined_is_neither_false_nor_null():
