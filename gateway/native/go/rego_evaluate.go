@@ -150,9 +150,6 @@ func (b *batch) prepare() error {
 	for index := range b.answers {
 		b.answers[index] = make([]answer, 0, len(b.queries))
 	}
-	for index := range b.answers {
-		b.answers[index] = make([]answer, 0, len(b.queries))
-	}
 	return nil
 }
 
