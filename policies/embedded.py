@@ -11,7 +11,9 @@ import msgspec
 from gateway.core.errors import UndecidedError
 from gateway.native import rego
 from gateway.native.library import NativeError, NativeMissingError
+from gateway.native.trial import try_rules
 from policies.engine import Answer, Diagnostic, Failed, Module, RulesError, Undefined, Value
+from policies.sources import BUILTIN
 
 _MAX_BATCH_SECONDS = 600.0
 
@@ -60,16 +62,23 @@ class EmbeddedRules:
 
 
 class EmbeddedOpa:
-    """Loads rules into this process. ``hosts``: those that rules may reach, by name or address."""
+    """Loads rules into this process.
 
-    def __init__(self, *, hosts: Sequence[str] = ()) -> None:
+    ``hosts``: those that rules may reach, by name or address. ``trial``: rules that are not built in are compiled in a
+    memory-limited child process first, for a process that must not die of them.
+    """
+
+    def __init__(self, *, hosts: Sequence[str] = (), trial: bool = False) -> None:
         self._options = rego.Options(hosts=tuple(hosts))
+        self._trial = trial
 
     async def load(self, modules: Sequence[Module], queries: Sequence[str], data: Mapping[str, Any]) -> EmbeddedRules:
         """See :class:`policies.engine.Engine`."""
         given = [rego.Module(module.path, module.text, module.version) for module in modules]
         encoded = msgspec.json.encode(data)
         try:
+            if self._trial and any(not module.path.startswith(BUILTIN) for module in modules):
+                await asyncio.to_thread(try_rules, given, queries, data=encoded, options=self._options)
             rules = await asyncio.to_thread(rego.compile_rules, given, queries, data=encoded, options=self._options)
         except rego.RegoError as error:
             raise RulesError(

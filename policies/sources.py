@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.config.policy import BundleKey
+from gateway.config.policy import BundleKey, Policy
 from gateway.config.yaml import read_yaml
 from gateway.core.errors import ConfigError
 from gateway.native.inspect import Key, read_bundle
@@ -59,6 +59,18 @@ def read_sources(names: Sequence[str], keys: Sequence[BundleKey] = ()) -> Source
     return Source(tuple(modules.values()), data, tuple(documents.items()))
 
 
+def source_files(policy: Policy) -> list[str]:
+    """The files and folders that the rules are read from, as they are now: whoever watches them sees every change."""
+    found = [key.file for key in policy.bundle_keys]
+    for name in policy.sources:
+        if name.startswith(BUILTIN):
+            continue
+        found.append(name)
+        if Path(name).is_dir():
+            found += [str(path) for path in _files(Path(name))]
+    return found
+
+
 def builtin_sets() -> dict[str, list[str]]:
     """The rules of each built-in set, by their ids."""
     sets: dict[str, list[str]] = {}
@@ -69,8 +81,8 @@ def builtin_sets() -> dict[str, list[str]]:
     return {name: sorted(ids) for name, ids in sorted(sets.items())}
 
 
-def read_folder(folder: Path) -> Source:
-    """The rules below a folder, tests left out; ``data.json`` and ``data.yaml`` become base documents where they lie.
+def read_folder(folder: Path, *, tests: bool = False) -> Source:
+    """The rules below a folder, without ``tests`` those left out; ``data.json`` and ``data.yaml`` become base documents where they lie.
 
     Raises:
         ConfigError: it cannot be read, or holds too much.
@@ -84,7 +96,7 @@ def read_folder(folder: Path) -> Source:
     for path in _files(folder):
         shown = str(path)
         if path.suffix == ".rego":
-            if not path.name.endswith("_test.rego"):
+            if tests or not path.name.endswith("_test.rego"):
                 modules.append(Module(shown, _text(path)))
         elif path.name in _DATA:
             below = read_yaml(_text(path), source=shown)

@@ -59,7 +59,7 @@ async def assemble(config: Config) -> Assembly:
         UndecidedError: the engine that evaluates rules is not there.
         ClusterError: the credentials for the cluster are missing or not usable.
     """
-    rules = None if no_rules(config.policy) else await load_rules(config.policy, engine(config.policy))
+    rules = None if no_rules(config.policy) else await load_rules(config.policy, engine(config.policy, trial=True))
     client = await connect(config.cluster)
     facts = None if client is None else ClusterFacts(client, config.drift)
     guards: list[Guard] = [
@@ -73,15 +73,15 @@ async def assemble(config: Config) -> Assembly:
     return Assembly(Judge(config, guards, version=f"{__version__} {digest}"), facts, rules)
 
 
-def engine(policy: PolicyConfig) -> Engine:
-    """What evaluates Rego.
+def engine(policy: PolicyConfig, *, trial: bool = False) -> Engine:
+    """What evaluates Rego. ``trial``: see :class:`policies.embedded.EmbeddedOpa`.
 
     Raises:
         ConfigError: the configured engine is not to be had.
     """
     if policy.engine != "embedded":
         raise ConfigError("policy.engine: a remote OPA is not supported yet")
-    return EmbeddedOpa(hosts=policy.hosts)
+    return EmbeddedOpa(hosts=policy.hosts, trial=trial)
 
 
 def policy_guard(config: Config, rules: RuleSet) -> PolicyGuard:

@@ -133,7 +133,8 @@ async def _ask(session: aiohttp.ClientSession, scene: Scene) -> Answer:
             return Answer(f"HTTP {response.status}", body.decode(errors="replace")[:200], "")
     answered = msgspec.json.decode(body)["response"]
     annotations, message = answered["auditAnnotations"], answered.get("status", {}).get("message", "")
-    why = annotations.get("reasons", "").removeprefix("drift: ")
+    # What the drift guard says is what the scenes are about; the policy guard speaks up where it finds something.
+    why = annotations.get("reasons", "").removeprefix("drift: ").partition("; policy: ")[0]
     found = [line.removeprefix("- ") for line in message.splitlines() if line.startswith("- ")]
     if found:
         why = found[0].rpartition(" [")[0] + (f" (and {len(found) - 1} more)" if len(found) > 1 else "")

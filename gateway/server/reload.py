@@ -18,6 +18,7 @@ from gateway.server.logs import Emit
 from gateway.server.metrics import SupervisorMetrics
 from gateway.server.options import Options, keep_started
 from gateway.server.slots import InForce, Slot
+from policies.sources import source_files
 
 _ANSWER_SECONDS = control.SYNC_SECONDS + 10.0
 
@@ -55,6 +56,7 @@ class Reloader:
         self._asked = asyncio.Event()
         self._number = 0
         self._config_seen = self._config_state()
+        self._rules_seen = self._rules_state()
         self._tls_seen: Fingerprint = ()
 
     def start_tls(self) -> None:
@@ -81,15 +83,16 @@ class Reloader:
                 await asyncio.wait_for(self._asked.wait(), self._in_force.config.server.reload_seconds)
             asked = self._asked.is_set()
             self._asked.clear()
-            config_state = self._config_state()
-            if asked or config_state != self._config_seen:
-                self._config_seen = config_state
-                await self._reload_config()
+            config_state, rules_state = self._config_state(), self._rules_state()
+            rules_changed = rules_state != self._rules_seen
+            if asked or rules_changed or config_state != self._config_seen:
+                self._config_seen, self._rules_seen = config_state, rules_state
+                await self._reload_config(rules_changed=rules_changed or asked)
             self._reload_tls(asked=asked)
 
-    async def _reload_config(self) -> None:
+    async def _reload_config(self, *, rules_changed: bool) -> None:
         try:
-            await self._change_config()
+            await self._change_config(rules_changed=rules_changed)
         except GovgateError as error:
             self.config_problem = str(error)
             self._metrics.config_reloads.labels("failure").inc()
@@ -98,8 +101,8 @@ class Reloader:
             self.config_problem = ""
             self._metrics.config_reloads.labels("success").inc()
 
-    async def _change_config(self) -> None:
-        """Check, have every worker prepare, then commit everywhere.
+    async def _change_config(self, *, rules_changed: bool) -> None:
+        """Check, have every worker prepare, then commit everywhere. The workers read the rules themselves.
 
         Raises:
             GovgateError: the new configuration cannot be used; the old one stays.
@@ -107,7 +110,7 @@ class Reloader:
         loaded = self._options.load()
         old = self._in_force.config
         config, self.waiting = keep_started(loaded.config, old)
-        if config == old:
+        if config == old and not (rules_changed and config.policy.sources):
             self._emit("info", "configuration unchanged", {"needs_restart": ", ".join(self.waiting)})
             return
         material, expiry = None, 0.0
@@ -166,6 +169,12 @@ class Reloader:
     def _expires(self, expiry: float) -> None:
         self.tls_expiry = expiry
         self._metrics.tls_expiry.set(expiry)
+
+    def _rules_state(self) -> Fingerprint:
+        try:
+            return fingerprint(source_files(self._in_force.config.policy))
+        except GovgateError as error:
+            return ((str(error),),)
 
     def _config_state(self) -> Fingerprint:
         return fingerprint((self._in_force.source,))

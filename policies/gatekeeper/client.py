@@ -73,7 +73,10 @@ class Gatekeeper:
         about = reviewed.candidate
         base = reviewed.request.get("object")
         for generated in self._expansions.expand(base, about.namespace) if isinstance(base, dict) else ():
-            implied = of_object(generated.document, namespace=about.namespace, source="Generated")
+            implied = of_object(
+                generated.document, namespace=about.namespace, source="Generated", operation=reviewed.operation
+            )
+            implied = msgspec.structs.replace(implied, namespace=reviewed.namespace)
             for one in self._judge(implied, point, timeout_seconds):
                 message = f"[Implied by {generated.template}] {one.message}"
                 action = generated.action or one.action

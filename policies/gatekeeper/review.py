@@ -16,10 +16,14 @@ _LEAST_EXPONENT = -4
 
 
 class Reviewed(msgspec.Struct, frozen=True):
-    """One thing to judge: the AdmissionRequest, and what constraints are matched with."""
+    """One thing to judge: the AdmissionRequest, what constraints are matched with, and the Namespace that rules see.
+
+    Gatekeeper's webhook shows rules the Namespace of a request; ``gator`` shows them none, and matches with it only.
+    """
 
     request: Json
     candidate: Candidate
+    namespace: Json | None = None
 
     @property
     def operation(self) -> str:
@@ -29,12 +33,14 @@ class Reviewed(msgspec.Struct, frozen=True):
 
     def document(self) -> bytes:
         """The input of the rules. Numbers are written as Gatekeeper's rules see them, who went through float64."""
-        review = {**self.request, "namespaceObject": self.candidate.namespace}
+        review = {**self.request, "namespaceObject": self.namespace}
         return msgspec.json.encode({"review": _as_float64(review)})
 
 
-def of_object(document: Json, *, namespace: Json | None = None, source: Source = "Original") -> Reviewed:
-    """An object outside of any request, as ``gator`` judges files."""
+def of_object(
+    document: Json, *, namespace: Json | None = None, source: Source = "Original", operation: str = ""
+) -> Reviewed:
+    """An object outside of any request, as ``gator`` judges files, or one that the object of a request implies."""
     group, _, version = str(document.get("apiVersion", "")).rpartition("/")
     metadata = document.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
@@ -43,10 +49,10 @@ def of_object(document: Json, *, namespace: Json | None = None, source: Source =
         "kind": {"group": group, "version": version, "kind": document.get("kind", "")},
         "resource": {"group": "", "version": "", "resource": ""},
         **{key: metadata[key] for key in ("name", "namespace") if metadata.get(key)},
-        "operation": "",
+        "operation": operation,
         "userInfo": {},
         "object": document,
-        "oldObject": None,
+        "oldObject": document if operation == "DELETE" else None,
         "options": None,
     }
     return Reviewed(request, Candidate((document,), namespace, source))
@@ -66,7 +72,7 @@ def of_request(request: Json, *, namespace: Json | None = None, source: Source =
         request["object"] = old
     both: tuple[Any, Any] = (request["object"], old)
     objects = tuple(one for one in both if isinstance(one, dict))
-    return Reviewed(request, Candidate(objects, namespace, source))
+    return Reviewed(request, Candidate(objects, namespace, source), namespace)
 
 
 def _as_float64(value: Any) -> Any:
