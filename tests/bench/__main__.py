@@ -50,6 +50,8 @@ def report(results: dict[str, Any]) -> None:
         ("  a bare handler here, burning 100 µs", _rate(served["bare_burning"]), "6,100 elsewhere"),
         ("reviews/s, every body different", _rate(served["throughput_unique_bodies"]), ""),
         ("reviews/s, audit durable, 64 connections", _rate(served["throughput_durable"]), ""),
+        ("reviews/s with the default rules too", _rate(served["throughput_with_rules"]), ""),
+        ("resident per worker with them", f"{served['resident_mib_with_rules']} MiB", ""),
         ("p99 at 2,000 reviews/s", f"{served['half_load']['p99Ms']:.2f} ms", "≤ 5 ms"),
         ("p99 at half of what was reached", f"{served['half_of_reached']['p99Ms']:.2f} ms", ""),
         ("resident, worker, warm", f"{served['resident_mib_start']} MiB", "≤ 110 MiB"),

@@ -80,6 +80,10 @@ class Running:
         return round(self.worker.memory_info().rss / 2**20, 1)
 
 
+DRIFT_ALONE = {"policy": {"sources": []}}
+"""What the goals for the drift guard's path are measured with; the default rules are measured beside it."""
+
+
 @contextmanager
 def started(folder: Path, config: dict[str, Any] | None = None) -> Iterator[Running]:
     """``govgate serve`` with one worker in ``folder``."""
@@ -114,7 +118,7 @@ def _wait(log: Path, process: subprocess.Popen[bytes]) -> dict[str, Any]:
 def measure(folder: Path) -> dict[str, Any]:
     """Start-up, first answer, throughput with bodies seen before and with bodies all different, latency, memory."""
     found: dict[str, Any] = {}
-    with started(_sub(folder, "batched")) as server:
+    with started(_sub(folder, "batched"), DRIFT_ALONE) as server:
         found["ready_seconds"] = round(server.ready_seconds, 2)
         server.pin()
         found["first"] = server.load(requests=1, connections=1)
@@ -129,10 +133,20 @@ def measure(folder: Path) -> dict[str, Any]:
         found["resident_mib_unique"] = server.resident_mib()
         server.load(requests=200_000)
         found["resident_mib_end"] = server.resident_mib()
-    with started(_sub(folder, "durable"), {"audit": {"mode": "durable"}}) as server:
+    with started(_sub(folder, "durable"), {**DRIFT_ALONE, "audit": {"mode": "durable"}}) as server:
         server.pin()
         server.load(seconds=2)
         found["throughput_durable"] = server.load(seconds=5, connections=64)
+    with started(_sub(folder, "rules")) as server:
+        server.pin()
+        server.load(seconds=3)
+        found["throughput_with_rules"] = server.load(seconds=10)
+        found["resident_mib_with_rules"] = server.resident_mib()
+    with started(_sub(folder, "rules")) as server:
+        server.pin()
+        server.load(seconds=3)
+        found["throughput_with_default_rules"] = server.load(seconds=10)
+        found["resident_mib_with_default_rules"] = server.resident_mib()
     return found
 
 
