@@ -142,11 +142,6 @@ def measure(folder: Path) -> dict[str, Any]:
         server.load(seconds=3)
         found["throughput_with_rules"] = server.load(seconds=10)
         found["resident_mib_with_rules"] = server.resident_mib()
-    with started(_sub(folder, "rules")) as server:
-        server.pin()
-        server.load(seconds=3)
-        found["throughput_with_default_rules"] = server.load(seconds=10)
-        found["resident_mib_with_default_rules"] = server.resident_mib()
     return found
 
 
