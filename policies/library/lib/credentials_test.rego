@@ -121,6 +121,7 @@ test_most_texts_hold_nothing if not credentials.marked("log_level = debug")
 
 test_key_ids if {
 	credentials.key_id(concat("", ["key: \"AKIA", "IOSFODNN7EXAMPLE\""]))
+	credentials.key_id(concat("", ["ASIA", "IOSFODNN7EXAMPLE"]))
 	not credentials.key_id("AKIA…")
 	not credentials.key_id("a region in ASIA")
 }

@@ -9,6 +9,7 @@ names := {
 	"nginx": "docker.io/library/nginx",
 	"nginx:1.27": "docker.io/library/nginx",
 	"nginx@sha256:0": "docker.io/library/nginx",
+	"my.app:1": "docker.io/library/my.app",
 	"grafana/grafana:11": "docker.io/grafana/grafana",
 	"registry.example/team/app:1": "registry.example/team/app",
 	"registry.example:5000/app": "registry.example:5000/app",
@@ -50,7 +51,7 @@ test_references_of_containers_and_volumes if {
 		"initContainers": [{"name": "first", "image": "a"}, {"name": "empty", "image": ""}, {"name": "none"}],
 		"containers": [{"name": "app", "image": "b"}],
 		"ephemeralContainers": [{"name": "debug", "image": "c"}],
-		"volumes": [{"name": "data", "image": {"reference": "d"}}, {"name": "tmp", "emptyDir": {}}],
+		"volumes": [{"name": "data", "image": {"reference": "d"}}, {"name": "tmp", "emptyDir": {}}, {"name": "empty", "image": {"reference": ""}}],
 	}))
 	found := [{"reference": found.reference, "field": image.field(found)} | some found in image.references] with input as fixtures.created(object)
 	found == [

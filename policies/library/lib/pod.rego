@@ -86,7 +86,6 @@ _unchanged(new, old) if {
 }
 
 _unchanged(new, old) if {
-	new.kind != "Pod"
 	path := split(trim_suffix(prefixes[new.kind], "."), ".")
 	object.get(new, path, 1) == object.get(old, path, 2)
 }

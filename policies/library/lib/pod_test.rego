@@ -64,10 +64,22 @@ test_a_changed_template_is_judged if {
 	pod.spec with input as fixtures.updated(fixtures.deployment(old_pod), new)
 }
 
-test_an_unchanged_template_is_not if {
-	old := fixtures.deployment(old_pod)
-	new := object.union(old, {"metadata": {"finalizers": []}, "spec": {"replicas": 7}})
+test_an_unchanged_template_is_not[kind] if {
+	some kind, fields in objects
+	old := object.union(fields, {"kind": kind})
+	new := object.union(old, {"metadata": {"finalizers": []}, "status": {"ready": true}})
 	not pod.spec with input as fixtures.updated(old, new)
+}
+
+test_a_creation_is_judged_whatever_was_before if {
+	request := {"review": {"operation": "CREATE", "object": old_pod, "oldObject": old_pod}}
+	pod.spec with input as request
+	pod.spec with input as {"review": {"operation": "CREATE", "object": {"kind": "Pod", "spec": {"hostPID": true}}}}
+}
+
+test_what_looks_like_another_kind_has_none if {
+	not pod.spec with input as fixtures.created(object.union(objects.CronJob, {"kind": "Backup"}))
+	not pod.spec with input as fixtures.created(object.union(objects.PodTemplate, {"kind": "Backup"}))
 }
 
 test_items_go_by_name_or_place if {

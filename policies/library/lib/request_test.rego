@@ -9,6 +9,10 @@ item := {"kind": "Service", "metadata": {"name": "web"}, "spec": {"type": "Clust
 
 test_a_creation_is_judged if request.resource == item with input as fixtures.created(item)
 
+test_a_creation_is_judged_whatever_was_before if {
+	request.resource == item with input as {"review": {"operation": "CREATE", "object": item, "oldObject": item}}
+}
+
 test_a_change_is_judged if {
 	new := object.union(item, {"spec": {"type": "LoadBalancer"}})
 	request.resource == new with input as fixtures.updated(item, new)

@@ -28,6 +28,10 @@ cases := {
 			"spec.clusterResourceWhitelist[0]",
 		},
 	},
+	"all kinds of a group, and a kind of all groups": {
+		"object": {"spec": {"clusterResourceWhitelist": [{"group": "", "kind": "*"}, {"group": "*", "kind": "Namespace"}]}},
+		"fields": set(),
+	},
 	"a cluster by the other name": {
 		"object": {"spec": {"destinations": [{"name": "*", "server": "https://a.example"}, {"name": "a", "server": "*"}]}},
 		"fields": set(),

@@ -33,6 +33,14 @@ cases := {
 		"old": ingress("other", "shop", {"ingressClassName": "public"}, "shop.example", "/other"),
 		"fields": set(),
 	},
+	"another host and the path, in the namespace": {
+		"old": ingress("other", "shop", {"ingressClassName": "public"}, "web.example", "/"),
+		"fields": set(),
+	},
+	"the host and the path, in the namespace, of another class": {
+		"old": ingress("other", "shop", {"ingressClassName": "private"}, "shop.example", "/"),
+		"fields": set(),
+	},
 	"the host and the path, in the namespace": {
 		"old": ingress("other", "shop", {"ingressClassName": "public"}, "shop.example", "/"),
 		"fields": {"spec.rules[0].http.paths[0].path"},
@@ -61,4 +69,5 @@ test_without_a_class_every_controller_may_serve_it if {
 test_without_a_host if {
 	new := ingress("new", "shop", {}, "", "/")
 	found(new, ingress("other", "web", {}, "", "/")) == set()
+	found(new, ingress("other", "shop", {}, "", "/")) == set()
 }

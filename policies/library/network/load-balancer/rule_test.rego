@@ -40,6 +40,11 @@ test_a_finalizer_can_be_removed if {
 	rule.findings == set() with input as fixtures.updated(old, open)
 }
 
+test_a_creation_is_judged_whatever_was_before if {
+	created := {"review": {"operation": "CREATE", "object": open, "oldObject": open}}
+	count(rule.findings) == 1 with input as created
+}
+
 test_the_mark_cannot_be_removed if {
 	old := object.union(open, {"metadata": {"annotations": {"networking.gke.io/load-balancer-type": "Internal"}}})
 	count(rule.findings) == 1 with input as fixtures.updated(old, open)

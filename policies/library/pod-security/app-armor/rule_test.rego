@@ -41,6 +41,10 @@ cases := {
 		"object": annotated({"gone": "unconfined"}),
 		"fields": {"metadata.annotations[\"container.apparmor.security.beta.kubernetes.io/gone\"]"},
 	},
+	"another annotation beside one": {
+		"object": object.union(annotated({"app": "runtime/default"}), {"metadata": {"annotations": {"example.com/gone": "unconfined"}}}),
+		"fields": set(),
+	},
 	"another annotation": {
 		"object": object.union(fixtures.pod({}), {"metadata": {"annotations": {"example.com/app": "unconfined"}}}),
 		"fields": set(),

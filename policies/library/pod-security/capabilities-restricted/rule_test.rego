@@ -11,7 +11,10 @@ cases := {
 		"object": fixtures.pod_of({"securityContext": {"capabilities": {"drop": ["ALL"], "add": ["NET_BIND_SERVICE"]}}}),
 		"fields": set(),
 	},
-	"Windows": {"object": fixtures.pod({"os": {"name": "windows"}}), "fields": set()},
+	"Windows": {
+		"object": fixtures.pod({"os": {"name": "windows"}, "containers": [fixtures.container("app", fixtures.secure({"capabilities": {"add": ["KILL"]}}))]}),
+		"fields": set(),
+	},
 	"none": {"object": fixtures.pod({}), "fields": {"spec.containers[name=app].securityContext.capabilities.drop"}},
 	"null": {
 		"object": fixtures.pod_of({"securityContext": {"capabilities": {"drop": null}}}),

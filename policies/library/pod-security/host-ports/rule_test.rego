@@ -36,7 +36,14 @@ cases := {
 			"spec.template.spec.containers[name=app].ports[2].hostPort",
 		},
 	},
-	"the host network, without ports": {"object": fixtures.pod({"hostNetwork": true}), "fields": set()},
+	"the host network, without ports": {
+		"object": fixtures.pod({
+			"hostNetwork": true,
+			"containers": [fixtures.container("app", {"ports": [{"containerPort": null}]})],
+			"ephemeralContainers": [fixtures.container("debug", {"ports": [{"containerPort": 1}]})],
+		}),
+		"fields": set(),
+	},
 }
 
 test_rule[note] if {

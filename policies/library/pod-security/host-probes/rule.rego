@@ -36,7 +36,6 @@ findings contains finding if {
 findings contains finding if {
 	some list in pod.lists
 	some i, container in pod.spec[list]
-	container.lifecycle
 	some hook in ["postStart", "preStop"]
 	some kind in ["httpGet", "tcpSocket"]
 	not container.lifecycle[hook][kind].host in {"", null}

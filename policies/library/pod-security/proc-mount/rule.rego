@@ -26,7 +26,6 @@ findings contains finding if {
 	some list in pod.lists
 	some i, container in pod.spec[list]
 	not container.securityContext.procMount in {"Default", null}
-	container.securityContext.procMount
 	finding := {
 		"message": sprintf("container %s mounts /proc without the usual masks", [pod.name(i, container)]),
 		"field": pod.item_field(list, i, container, "securityContext.procMount"),

@@ -21,7 +21,7 @@ import data.govgate.lib.pod
 
 # METADATA
 # title: The types that may be set
-types := {"", "container_t", "container_init_t", "container_kvm_t", "container_engine_t", null}
+types := {"container_t", "container_init_t", "container_kvm_t", "container_engine_t"}
 
 # METADATA
 # title: The Pod sets another option
@@ -65,7 +65,4 @@ forbidden(options) := {name |
 # title: An option may have this value
 allowed("type", value) if value in types
 
-allowed(name, value) if {
-	name != "type"
-	value in {"", null}
-}
+allowed(_, value) if value in {"", null}

@@ -20,7 +20,10 @@ cases := {
 		}),
 		"fields": set(),
 	},
-	"Windows": {"object": fixtures.pod({"os": {"name": "windows"}}), "fields": set()},
+	"Windows": {
+		"object": fixtures.pod({"os": {"name": "windows"}, "securityContext": {"seccompProfile": {"type": "Unconfined"}}}),
+		"fields": set(),
+	},
 	"a bad pod, a good container": {
 		"object": fixtures.pod({
 			"securityContext": {"seccompProfile": {"type": "Unconfined"}},

@@ -10,7 +10,11 @@ cases := {
 	"every allowed one": {"object": fixtures.pod({"volumes": [{"name": type, type: {}} | some type in rule.allowed]}), "fields": set()},
 	"no type: an emptyDir": {"object": fixtures.pod({"volumes": [{"name": "tmp"}, {"name": "null", "nfs": null}]}), "fields": set()},
 	"others": {
-		"object": fixtures.deployment(fixtures.pod({"volumes": [{"name": "logs", "hostPath": {}}, {"nfs": {}}, {"name": "x", "notInventedYet": {}}]})),
+		"object": fixtures.deployment(fixtures.pod({"volumes": [
+			{"name": "logs", "hostPath": {}},
+			{"nfs": {}, "emptyDir": null},
+			{"name": "x", "notInventedYet": {}},
+		]})),
 		"fields": {
 			"spec.template.spec.volumes[name=logs]",
 			"spec.template.spec.volumes[1]",

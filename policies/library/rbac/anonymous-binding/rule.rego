@@ -23,7 +23,6 @@ import data.govgate.lib.request
 findings contains finding if {
 	some i, subject in request.resource.subjects
 	subject.name in {"system:anonymous", "system:unauthenticated"}
-	subject.kind != "ServiceAccount"
 	finding := {
 		"message": "the binding gives the role to everybody who can reach the API server",
 		"field": sprintf("subjects[%d]", [i]),

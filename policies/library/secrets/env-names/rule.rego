@@ -12,8 +12,6 @@
 #   action: warn
 #   sets: [secrets]
 #   kinds: [Pod, PodTemplate, ReplicationController, apps/DaemonSet, apps/Deployment, apps/ReplicaSet, apps/StatefulSet, batch/CronJob, batch/Job]
-#   controls:
-#     cis: "5.4.1"
 package govgate.rules.secrets.env_names
 
 import rego.v1

@@ -11,11 +11,11 @@ cases := {
 	"from another variable": {"object": fixtures.pod_of({"env": [{"name": "DB_PASSWORD", "value": "$(PASSWORD_OF_DB)"}]}), "fields": set()},
 	"empty": {"object": fixtures.pod_of({"env": [{"name": "DB_PASSWORD", "value": ""}, {"name": "TOKEN"}]}), "fields": set()},
 	"a password": {
-		"object": fixtures.deployment(fixtures.pod_of({"env": [{"name": "DB_PASSWORD", "value": "hunter2"}]})),
+		"object": fixtures.deployment(fixtures.pod_of({"env": [{"name": "DB_PASSWORD", "value": "hunter2"}, {"name": "LEVEL", "value": "debug"}]})),
 		"fields": {"spec.template.spec.containers[name=app].env[name=DB_PASSWORD].value"},
 	},
 	"a key id": {
-		"object": fixtures.pod_of({"env": [{"name": "AWS_ACCESS_KEY_ID", "value": concat("", ["AKIA", "IOSFODNN7EXAMPLE"])}]}),
+		"object": fixtures.pod_of({"env": [{"name": "LEVEL", "value": "debug"}, {"name": "AWS_ACCESS_KEY_ID", "value": concat("", ["AKIA", "IOSFODNN7EXAMPLE"])}]}),
 		"fields": {"spec.containers[name=app].env[name=AWS_ACCESS_KEY_ID].value"},
 	},
 	"what the other rule denies": {
