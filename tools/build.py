@@ -89,6 +89,18 @@ def _kubernetes(name: str) -> Tool:
 TOOLS = {
     tool.name: tool
     for tool in (
+        Tool(
+            "gatekeeper",
+            "gatekeeper",
+            "github.com/open-policy-agent/gatekeeper/v3",
+            "github.com/open-policy-agent/gatekeeper/v3",
+        ),
+        Tool(
+            "gator",
+            "gatekeeper",
+            "github.com/open-policy-agent/gatekeeper/v3/cmd/gator",
+            "github.com/open-policy-agent/gatekeeper/v3",
+        ),
         Tool("etcd", "etcd", "go.etcd.io/etcd/server/v3", "go.etcd.io/etcd/server/v3"),
         _kubernetes("kube-apiserver"),
         _kubernetes("kube-controller-manager"),
