@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -10,11 +11,11 @@ import msgspec
 from gateway.core.errors import UndecidedError
 from gateway.core.subject import Json
 from gateway.native.rego import Answer, Failed, RuleSet, Value, compile_rules
-from policies.gatekeeper.compile import Policies, check_template, compile_constraints
+from policies.gatekeeper.compile import Policies, compile_constraints
 from policies.gatekeeper.constraint import Constraint
 from policies.gatekeeper.expansion import Expansions
 from policies.gatekeeper.match import MatchError, matches
-from policies.gatekeeper.review import Reviewed, of_object
+from policies.gatekeeper.review import Reviewed, as_float64, of_object
 
 AUTOREJECT = "unable to match constraints"
 _OURS = frozenset(("input", "panic", "result", "result_too_large", "several_results"))
@@ -50,12 +51,10 @@ class Gatekeeper:
             RegoError: a template does not compile.
             UndecidedError: an object of the inventory has no kind or version.
         """
-        for template in policies.templates.values():
-            check_template(template)
         self._policies = policies
         self._expansions = expansions or Expansions(())
         compiled = compile_constraints(policies.templates, policies.constraints)
-        data = msgspec.json.encode({**compiled.data, "inventory": inventory_of(inventory)})
+        data = msgspec.json.encode({**compiled.data, "inventory": as_float64(inventory_of(inventory))})
         self._rules: RuleSet = compile_rules(compiled.modules, compiled.queries, data=data)
 
     def close(self) -> None:
@@ -123,10 +122,21 @@ class Gatekeeper:
 
 
 def error_message(failure: Failed) -> str:
-    """An evaluation's error as Gatekeeper words it: ``template:3: eval_conflict_error: …``."""
-    module = failure.path.rpartition("/")[2]
-    where = f"{module}:{failure.line}: " if module else ""
-    return f"{where}{failure.code}: {failure.message}"
+    """An evaluation's error as Gatekeeper words it: ``template:3: eval_conflict_error: …``.
+
+    Of conflicts newer versions of OPA say more, by the names that the template has here only.
+    """
+    module, line, message = failure.path.rpartition("/")[2], failure.line, failure.message
+    conflict = _CONFLICT.match(message) if failure.code == "eval_conflict_error" else None
+    if conflict is not None and conflict[1] == "function":
+        message = "functions must not produce multiple outputs for same inputs"
+    elif conflict is not None:
+        message, line = "complete rules must not produce multiple outputs", int(conflict[2] or line)
+    where = f"{module}:{line}: " if module else ""
+    return f"{where}{failure.code}: {message}"
+
+
+_CONFLICT = re.compile(r"(rule|function) \S+ produced conflicting values(?::\n[^\n]* at \S+:(\d+))?")
 
 
 def results_of(constraint: Constraint, answer: Answer) -> list[tuple[str, Any]]:

@@ -20,7 +20,11 @@ _RESULT = '{"msg": r.msg, "details": object.get(r, "details", {})}'
 
 
 class Compiled(msgspec.Struct, frozen=True):
-    """What an engine loads. ``queries`` has one expression for each constraint, in the order they were given in."""
+    """What an engine loads.
+
+    ``queries`` has one expression for each constraint, in the order they were given in; after them one for each template
+    that has none, so that it is compiled all the same.
+    """
 
     modules: tuple[Module, ...]
     queries: tuple[str, ...]
@@ -71,42 +75,36 @@ def compile_constraints(templates: Mapping[str, Template], constraints: Sequence
     Raises:
         RegoError: a template does not parse, or refers to what it may not.
     """
+    unused = [kind for kind in templates if all(one.kind != kind for one in constraints)]
+    named = [(one.kind, one.name) for one in constraints] + [(kind, "") for kind in unused]
     modules: list[Module] = []
     queries: list[str] = []
+    for kind, name in named:
+        rewritten, query = _world(templates[kind], name)
+        modules += rewritten
+        queries.append(query)
     parameters: dict[str, Json] = {}
     for one in constraints:
-        template = templates[one.kind]
-        where = f"[{_quoted(one.kind)}][{_quoted(one.name)}]"
-        world, bound = f"data.{ROOT}.rules{where}", f"data.{ROOT}.parameters{where}"
-        rewritten = rewrite_template(
-            root=world,
-            parameters=bound,
-            path=f"gatekeeper/{one.kind}/{one.name}",
-            rego=template.rego,
-            libs=template.libs,
-            version=template.version,
-        )
-        modules += rewritten.modules
-        given = "" if rewritten.static else f' with input as {{"review": input.review, "parameters": {bound}}}'
-        queries.append(f"{{x | {world}.template.violation[r]{given}; x := {_RESULT}}}")
         parameters.setdefault(one.kind, {})[one.name] = one.parameters
     return Compiled(tuple(modules), tuple(queries), {ROOT: {"parameters": parameters}})
 
 
-def check_template(template: Template) -> None:
-    """Find out what of a template is wrong before there is a constraint.
-
-    Raises:
-        RegoError: it does not parse, or refers to what it may not.
-    """
-    rewrite_template(
-        root=f"data.{ROOT}.rules[{_quoted(template.kind)}]",
-        parameters=f"data.{ROOT}.parameters",
-        path=f"gatekeeper/{template.kind}",
+def _world(template: Template, name: str) -> tuple[tuple[Module, ...], str]:
+    """The modules of one constraint, and the query for its violations."""
+    where = f"[{_quoted(template.kind)}][{_quoted(name)}]"
+    world, bound = f"data.{ROOT}.rules{where}", f"data.{ROOT}.parameters{where}"
+    rewritten = rewrite_template(
+        root=world,
+        parameters=bound,
+        path=f"gatekeeper/{template.kind}/{name}",
         rego=template.rego,
         libs=template.libs,
         version=template.version,
     )
+    # The new input is bound first: written behind "with input as", OPA 1.22 overflows its stack when it is walked.
+    given = f'given := {{"review": input.review, "parameters": {bound}}}; '
+    before, after = ("", "") if rewritten.static else (given, " with input as given")
+    return rewritten.modules, f"{{x | {before}{world}.template.violation[r]{after}; x := {_RESULT}}}"
 
 
 def _quoted(text: str) -> str:

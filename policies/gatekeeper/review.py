@@ -33,8 +33,8 @@ class Reviewed(msgspec.Struct, frozen=True):
 
     def document(self) -> bytes:
         """The input of the rules. Numbers are written as Gatekeeper's rules see them, who went through float64."""
-        review = {**self.request, "namespaceObject": self.namespace}
-        return msgspec.json.encode({"review": _as_float64(review)})
+        review = {**self.request, "namespaceObject": self.namespace or {}}
+        return msgspec.json.encode({"review": as_float64(review)})
 
 
 def of_object(
@@ -75,11 +75,12 @@ def of_request(request: Json, *, namespace: Json | None = None, source: Source =
     return Reviewed(request, Candidate(objects, namespace, source), namespace)
 
 
-def _as_float64(value: Any) -> Any:
+def as_float64(value: Any) -> Any:
+    """A document to be encoded, its numbers as Go writes a float64."""
     if isinstance(value, dict):
-        return {key: _as_float64(below) for key, below in value.items()}
+        return {key: as_float64(below) for key, below in value.items()}
     if isinstance(value, list):
-        return [_as_float64(below) for below in value]
+        return [as_float64(below) for below in value]
     if isinstance(value, bool) or not isinstance(value, int | float):
         return value
     return msgspec.Raw(go_float(float(value)).encode())
