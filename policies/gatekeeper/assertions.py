@@ -50,7 +50,7 @@ def unmet(assertion: Assertion, messages: Sequence[str]) -> str:
 def _matching(pattern: str, messages: Sequence[str]) -> int:
     document = msgspec.json.encode({"pattern": pattern, "messages": messages})
     [[valid, count]] = _patterns().evaluate([document], timeout_seconds=_TIMEOUT_SECONDS)
-    if not isinstance(valid, Value) or valid.value != b"true":
+    if not isinstance(valid, Value) or bytes(valid.value) != b"true":
         raise SuiteError(f"not a regular expression: {pattern!r}")
     if not isinstance(count, Value):
         raise SuiteError(f"the messages could not be matched with {pattern!r}")
