@@ -221,7 +221,7 @@ func (b *batch) work(ctx context.Context) {
 }
 
 // judge asks all queries about one input, which is parsed once. What one query finds out about rules that do not
-// depend on the query serves the next one too, unless errors are to be reported by each.
+// depend on the query serves the next one too. A strict failure is an answer that keeps nothing.
 func (b *batch) judge(ctx context.Context, index int) {
 	var input ast.Value
 	err := guarded(func() (err error) { input, err = parseValue(b.inputs[index]); return err })
@@ -231,7 +231,7 @@ func (b *batch) judge(ctx context.Context, index int) {
 		if err != nil {
 			one = failedAs("input", firstLine(err.Error()))
 		} else {
-			if shared == nil || b.rules.options.StrictBuiltins {
+			if shared == nil {
 				shared = topdown.NewVirtualCache()
 			}
 			if caught := guarded(func() error { one = b.ask(ctx, query, input, shared); return nil }); caught != nil {

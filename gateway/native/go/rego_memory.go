@@ -2,6 +2,7 @@ package main
 
 import (
 	"math"
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"sync"
@@ -41,12 +42,9 @@ func watch(b *batch) (done func()) {
 
 // watchMemory looks until there is nothing to watch.
 func watchMemory() {
-	heap := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
 	for {
 		time.Sleep(watchInterval)
-		metrics.Read(heap)
-		limit := debug.SetMemoryLimit(-1) // a negative number only asks
-		beyond := limit < math.MaxInt64 && heap[0].Value.Uint64() > uint64(limit)
+		beyond := beyondLimit() && stillBeyondLimit()
 		watched.mu.Lock()
 		for b, before := range watched.batches {
 			if beyond && before {
@@ -62,4 +60,19 @@ func watchMemory() {
 		}
 		watched.mu.Unlock()
 	}
+}
+
+// beyondLimit says whether the heap, what is garbage by now included, is larger than the soft limit.
+func beyondLimit() bool {
+	heap := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	metrics.Read(heap)
+	limit := debug.SetMemoryLimit(-1) // a negative number only asks
+	return limit < math.MaxInt64 && heap[0].Value.Uint64() > uint64(limit)
+}
+
+// stillBeyondLimit says whether it still is when the garbage is gone: what an evaluation left that has ended is not held
+// against those that run now.
+func stillBeyondLimit() bool {
+	runtime.GC()
+	return beyondLimit()
 }
