@@ -1,0 +1,81 @@
+"""Constraints as rules of the policy guard: matched before anything is evaluated, their violations made findings.
+
+What Gatekeeper rejects because it cannot tell whether a constraint is about an object, and what it rejects because a
+rule failed, is *undecided* here: the guard's ``on_error`` says what that does, and it is never a pass.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from gateway.core.errors import MalformedRequestError
+from gateway.core.finding import Action, Finding, Severity
+from policies.builtin import finding, resource_of
+from policies.gatekeeper.compile import Compiled, Policies, compile_constraints
+from policies.gatekeeper.constraint import DENY, DRYRUN, WARN, WEBHOOK, Constraint, action_of
+from policies.gatekeeper.match import Candidate, MatchError, matches
+from policies.gatekeeper.template import Template
+from policies.rule import NO, YES, Applies, Asked, Rule, RuleInfo
+
+_ACTIONS = {DENY: Action.DENY, WARN: Action.WARN, DRYRUN: Action.AUDIT}
+_SEVERITIES = {Action.DENY: Severity.HIGH, Action.WARN: Severity.MEDIUM, Action.AUDIT: Severity.LOW}
+_OPERATIONS = ("CREATE", "UPDATE", "DELETE", "CONNECT")
+
+
+def rules_of(policies: Policies, point: str = WEBHOOK) -> tuple[Compiled, list[Rule]]:
+    """What to load, and the rules that are in force at an enforcement point.
+
+    A constraint without an action that Gatekeeper knows for that point is not among them: it enforces nothing.
+
+    Raises:
+        RegoError: a template does not parse, or refers to what it may not.
+    """
+    compiled = compile_constraints(policies.templates, policies.constraints)
+    rules = []
+    for constraint, query in zip(policies.constraints, compiled.queries, strict=False):
+        action = _ACTIONS.get(action_of(constraint.actions(point)))
+        if action is not None:
+            template = policies.templates[constraint.kind]
+            info = _info(constraint, template, action)
+            applies = partial(_applies, constraint, template)
+            rules.append(Rule(info, query, applies, partial(_read, info)))
+    return compiled, rules
+
+
+def _info(constraint: Constraint, template: Template, action: Action) -> RuleInfo:
+    stated = template.operations
+    return RuleInfo(
+        id=f"gatekeeper/{constraint.kind}/{constraint.name}",
+        title=f"{constraint.kind} {constraint.name}",
+        severity=_SEVERITIES[action],
+        action=action,
+        operations=stated if stated and "*" not in stated else _OPERATIONS,
+        source=f"ConstraintTemplate {template.name}",
+    )
+
+
+def _applies(constraint: Constraint, template: Template, asked: Asked) -> Applies:
+    subject = asked.subject
+    if not template.concerns(subject.operation):
+        return NO
+    try:
+        new = subject.object or (subject.old_object if subject.operation == "DELETE" else {})
+        objects = tuple(one for one in (new, subject.old_object) if one)
+        namespace = asked.namespace if subject.object_namespace else None
+        return YES if matches(constraint.match, Candidate(objects, namespace)) else NO
+    except (MatchError, MalformedRequestError) as error:
+        return Applies(yes=False, undecided=str(error))
+
+
+def _read(info: RuleInfo, value: Any, asked: Asked) -> list[Finding]:
+    """Findings, in stable order.
+
+    Raises:
+        ValueError: the msg of a violation is no string.
+    """
+    messages = {result["msg"] for result in value}
+    if not all(isinstance(message, str) for message in messages):
+        raise ValueError("the msg of a violation is not a string")
+    about = resource_of(asked)
+    return [finding(info, about, "", message) for message in sorted(messages)]
