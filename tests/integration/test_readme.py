@@ -65,6 +65,7 @@ def run(block: list[Step], folder: Path) -> list[str]:
     return [part.strip("\n") for part in printed.split(f"{MARK}\n")[1:]]
 
 
+@pytest.mark.native
 def test_every_console_block_runs_and_prints_what_is_shown(tmp_path: Path) -> None:
     """The blocks in order, in one folder, as a reader would type them."""
     blocks = [list(steps(block)) for block in re.findall(r"^```console\n(.*?)^```", README, re.DOTALL | re.MULTILINE)]

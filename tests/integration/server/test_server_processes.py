@@ -11,6 +11,7 @@ import sys
 import time
 
 import psutil
+import pytest
 from support.gateway import Gateway, Hammer, eventually, review
 
 
@@ -229,6 +230,7 @@ def test_a_cluster_that_cannot_be_reached_by_the_configuration(gateway) -> None:
     assert "Traceback" not in outcome.stderr
 
 
+@pytest.mark.native
 def test_self_signed(gateway) -> None:
     """With --self-signed a certificate is made in the state folder, and used again at the next start."""
     server: Gateway = gateway()
