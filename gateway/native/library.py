@@ -180,11 +180,6 @@ def library() -> Library:
         return _loaded(LIBRARY)
 
 
-def available() -> bool:
-    """Whether the library is installed; does not load it."""
-    return LIBRARY.exists()
-
-
 def call(method: str, payload: bytes = b"") -> bytes:
     """Run a handler of the library and wait for it.
 

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -30,28 +29,6 @@ type evaluateRequest struct {
 	Handle  uint64        `json:"handle"`
 	Queries []int         `json:"queries"`
 	Timeout time.Duration `json:"timeout"`
-}
-
-// answer is what one query says about one input. Type: value, undefined, failed, timed_out.
-type answer struct {
-	Type    string          `json:"type"`
-	Value   json.RawMessage `json:"value,omitempty"`
-	Code    string          `json:"code,omitempty"`
-	Message string          `json:"message,omitempty"`
-	Path    string          `json:"path,omitempty"`
-	Line    int             `json:"line,omitempty"`
-	Column  int             `json:"column,omitempty"`
-}
-
-var (
-	undefined   = answer{Type: "undefined"}
-	outOfMemory = failedAs("memory", "the evaluation was ended: more memory is used than the process may take")
-)
-
-func timedOut(reason string) answer { return answer{Type: "timed_out", Code: reason} }
-
-func failedAs(code, message string) answer {
-	return answer{Type: "failed", Code: code, Message: message}
 }
 
 // batch is one call: every query over every input, by several workers, until the deadline.
@@ -102,35 +79,6 @@ func evaluate(in []byte) ([]byte, error) {
 	case <-ctx.Done():
 		return b.result("deadline")
 	}
-}
-
-// spare takes work for goroutines that wait; at most maxSpare do.
-var (
-	spare   = make(chan func())
-	waiting atomic.Int64
-)
-
-const maxSpare = 8
-
-// spawn runs f in a goroutine, if possible in one that has evaluated rules before: its stack has grown already, which
-// is a tenth of the cost of an evaluation.
-func spawn(f func()) {
-	select {
-	case spare <- f:
-		return
-	default:
-	}
-	go func() {
-		for {
-			f()
-			if waiting.Add(1) > maxSpare {
-				waiting.Add(-1)
-				return
-			}
-			f = <-spare
-			waiting.Add(-1)
-		}
-	}()
 }
 
 func (b *batch) prepare() error {
@@ -267,36 +215,5 @@ func (b *batch) ask(ctx context.Context, query int, input ast.Value, shared topd
 	case len(results) > 1:
 		return failedAs("several_results", "the query has several results: collect them in a comprehension")
 	}
-	return b.encode(results[0].Expressions[0].Value)
-}
-
-// encode makes JSON of a query's value.
-func (b *batch) encode(value any) answer {
-	if term, isTerm := value.(*ast.Term); isTerm {
-		plain, err := ast.JSONWithOpt(term.Value, ast.JSONOpt{SortSets: true})
-		if err != nil {
-			return failedAs("result", err.Error())
-		}
-		value = plain
-	}
-	encoded, err := json.Marshal(value)
-	if err != nil {
-		return failedAs("result", err.Error())
-	}
-	if limit := b.rules.options.MaxResultBytes; len(encoded) > limit {
-		return failedAs("result_too_large", "the result is larger than the limit")
-	}
-	return answer{Type: "value", Value: encoded}
-}
-
-func failedAnswer(err error) answer {
-	var failed *topdown.Error
-	if !errors.As(err, &failed) {
-		return failedAs("error", err.Error())
-	}
-	a := failedAs(failed.Code, failed.Message)
-	if failed.Location != nil {
-		a.Path, a.Line, a.Column = failed.Location.File, failed.Location.Row, failed.Location.Col
-	}
-	return a
+	return encode(results[0].Expressions[0].Value, b.rules.options.MaxResultBytes)
 }
