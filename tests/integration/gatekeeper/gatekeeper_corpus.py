@@ -90,6 +90,31 @@ RULES: dict[str, list[Doc]] = {
         constraint(),
         _POD,
     ],
+    "parameters in an interpolated string": [
+        template(
+            "",
+            code=[
+                code(
+                    'package x\nviolation contains {"msg": m} if m := $"é {input.parameters.a} {data.lib.a.m}"',
+                    libs=("package lib.a\nm := 1",),
+                )
+            ],
+        ),
+        constraint(parameters={"a": "A"}),
+        _POD,
+    ],
+    "parameters in every": [
+        template(
+            "",
+            code=[
+                code(
+                    'package x\nviolation contains {"msg": "m"} if every a in input.parameters.a { a in input.parameters.b }'
+                )
+            ],
+        ),
+        constraint(parameters={"a": [1], "b": [1, 2]}),
+        _POD,
+    ],
     "input walked": rego(
         'violation[{"msg": m}] { walk(input, [p, 7]); m := sprintf("%v", [p]) }', parameters={"x": {"y": 7}}
     ),
