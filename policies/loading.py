@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
+
+import msgspec
 
 from gateway.config.policy import Policy
 from gateway.core.errors import ConfigError
@@ -10,6 +13,7 @@ from gateway.native.inspect import inspect_modules
 from policies import conftest
 from policies.builtin import rule_of
 from policies.engine import Diagnostic, Engine, Module, RulesError
+from policies.foreign import Foreign, read_foreign
 from policies.rule import Rule
 from policies.ruleset import RuleSet, load
 from policies.settings import Settings
@@ -25,15 +29,26 @@ async def load_rules(config: Policy, engine: Engine) -> RuleSet:
         UndecidedError: the engine cannot be had.
     """
     source = read_sources(config.sources, config.bundle_keys)
-    modules, rules = recognise(source)
-    return await load(engine, modules, rules, Settings(config.rules, rules), source.data)
+    found = recognise(source)
+    if not found.rules:
+        raise ConfigError(f"there are no rules in {', '.join(config.sources)}")
+    return await load(engine, found.modules, found.rules, Settings(config.rules, found.rules), found.data)
 
 
-def recognise(source: Source) -> tuple[list[Module], list[Rule]]:
-    """The modules with their Rego versions, and the rules that they state.
+class Recognised(msgspec.Struct, frozen=True):
+    """Modules with their Rego versions, the rules that they state, and the base documents."""
+
+    modules: tuple[Module, ...]
+    rules: tuple[Rule, ...]
+    data: dict[str, Any]
+
+
+def recognise(source: Source) -> Recognised:
+    """The rules that a source states.
 
     Raises:
         RulesError: a module cannot be parsed, or two rules have one id.
+        GovgateError: a rule of another engine is wrong.
     """
     own: list[Module] = []
     others: list[Module] = []
@@ -44,9 +59,10 @@ def recognise(source: Source) -> tuple[list[Module], list[Rule]]:
             rules.append(rule)
         (own if rule is not None or module.path.startswith(BUILTIN) else others).append(module)
     found, more = _inspected(others) if others else ([], [])
-    rules += more
+    foreign = read_foreign(source.documents) if source.documents else Foreign((), (), {})
+    rules += [*more, *foreign.rules]
     _check_ids(rules)
-    return [*own, *found], rules
+    return Recognised((*own, *found, *foreign.modules), tuple(rules), source.data | foreign.data)
 
 
 def _inspected(modules: Sequence[Module]) -> tuple[list[Module], list[Rule]]:

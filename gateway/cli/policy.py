@@ -86,7 +86,7 @@ class Described(msgspec.Struct, frozen=True, rename="camel"):
 def _described(policies: tuple[str, ...], config: Path | None) -> list[Described]:
     loaded = load_config(config)
     policy = loaded.config.policy
-    _, rules = recognise(read_sources(policies or policy.sources, policy.bundle_keys))
+    rules = recognise(read_sources(policies or policy.sources, policy.bundle_keys)).rules
     # A setting may concern rules that are in force, but not among those asked for.
     known = {rule.info.id for rule in rules}
     settings = [s for s in policy.rules if any(s.names(name) for name in known)]
