@@ -90,12 +90,6 @@ TOOLS = {
     tool.name: tool
     for tool in (
         Tool(
-            "gatekeeper",
-            "gatekeeper",
-            "github.com/open-policy-agent/gatekeeper/v3",
-            "github.com/open-policy-agent/gatekeeper/v3",
-        ),
-        Tool(
             "gator",
             "gatekeeper",
             "github.com/open-policy-agent/gatekeeper/v3/cmd/gator",
