@@ -20,3 +20,16 @@ test_everything_in_plain_text if {
 }
 
 test_nothing if literals.text == "" with input as fixtures.created({"kind": "Service"})
+
+test_what_a_workload_made if {
+	told := fixtures.pod_of({"env": [{"name": "LEVEL", "value": "debug"}]})
+	every owners, text in {
+		[{"kind": "ReplicaSet", "controller": true}]: "",
+		[{"kind": "Node"}, {"kind": "Job", "controller": true}]: "",
+		[{"kind": "ReplicaSet"}]: "LEVEL\ndebug",
+		[{"kind": "Operator", "controller": true}]: "LEVEL\ndebug",
+	} {
+		object := json.patch(told, [{"op": "add", "path": "/metadata/ownerReferences", "value": owners}])
+		literals.text == text with input as fixtures.created(object)
+	}
+}
