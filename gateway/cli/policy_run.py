@@ -15,12 +15,16 @@ from gateway.cli import exits
 from gateway.cli.output import print_document
 from gateway.cli.parameters import InputPath
 from gateway.cli.policy import policy_app
+from gateway.cli.policy_suites import counts, failures, suites_of
 from gateway.core.errors import GovgateError, UsageError
 from gateway.native import rego
 from gateway.native.inspect import inspect_modules
-from gateway.native.rego_testing import Coverage, TestResult, TestRun, run_tests
+from gateway.native.rego_testing import Coverage, TestRun, run_tests
 from policies.engine import Module
+from policies.gatekeeper.suite import SuiteResult
 from policies.sources import Source, read_folder
+
+FAILED = frozenset(("failed", "error"))
 
 _QUERY_SECONDS = 30.0
 _MAX_INPUT_BYTES = 64 * 1024 * 1024
@@ -35,9 +39,10 @@ def run_rule_tests(
     threshold: float = 0.0,
     timeout_seconds: float = 5.0,
 ) -> int:
-    """Run the tests of rules: rules named test_… in *_test.rego files, with everything else in the same folders.
+    """Run the tests of rules: Rego rules named test_… in *_test.rego files, and Gatekeeper's suite.yaml files.
 
-    Exit code 3 when a test fails, or the coverage is below the threshold.
+    Rego tests run with everything else in the same folders; suites as `gator verify` runs them. Exit code 3 when a
+    test fails, or the coverage is below the threshold.
 
     Parameters
     ----------
@@ -46,7 +51,7 @@ def run_rule_tests(
     output
         table for people, json for programs.
     run
-        Only tests whose name, such as data.example.test_x, matches this regular expression (RE2).
+        Only tests whose name matches this regular expression: data.example.test_x of Rego (RE2), test//case of a suite.
     coverage
         Show which lines of rules no test evaluates.
     threshold
@@ -60,17 +65,19 @@ def run_rule_tests(
     done = run_tests(
         _versioned(source), data=msgspec.json.encode(source.data), name_pattern=run, timeout_seconds=timeout_seconds
     )
+    suites = suites_of(paths, run, timeout_seconds)
     rules = [part for part in done.coverage if not part.path.endswith("_test.rego")]
     share = _share(rules)
-    failed = [result for result in done.results if result.outcome in {"failed", "error"}]
     if output == "json":
-        print_document({**msgspec.to_builtins(done), "coveredPercent": share}, "json")
+        document = {**msgspec.to_builtins(done), "coveredPercent": share, "suites": msgspec.to_builtins(suites)}
+        print_document(document, "json")
     else:
-        _print_results(done, failed)
+        _print_results(done, suites)
         if coverage or threshold:
             _print_coverage(rules, share)
-    if not done.results:
+    if not done.results and not suites:
         raise GovgateError(f"there are no tests in {', '.join(paths)}" + (f" that match {run}" if run else ""))
+    failed = any(result.outcome in FAILED for result in done.results) or not all(suite.passed for suite in suites)
     return exits.DENIED if failed or share < threshold else exits.CLEAN
 
 
@@ -133,15 +140,19 @@ def _document(path: Path | None) -> bytes:
     return path.read_bytes()
 
 
-def _print_results(done: TestRun, failed: Sequence[TestResult]) -> None:
+def _print_results(done: TestRun, suites: Sequence[SuiteResult]) -> None:
+    failed = [result for result in done.results if result.outcome in FAILED]
     for result in failed:
         detail = f": {result.message}" if result.message else ""
         print(f"{result.path}:{result.line}: {result.outcome}: {result.package}.{result.name}{detail}")
         for line in result.output.splitlines():
             print(f"    {line}")
+    for text in failures(suites):
+        print(text)
     skipped = sum(result.outcome == "skipped" for result in done.results)
-    passed = len(done.results) - len(failed) - skipped
-    print(f"{passed} passed, {len(failed)} failed, {skipped} skipped", file=sys.stderr)
+    own = (len(done.results) - len(failed) - skipped, len(failed), skipped)
+    totals = [sum(pair) for pair in zip(own, counts(suites), strict=True)]
+    print("{} passed, {} failed, {} skipped".format(*totals), file=sys.stderr)
 
 
 def _print_coverage(rules: Sequence[Coverage], share: float) -> None:
