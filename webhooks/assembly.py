@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from gateway import __version__
 from gateway.config.model import Config
-from gateway.config.policy import Policy as PolicyConfig
-from gateway.core.errors import ConfigError
 from gateway.core.guard import Guard
 from gateway.core.subject import Json, Subject
 from gateway.core.verdict import Verdict
 from gateway.kube import connect
 from policies.embedded import EmbeddedOpa
-from policies.engine import Engine
 from policies.loading import load_rules, no_rules
 from policies.ruleset import RuleSet
 from webhooks.answer import refusal
@@ -59,7 +56,11 @@ async def assemble(config: Config) -> Assembly:
         UndecidedError: the engine that evaluates rules is not there.
         ClusterError: the credentials for the cluster are missing or not usable.
     """
-    rules = None if no_rules(config.policy) else await load_rules(config.policy, engine(config.policy, trial=True))
+    rules = (
+        None
+        if no_rules(config.policy)
+        else await load_rules(config.policy, EmbeddedOpa(hosts=config.policy.hosts, trial=True))
+    )
     client = await connect(config.cluster)
     facts = None if client is None else ClusterFacts(client, config.drift)
     guards: list[Guard] = [
@@ -71,17 +72,6 @@ async def assemble(config: Config) -> Assembly:
         facts.start()
     digest = rules.digest if rules is not None else ""
     return Assembly(Judge(config, guards, version=f"{__version__} {digest}"), facts, rules)
-
-
-def engine(policy: PolicyConfig, *, trial: bool = False) -> Engine:
-    """What evaluates Rego. ``trial``: see :class:`policies.embedded.EmbeddedOpa`.
-
-    Raises:
-        ConfigError: the configured engine is not to be had.
-    """
-    if policy.engine != "embedded":
-        raise ConfigError("policy.engine: a remote OPA is not supported yet")
-    return EmbeddedOpa(hosts=policy.hosts, trial=trial)
 
 
 def policy_guard(config: Config, rules: RuleSet) -> PolicyGuard:

@@ -21,8 +21,8 @@ from gateway.cli.parameters import InputPath
 from gateway.config import load_config
 from gateway.config.model import Config
 from gateway.core.errors import UsageError
+from policies.embedded import EmbeddedOpa
 from policies.loading import load_rules
-from webhooks.assembly import engine
 
 _PROGRESS_SECONDS = 1.0
 
@@ -71,7 +71,7 @@ def check(
 
 
 async def _check(paths: Sequence[str], config: Config, namespace: str) -> Run:
-    rules = await load_rules(config.policy, engine(config.policy))
+    rules = await load_rules(config.policy, EmbeddedOpa(hosts=config.policy.hosts))
     run = begin(rules, config.policy.on_error)
     exempt = (*config.policy.exempt_namespaces, config.cluster.own_namespace)
     progress = _Progress()

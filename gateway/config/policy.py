@@ -1,4 +1,4 @@
-"""Configuration of the policy guard: which rules, how strict, and where they are evaluated."""
+"""Configuration of the policy guard: which rules, and how strict."""
 
 from __future__ import annotations
 
@@ -33,19 +33,6 @@ class RuleSetting(_Section, frozen=True):
         return any(fnmatchcase(rule, pattern) for pattern in self.rules)
 
 
-class OpaServer(_Section, frozen=True):
-    """A remote OPA, for ``engine: opa``. ``upload``: the rules are sent to it; else it has them already."""
-
-    url: str = ""
-    ca_file: str = ""
-    cert_file: str = ""
-    key_file: str = ""
-    token_file: str = ""
-    upload: bool = True
-    breaker_failures: Annotated[int, Meta(ge=1)] = 5
-    breaker_seconds: Annotated[float, Meta(gt=0)] = 5.0
-
-
 class BundleKey(_Section, frozen=True):
     """A public key that bundles must be signed with. ``algorithm`` as JWS names it; ``scope`` as in the signature."""
 
@@ -68,6 +55,4 @@ class Policy(_Section, frozen=True):
     timeout_seconds: Annotated[float, Meta(gt=0, le=30)] = 5.0
     on_error: OnError = OnError.DENY
     exempt_namespaces: tuple[str, ...] = ("kube-system", "kube-node-lease")
-    engine: Literal["embedded", "opa"] = "embedded"
-    opa: OpaServer = OpaServer()
     hosts: tuple[str, ...] = ()
