@@ -39,15 +39,18 @@ class Content(msgspec.Struct, frozen=True):
     data: bytes
 
 
-def contents(paths: Sequence[str], suffixes: frozenset[str] = SUFFIXES) -> Iterator[list[Content | Problem]]:
+def contents(
+    paths: Sequence[str], suffixes: frozenset[str] = SUFFIXES, *, only: frozenset[str] | None = None
+) -> Iterator[list[Content | Problem]]:
     """The files that ``paths`` name, a batch at a time: memory does not grow with their number.
 
     Folders are read with all below them, in order of their names; hidden folders and files of other suffixes are left
-    out. A path that does not exist is a glob (``**`` for any folders), or a problem.
+    out. A path that does not exist is a glob (``**`` for any folders), or a problem. ``only``: of the files that are
+    found, those with these absolute paths.
     """
     batch: list[Content | Problem] = []
     size = 0
-    for found in _read_all(paths, suffixes):
+    for found in _read_all(paths, suffixes, only):
         batch.append(found)
         size += len(found.data) if isinstance(found, Content) else 0
         if len(batch) >= BATCH_FILES or size >= BATCH_BYTES:
@@ -57,13 +60,15 @@ def contents(paths: Sequence[str], suffixes: frozenset[str] = SUFFIXES) -> Itera
         yield batch
 
 
-def _read_all(paths: Sequence[str], suffixes: frozenset[str]) -> Iterator[Content | Problem]:
+def _read_all(
+    paths: Sequence[str], suffixes: frozenset[str], only: frozenset[str] | None
+) -> Iterator[Content | Problem]:
     seen: set[str] = set()
     for path in paths:
         for name in _files(path, suffixes):
             if isinstance(name, Problem):
                 yield name
-            elif name not in seen:
+            elif name not in seen and (only is None or name == STDIN or os.path.realpath(name) in only):
                 seen.add(name)
                 yield _read(name, named=name == path)
 

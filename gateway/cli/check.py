@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import msgspec
 from cyclopts import Parameter
 
+from gateway.ci.changed import changed_files
 from gateway.ci.inputs import contents
 from gateway.ci.report import REPORTERS, Format
 from gateway.ci.report.words import printable, totals
@@ -32,6 +33,7 @@ def check(
     policies: Annotated[tuple[str, ...], Parameter(name=["--policies"], negative=())] = (),
     output: Annotated[Format, Parameter(name=["--output", "-o"])] = "table",
     namespace: Annotated[str, Parameter(name=["--namespace", "-n"])] = "",
+    changed_since: str = "",
     config: Path | None = None,
     fail_on: Literal["deny", "warn"] = "deny",
 ) -> int:
@@ -51,6 +53,8 @@ def check(
         table for people; json and yaml for programs; sarif, junit, github, gitlab, markdown for what shows findings.
     namespace
         The namespace of objects that name none.
+    changed_since
+        A Git revision: of the files, only those that differ from where it and HEAD parted, or are not committed yet.
     config
         The configuration file; else GOVGATE_CONFIG names it, else the embedded defaults hold.
     fail_on
@@ -61,7 +65,8 @@ def check(
     loaded = load_config(config).config
     if policies:
         loaded = msgspec.structs.replace(loaded, policy=msgspec.structs.replace(loaded.policy, sources=policies))
-    run = asyncio.run(_check(paths, loaded, namespace))
+    only = changed_files(changed_since) if changed_since else None
+    run = asyncio.run(_check(paths, loaded, namespace, only))
     sys.stdout.write(REPORTERS[output](run))
     sys.stdout.flush()
     for problem in run.problems if output in {"table", "json", "yaml"} else ():
@@ -70,13 +75,13 @@ def check(
     return _exit_code(run, fail_on)
 
 
-async def _check(paths: Sequence[str], config: Config, namespace: str) -> Run:
+async def _check(paths: Sequence[str], config: Config, namespace: str, only: frozenset[str] | None) -> Run:
     rules = await load_rules(config.policy, EmbeddedOpa(hosts=config.policy.hosts))
     run = begin(rules, config.policy.on_error)
     exempt = (*config.policy.exempt_namespaces, config.cluster.own_namespace)
     progress = _Progress()
     try:
-        for batch in contents(paths):
+        for batch in contents(paths, only=only):
             await judge_batch(run, rules, batch, namespace=namespace, known=frozenset(), exempt=exempt)
             progress.show(run)
     finally:

@@ -1,0 +1,45 @@
+"""Files that differ from a Git revision: what a pull request changes, and what is not committed yet."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+from gateway.core.errors import GovgateError
+
+_TIMEOUT_SECONDS = 60.0
+
+
+def changed_files(since: str, folder: str = ".") -> frozenset[str]:
+    """Absolute paths of the files that differ from where ``since`` and HEAD parted; new ones that Git does not ignore
+    too, deleted ones not.
+
+    Raises:
+        GovgateError: there is no git, no repository, or no such revision.
+    """
+    if since.startswith("-"):
+        raise GovgateError(f"--changed-since: not a revision: {since}")
+    top = _git(folder, "rev-parse", "--show-toplevel").removesuffix("\n")
+    # Quoted names could not be told from others; renames are a deletion and a new file.
+    listed = _git(top, "diff", "--name-only", "-z", "--no-renames", "--diff-filter=d", "--merge-base", since, "--")
+    listed += _git(top, "ls-files", "--others", "--exclude-standard", "-z")
+    return frozenset(os.path.join(top, name) for name in listed.split("\0") if name)  # noqa: PTH118 - names as Git has them
+
+
+def _git(folder: str, *arguments: str) -> str:
+    try:
+        done = subprocess.run(  # noqa: S603 - git, without a shell
+            ["git", "-C", folder, *arguments],  # noqa: S607 - the one on PATH
+            capture_output=True,
+            timeout=_TIMEOUT_SECONDS,
+            check=False,
+        )
+    except FileNotFoundError:
+        raise GovgateError("--changed-since: there is no git on PATH") from None
+    except subprocess.TimeoutExpired:
+        raise GovgateError(f"--changed-since: git took longer than {_TIMEOUT_SECONDS:g} s") from None
+    if done.returncode != 0:
+        said = " ".join(done.stderr.decode(errors="replace").split())[:300]
+        hint = "; in a shallow clone, fetch more history first" if arguments[0] == "diff" else ""
+        raise GovgateError(f"--changed-since: git {arguments[0]}: {said}{hint}")
+    return os.fsdecode(done.stdout)
