@@ -21,12 +21,12 @@ import yaml
 from support.pki import Authority
 from support.processes import Server
 
-from gateway.native.library import available
+from gateway.native.library import LIBRARY
 from gateway.server.metric_files import directory_of
 
 JSON = {"Content-Type": "application/json"}
 # Without the native library no rule can be evaluated, and a server with rules does not start: these tests go without.
-WITHOUT_NATIVE: dict[str, Any] = {} if available() else {"policy": {"sources": []}}
+WITHOUT_NATIVE: dict[str, Any] = {} if LIBRARY.exists() else {"policy": {"sources": []}}
 FAST = {"drainSeconds": 1.0, "graceSeconds": 3.0, "reloadSeconds": 0.1}
 
 
