@@ -11,6 +11,7 @@ from gateway.kube import connect
 from policies.embedded import EmbeddedOpa
 from policies.loading import load_rules, no_rules
 from policies.ruleset import RuleSet
+from policies.surroundings import ADMISSION
 from webhooks.answer import refusal
 from webhooks.drift.caches import ClusterFacts
 from webhooks.drift.facts import Facts, NoFacts
@@ -20,7 +21,7 @@ from webhooks.drift.reconcilers.argocd import Argo
 from webhooks.drift.reconcilers.base import Reconciler
 from webhooks.drift.reconcilers.flux import Flux
 from webhooks.judge import Judge
-from webhooks.policy import Alone, PolicyGuard
+from webhooks.policy import PolicyGuard
 
 
 class Assembly:
@@ -78,7 +79,7 @@ def policy_guard(config: Config, rules: RuleSet) -> PolicyGuard:
     """The policy guard for these rules."""
     return PolicyGuard(
         rules,
-        Alone(),
+        ADMISSION,
         on_error=config.policy.on_error,
         exempt=(*config.policy.exempt_namespaces, config.cluster.own_namespace),
         timeout_seconds=config.policy.timeout_seconds,

@@ -4,35 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
-from typing import Protocol
 
 from gateway.core.guard import Indeterminate, Judged, NotApplicable, OnError, Outcome
-from gateway.core.subject import Json, Subject
+from gateway.core.subject import Subject
 from policies.builtin import GUARD
-from policies.rule import NAMESPACE, USER, Asked
 from policies.ruleset import RuleSet, Undecided
+from policies.surroundings import Surroundings, surrounded
 
 _MAX_NAMED = 5
-
-
-class Surroundings(Protocol):
-    """What is known of the cluster around a request."""
-
-    known: frozenset[str]
-
-    def namespace(self, name: str) -> Json | None:
-        """The Namespace object, None if it is not known."""
-        ...
-
-
-class Alone:
-    """No cluster: nothing is known but who asks."""
-
-    known: frozenset[str] = frozenset((USER,))
-
-    def namespace(self, _name: str) -> Json | None:
-        """None, always."""
-        return None
 
 
 class PolicyGuard:
@@ -66,7 +45,7 @@ class PolicyGuard:
         namespace = subject.governing_namespace
         if namespace and any(fnmatchcase(namespace, pattern) for pattern in self._exempt):
             return NotApplicable(self.name, "exempt namespace")
-        outcome = await self._rules.judge(self._asked(subject), timeout_seconds=self._timeout_seconds)
+        outcome = await self._rules.judge(surrounded(subject, self._surroundings), timeout_seconds=self._timeout_seconds)
         if not outcome.judged:
             return NotApplicable(self.name, "no rule concerns it")
         findings = outcome.findings[: self._max_findings]
@@ -75,12 +54,6 @@ class PolicyGuard:
         left_out = len(outcome.findings) - len(findings)
         reason = f"{outcome.judged} rules, {len(outcome.findings)} findings"
         return Judged(self.name, f"{reason} ({left_out} are not listed)" if left_out else reason, findings)
-
-    def _asked(self, subject: Subject) -> Asked:
-        name = subject.governing_namespace
-        namespace = self._surroundings.namespace(name) if name else None
-        known = self._surroundings.known
-        return Asked(subject, namespace, known if namespace is None else known | {NAMESPACE})
 
 
 def _undecided(undecided: Sequence[Undecided]) -> str:

@@ -10,8 +10,9 @@ from gateway.ci.inputs import Content, Problem
 from gateway.ci.manifests import Manifest, read_manifests
 from gateway.core.finding import Action, Finding, Location
 from gateway.core.guard import OnError
-from policies.rule import Asked, RuleInfo
+from policies.rule import RuleInfo
 from policies.ruleset import Outcome, RuleSet
+from policies.surroundings import Surroundings, surrounded
 
 DEADLINE_SECONDS = 10.0
 
@@ -80,7 +81,7 @@ async def judge_batch(
     batch: Sequence[Content | Problem],
     *,
     namespace: str,
-    known: frozenset[str],
+    around: Surroundings,
     exempt: Sequence[str] = (),
 ) -> None:
     """Judge what a batch of files holds, and add it to the run."""
@@ -90,7 +91,7 @@ async def judge_batch(
     run.summary.problems += len(problems)
     run.summary.skipped += read.skipped
     judged = [manifest for manifest in read.manifests if manifest.subject.governing_namespace not in exempt]
-    asked = [Asked(manifest.subject, None, known) for manifest in judged]
+    asked = [surrounded(manifest.subject, around) for manifest in judged]
     outcomes = await rules.judge_all(asked, timeout_seconds=DEADLINE_SECONDS)
     for manifest, outcome in zip(judged, outcomes, strict=True):
         _add(run, manifest, outcome)

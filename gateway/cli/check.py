@@ -24,6 +24,7 @@ from gateway.config.model import Config
 from gateway.core.errors import UsageError
 from policies.embedded import EmbeddedOpa
 from policies.loading import load_rules
+from policies.surroundings import Alone
 
 _PROGRESS_SECONDS = 1.0
 
@@ -82,7 +83,7 @@ async def _check(paths: Sequence[str], config: Config, namespace: str, only: fro
     progress = _Progress()
     try:
         for batch in contents(paths, only=only):
-            await judge_batch(run, rules, batch, namespace=namespace, known=frozenset(), exempt=exempt)
+            await judge_batch(run, rules, batch, namespace=namespace, around=Alone(), exempt=exempt)
             progress.show(run)
     finally:
         progress.clear()
