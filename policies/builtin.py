@@ -1,7 +1,7 @@
 """Rules in govgate's own form: a package with METADATA, and findings with the field they are about.
 
-``findings`` is a set of ``{"message", "field", "remedy"?}``. The input is ``input.review``, an AdmissionRequest, and
-``input.parameters``.
+``findings`` is a set of ``{"message", "field", "remedy"?}``. The input is ``input.review``, an AdmissionRequest whose
+objects have no managed fields (in a file they have none either), and ``input.parameters``.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def rule_of(module: Module) -> Rule | None:
     query = f"data.{package_of(module)}.findings"
     if info.parameters:
         query += f' with input.parameters as data.govgate.parameters["{info.id}"]'
-    return Rule(info, query, partial(_applies, info), partial(read_findings, info))
+    return Rule(info, query, partial(_applies, info), partial(read_findings, info), fixed=True, lean=True)
 
 
 def read_findings(info: RuleInfo, value: Any, asked: Asked) -> list[Finding]:

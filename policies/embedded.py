@@ -24,22 +24,28 @@ class EmbeddedRules:
     def __init__(self, rules: rego.RuleSet) -> None:
         self._rules = rules
 
-    async def ask(self, document: bytes, queries: Sequence[int], *, timeout_seconds: float) -> list[Answer]:
+    async def ask(
+        self, document: bytes, queries: Sequence[int], *, timeout_seconds: float, lean: bool = False
+    ) -> list[Answer]:
         """See :class:`policies.engine.Rules`."""
         try:
-            answers = await self._rules.ask(document, queries, timeout_seconds=timeout_seconds)
+            answers = await self._rules.ask(document, queries, timeout_seconds=timeout_seconds, lean=lean)
         except NativeError as error:
             return [Failed(error.code, str(error))] * len(queries)
         return [_answer(answer) for answer in answers]
 
     async def ask_all(
-        self, documents: Sequence[bytes], queries: Sequence[int], *, timeout_seconds: float
+        self, documents: Sequence[bytes], queries: Sequence[int], *, timeout_seconds: float, lean: bool = False
     ) -> list[list[Answer]]:
         """See :class:`policies.engine.Rules`: several at a time, in one call."""
         within = timeout_seconds * max(1, len(documents))
         try:
             answers = await asyncio.to_thread(
-                self._rules.evaluate, documents, queries, timeout_seconds=min(within, _MAX_BATCH_SECONDS)
+                self._rules.evaluate,
+                documents,
+                queries,
+                timeout_seconds=min(within, _MAX_BATCH_SECONDS),
+                lean=lean,
             )
         except NativeError as error:
             return [[Failed(error.code, str(error))] * len(queries)] * len(documents)

@@ -66,15 +66,18 @@ Answer = Value | Undefined | Failed
 class Rules(Protocol):
     """Rules that are loaded, with their queries prepared."""
 
-    async def ask(self, document: bytes, queries: Sequence[int], *, timeout_seconds: float) -> list[Answer]:
+    async def ask(
+        self, document: bytes, queries: Sequence[int], *, timeout_seconds: float, lean: bool = False
+    ) -> list[Answer]:
         """The answer to each of ``queries`` (positions in what was loaded) for the input ``document``, JSON.
 
+        ``lean``: the document is a review, and its objects are without ``metadata.managedFields`` for the rules.
         Takes no longer than ``timeout_seconds``, and raises nothing but cancellation.
         """
         ...
 
     async def ask_all(
-        self, documents: Sequence[bytes], queries: Sequence[int], *, timeout_seconds: float
+        self, documents: Sequence[bytes], queries: Sequence[int], *, timeout_seconds: float, lean: bool = False
     ) -> list[list[Answer]]:
         """The same about many documents; ``timeout_seconds`` is for each, not for all of them together."""
         ...

@@ -64,13 +64,17 @@ class Rule(msgspec.Struct, frozen=True):
     """A rule that is loaded. ``query``: the expression to evaluate, in the engine's language.
 
     ``applies`` is asked before anything is evaluated; ``read`` makes findings of the query's value, with the rule's
-    own action, and raises ValueError where the value is not what such a rule may return. ``whole``: its input is the
-    object itself, as Conftest gives it, instead of ``{"review": …}``. ``optional``: no value means no finding.
+    own action, and raises ValueError where the value is not what such a rule may return. ``fixed``: whether it concerns a
+    request depends on nothing but the operation, the subresource and the kind. ``whole``: its input is the
+    object itself, as Conftest gives it, instead of ``{"review": …}``. ``lean``: the objects of its review are without
+    managed fields, as in files. ``optional``: no value means no finding.
     """
 
     info: RuleInfo
     query: str
     applies: Callable[[Asked], Applies]
     read: Callable[[Any, Asked], list[Finding]]
+    fixed: bool = False
     whole: bool = False
+    lean: bool = False
     optional: bool = False

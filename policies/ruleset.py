@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from enum import Enum, auto
 from typing import Any
 
 import msgspec
 
 from gateway.core.finding import Finding
 from policies.engine import Answer, Engine, Failed, Module, Rules, Undefined
-from policies.rule import INVENTORY, NAMESPACE, USER, Asked, Rule, RuleInfo
+from policies.rule import INVENTORY, NAMESPACE, USER, YES, Asked, Rule, RuleInfo
 from policies.settings import Settings
+
+_MAX_KINDS = 4096
+"""Kinds and operations for which it is remembered which rules concern them."""
 
 
 class Undecided(msgspec.Struct, frozen=True):
@@ -33,10 +37,18 @@ class Outcome(msgspec.Struct, frozen=True):
     """How many rules concerned the request."""
 
 
-class _Plan(msgspec.Struct, frozen=True):
-    """Queries to ask, by whether their input is the object alone; and rules that cannot be asked."""
+class _Input(Enum):
+    """What a rule is given: the review, the review without managed fields, or the object alone."""
 
-    queries: dict[bool, tuple[int, ...]]
+    REVIEW = auto()
+    LEAN = auto()
+    OBJECT = auto()
+
+
+class _Plan(msgspec.Struct, frozen=True):
+    """Queries to ask, by their input; and rules that cannot be asked."""
+
+    queries: dict[_Input, tuple[int, ...]]
     undecided: tuple[Undecided, ...]
 
 
@@ -47,7 +59,10 @@ class RuleSet:
         self._rules = tuple(rules)
         self._loaded = loaded
         self._settings = settings
-        self._needs = [needs_of(rule.info, loaded.references(query)) for query, rule in enumerate(rules)]
+        references = [loaded.references(query) for query in range(len(rules))]
+        self._needs = [needs_of(rule.info, read) for rule, read in zip(rules, references, strict=True)]
+        self._inputs = [_input_of(rule, read) for rule, read in zip(rules, references, strict=True)]
+        self._about: dict[tuple[str, str, str, str], tuple[int, ...]] = {}
         self.digest = digest
 
     @property
@@ -63,9 +78,9 @@ class RuleSet:
         """
         plan = self._plan(asked)
         answers: dict[int, Answer] = {}
-        for whole, queries in plan.queries.items():
-            document = _object_of(asked) if whole else document_of(asked)
-            given = await self._loaded.ask(document, queries, timeout_seconds=timeout_seconds)
+        for kind, queries in plan.queries.items():
+            lean = kind is _Input.LEAN
+            given = await self._loaded.ask(_document(asked, kind), queries, timeout_seconds=timeout_seconds, lean=lean)
             answers |= zip(queries, given, strict=True)
         return self._outcome(asked, plan, answers)
 
@@ -73,13 +88,14 @@ class RuleSet:
         """Judge many requests, each as :meth:`judge` does; ``timeout_seconds`` is for each of them."""
         plans = [self._plan(asked) for asked in many]
         answers: list[dict[int, Answer]] = [{} for _ in many]
-        groups: dict[tuple[bool, tuple[int, ...]], list[int]] = {}
+        groups: dict[tuple[_Input, tuple[int, ...]], list[int]] = {}
         for index, plan in enumerate(plans):
-            for whole, queries in plan.queries.items():
-                groups.setdefault((whole, queries), []).append(index)
-        for (whole, queries), indices in groups.items():
-            documents = [_object_of(many[i]) if whole else document_of(many[i]) for i in indices]
-            rows = await self._loaded.ask_all(documents, queries, timeout_seconds=timeout_seconds)
+            for kind, queries in plan.queries.items():
+                groups.setdefault((kind, queries), []).append(index)
+        for (kind, queries), indices in groups.items():
+            documents = [_document(many[i], kind) for i in indices]
+            lean = kind is _Input.LEAN
+            rows = await self._loaded.ask_all(documents, queries, timeout_seconds=timeout_seconds, lean=lean)
             for index, row in zip(indices, rows, strict=True):
                 answers[index] |= zip(queries, row, strict=True)
         return [self._outcome(*each) for each in zip(many, plans, answers, strict=True)]
@@ -87,18 +103,31 @@ class RuleSet:
     def _plan(self, asked: Asked) -> _Plan:
         """Which rules concern the request, and which of them cannot be asked."""
         namespace = asked.subject.governing_namespace
-        queries: dict[bool, list[int]] = {}
+        queries: dict[_Input, list[int]] = {}
         undecided: list[Undecided] = []
-        for position, rule in enumerate(self._rules):
+        for position in self._candidates(asked):
+            rule = self._rules[position]
             if self._settings.off(rule.info.id, namespace):
                 continue
-            applies = rule.applies(asked)
+            applies = YES if rule.fixed else rule.applies(asked)
             missing = [name for name in self._needs[position] if name not in asked.known] if applies.yes else []
             if applies.undecided or missing:
                 undecided.append(Undecided(rule.info.id, applies.undecided or f"not known here: {', '.join(missing)}"))
             elif applies.yes:
-                queries.setdefault(rule.whole, []).append(position)
-        return _Plan({whole: tuple(positions) for whole, positions in queries.items()}, tuple(undecided))
+                queries.setdefault(self._inputs[position], []).append(position)
+        return _Plan({kind: tuple(positions) for kind, positions in queries.items()}, tuple(undecided))
+
+    def _candidates(self, asked: Asked) -> tuple[int, ...]:
+        """Rules that may concern a request of its kind."""
+        subject = asked.subject
+        key = (subject.operation, subject.subresource, subject.kind.group, subject.kind.kind)
+        found = self._about.get(key)
+        if found is None:
+            found = tuple(i for i, rule in enumerate(self._rules) if not rule.fixed or rule.applies(asked).yes)
+            if len(self._about) >= _MAX_KINDS:
+                self._about.clear()
+            self._about[key] = found
+        return found
 
     def _outcome(self, asked: Asked, plan: _Plan, answers: Mapping[int, Answer]) -> Outcome:
         namespace = asked.subject.governing_namespace
@@ -179,9 +208,28 @@ def document_of(asked: Asked) -> bytes:
     return b'{"review":' + (body if body.startswith(b"{") else b"{" + body) + b"}}"
 
 
-def _object_of(asked: Asked) -> bytes:
-    """The object alone; on DELETE the one that would go."""
-    return asked.subject.raw_object or asked.subject.raw_old_object
+def _document(asked: Asked, kind: _Input) -> bytes:
+    """The input document of this kind; the object alone is on DELETE the one that would go."""
+    if kind is _Input.OBJECT:
+        return asked.subject.raw_object or asked.subject.raw_old_object
+    return document_of(asked)
+
+
+_MANAGED_FIELDS = tuple(f"input.review.{name}.metadata.managedFields" for name in ("object", "oldObject"))
+
+
+def _input_of(rule: Rule, references: Iterable[str] | None) -> _Input:
+    """Managed fields are half of many a review: they are read only for a rule that may look at them."""
+    if rule.whole:
+        return _Input.OBJECT
+    if rule.lean or (references is not None and not any(map(_may_read_managed_fields, references))):
+        return _Input.LEAN
+    return _Input.REVIEW
+
+
+def _may_read_managed_fields(reference: str) -> bool:
+    """Whether the reference leads there, or to something that holds them."""
+    return any(path.startswith(reference) or reference.startswith(path) for path in _MANAGED_FIELDS)
 
 
 def _read(rule: Rule, answer: Answer, asked: Asked) -> list[Finding] | Undecided:

@@ -20,7 +20,7 @@ from gateway.core.errors import GovgateError
 
 LIBRARY = Path(__file__).parent / "_library" / "libgovgate.so"
 
-OK, ERROR, PANIC, NONE = range(4)
+OK, ERROR, PANIC, NONE, CLOSED = range(5)
 """How a call ends; abi.go has the same numbers."""
 
 GC_PERCENT = 400
@@ -83,7 +83,7 @@ class Library:
         dll.gg_queue_open.restype = number
         dll.gg_queue_close.argtypes = (number,)
         dll.gg_queue_close.restype = None
-        dll.gg_submit.argtypes = (number, number, ctypes.c_char_p, ctypes.c_char_p, size)
+        dll.gg_submit.argtypes = (number, number, ctypes.c_int64, ctypes.c_char_p, ctypes.c_char_p, size, *out)
         dll.gg_take.argtypes = (number, ctypes.POINTER(number), *out)
 
     def _check_process(self) -> None:
@@ -122,11 +122,20 @@ class Library:
         if os.getpid() == self._pid:
             self._dll.gg_queue_close(handle)
 
-    def submit(self, queue: int, number: int, method: str, payload: bytes) -> None:
-        """Start a call; its result comes through the queue, under ``number``."""
+    def submit(
+        self, queue: int, number: int, method: str, payload: bytes, *, patience_seconds: float = 0.0
+    ) -> tuple[int, bytes] | None:
+        """Start a call. How it ended and what it gave, if it ends within ``patience_seconds``, for which this waits;
+        None if not: then its result comes through the queue, under ``number``.
+        """
         self._check_process()
-        if not self._dll.gg_submit(queue, number, method.encode(), payload, len(payload)):
+        out, length = ctypes.POINTER(ctypes.c_char)(), ctypes.c_size_t()
+        patience = int(patience_seconds * 1e9)
+        given = (queue, number, patience, method.encode(), payload, len(payload))
+        status = self._dll.gg_submit(*given, ctypes.byref(out), ctypes.byref(length))
+        if status == CLOSED:
             raise NativeError("bad_handle", "the queue is closed")
+        return None if status == NONE else (status, self._received(out, length))
 
     def take(self, queue: int) -> tuple[int, int, bytes] | None:
         """The next result of a queue: its number, how the call ended, and what it gave (see :func:`result`)."""

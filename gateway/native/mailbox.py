@@ -8,12 +8,19 @@ from itertools import count
 
 from gateway.native.library import Library, library, result
 
+PATIENCE_SECONDS = 0.002
+"""So long a call is waited for where it is made: most take a fraction of that, and to be woken by a descriptor costs
+more than they do. The loop stands still meanwhile, on a processor that works for it."""
+
 
 class Mailbox:
     """Submitted calls of one event loop; use :func:`mailbox`. The queue is closed when the loop is collected."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, lib: Library) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, lib: Library, *, patience_seconds: float = PATIENCE_SECONDS
+    ) -> None:
         self._library = lib
+        self._patience_seconds = patience_seconds
         self._loop = weakref.ref(loop)
         self._waiting: dict[int, asyncio.Future[bytes]] = {}
         self._numbers = count(1)
@@ -28,17 +35,20 @@ class Mailbox:
             TimeoutError: no answer in time.
             NativeError: the call failed.
         """
-        loop = asyncio.get_running_loop()
         number = next(self._numbers)
+        patience = min(self._patience_seconds, timeout_seconds)
+        soon = self._library.submit(self._queue, number, method, payload, patience_seconds=patience)
+        if soon is not None:
+            return result(*soon)
+        loop = asyncio.get_running_loop()
         future: asyncio.Future[bytes] = loop.create_future()
         self._waiting[number] = future
         # The reader is registered while there is something to wait for: a loop that is closed has none left.
         if not self._reading:
             loop.add_reader(self._descriptor, self._deliver)
             self._reading = True
-        timer = loop.call_later(timeout_seconds, _expire, future)
+        timer = loop.call_later(timeout_seconds - patience, _expire, future)
         try:
-            self._library.submit(self._queue, number, method, payload)
             return await future
         finally:
             timer.cancel()

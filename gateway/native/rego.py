@@ -114,26 +114,32 @@ class RuleSet:
         """Free the rules; also done when nobody holds them any more."""
 
     def evaluate(
-        self, inputs: Sequence[bytes], queries: Sequence[int] | None = None, *, timeout_seconds: float
+        self,
+        inputs: Sequence[bytes],
+        queries: Sequence[int] | None = None,
+        *,
+        timeout_seconds: float,
+        lean: bool = False,
     ) -> list[list[Answer]]:
         """Ask the queries (by number; None: all) about each input, a JSON document that is parsed once. Blocks.
 
-        Several inputs are worked on in parallel. What is not answered in time is :class:`TimedOut`.
+        Several inputs are worked on in parallel. What is not answered in time is :class:`TimedOut`. ``lean``: the
+        inputs are reviews, whose objects the rules get without ``metadata.managedFields``.
 
         Raises:
             NativeError: there is no such query, or the rules are closed.
         """
-        return _decode_answers(call("rego.evaluate", self._request(inputs, queries, timeout_seconds)))
+        return _decode_answers(call("rego.evaluate", self._request(inputs, queries, timeout_seconds, lean)))
 
     async def ask(
-        self, document: bytes, queries: Sequence[int] | None = None, *, timeout_seconds: float
+        self, document: bytes, queries: Sequence[int] | None = None, *, timeout_seconds: float, lean: bool = False
     ) -> list[Answer]:
         """The same about one input, from an event loop; no thread is blocked.
 
         Raises:
             NativeError: there is no such query, or the rules are closed.
         """
-        payload = self._request((document,), queries, timeout_seconds)
+        payload = self._request((document,), queries, timeout_seconds, lean)
         try:
             # Go answers at the deadline; the margin is for the answer to arrive. After it nobody waits for Go.
             output = await mailbox().call("rego.evaluate", payload, timeout_seconds + _MARGIN_SECONDS)
@@ -141,9 +147,11 @@ class RuleSet:
             return [TimedOut()] * (self._queries if queries is None else len(queries))
         return _decode_answers(output)[0]
 
-    def _request(self, inputs: Sequence[bytes], queries: Sequence[int] | None, timeout_seconds: float) -> bytes:
+    def _request(
+        self, inputs: Sequence[bytes], queries: Sequence[int] | None, timeout_seconds: float, lean: bool
+    ) -> bytes:
         timeout = max(0, int(timeout_seconds * 1e9))
-        head = _encode({"handle": self._handle, "queries": queries, "timeout": timeout})
+        head = _encode({"handle": self._handle, "queries": queries, "timeout": timeout, "lean": lean})
         return frames((head, *inputs))
 
     def references(self, query: int) -> frozenset[str]:

@@ -20,10 +20,11 @@ import (
 
 // What a call ends with. Python knows the same numbers.
 const (
-	statusOK    = 0 // the output is the result
-	statusError = 1 // the output is a failure as JSON
-	statusPanic = 2 // the output is the text of the panic
-	statusNone  = 3 // nothing to take: see gg_take
+	statusOK     = 0 // the output is the result
+	statusError  = 1 // the output is a failure as JSON
+	statusPanic  = 2 // the output is the text of the panic
+	statusNone   = 3 // nothing to take yet: see gg_submit, gg_take
+	statusClosed = 4 // there is no such queue
 )
 
 type handler func(in []byte) ([]byte, error)

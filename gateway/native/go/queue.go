@@ -8,6 +8,8 @@ import "C"
 
 import (
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -84,20 +86,50 @@ func gg_queue_close(handle C.uint64_t) {
 	_ = unix.Close(q.fd)
 }
 
-// gg_submit starts a call and returns at once; its result comes through the queue, under the id. 0: no such queue.
+// gg_submit starts a call. A result that is there within the patience (nanoseconds) is given at once, with its status;
+// a later one comes through the queue, under the id (statusNone). Most calls take less than it costs to be told of them.
 //
 //export gg_submit
-func gg_submit(handle C.uint64_t, id C.uint64_t, method *C.char, in *C.char, inLen C.size_t) C.int {
+func gg_submit(
+	handle C.uint64_t, id C.uint64_t, patience C.int64_t, method *C.char, in *C.char, inLen C.size_t,
+	out **C.char, outLen *C.size_t,
+) C.int {
 	q, err := queues.get(uint64(handle))
 	if err != nil {
-		return 0
+		return statusClosed
 	}
 	name, data := C.GoString(method), copied(in, inLen)
+	if patience <= 0 {
+		go func() {
+			status, result := run(name, data)
+			q.put(completion{uint64(id), status, result})
+		}()
+		return statusNone
+	}
+	soon := make(chan completion, 1)
+	var settled atomic.Bool // who comes second does what the first one left
 	go func() {
-		status, out := run(name, data)
-		q.put(completion{uint64(id), status, out})
+		status, result := run(name, data)
+		c := completion{uint64(id), status, result}
+		if settled.Swap(true) {
+			q.put(c)
+		} else {
+			soon <- c
+		}
 	}()
-	return 1
+	timer := time.NewTimer(time.Duration(patience))
+	defer timer.Stop()
+	var c completion
+	select {
+	case c = <-soon:
+	case <-timer.C:
+		if !settled.Swap(true) {
+			return statusNone
+		}
+		c = <-soon
+	}
+	give(c.out, out, outLen)
+	return C.int(c.status)
 }
 
 // gg_take gives the next result of a queue, or says that there is none.

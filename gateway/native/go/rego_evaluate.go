@@ -29,6 +29,7 @@ type evaluateRequest struct {
 	Handle  uint64        `json:"handle"`
 	Queries []int         `json:"queries"`
 	Timeout time.Duration `json:"timeout"`
+	Lean    bool          `json:"lean"` // the objects of a review come without their managed fields
 }
 
 // batch is one call: every query over every input, by several workers, until the deadline.
@@ -36,6 +37,7 @@ type batch struct {
 	rules   *ruleset
 	queries []int
 	inputs  [][]byte
+	lean    bool
 	data    *snapshot
 	cancel  topdown.Cancel
 	now     time.Time
@@ -64,7 +66,7 @@ func evaluate(in []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &batch{rules: rules, queries: request.Queries, inputs: parts[1:], now: time.Now()}
+	b := &batch{rules: rules, queries: request.Queries, inputs: parts[1:], lean: request.Lean, now: time.Now()}
 	if err := b.prepare(); err != nil {
 		return nil, err
 	}
@@ -172,7 +174,11 @@ func (b *batch) work(ctx context.Context) {
 // depend on the query serves the next one too. A strict failure is an answer that keeps nothing.
 func (b *batch) judge(ctx context.Context, index int) {
 	var input ast.Value
-	err := guarded(func() (err error) { input, err = parseValue(b.inputs[index]); return err })
+	read := parseValue
+	if b.lean {
+		read = parseReview
+	}
+	err := guarded(func() (err error) { input, err = read(b.inputs[index]); return err })
 	var shared topdown.VirtualCache
 	for _, query := range b.queries {
 		one := answer{}

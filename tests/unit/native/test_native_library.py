@@ -116,10 +116,15 @@ def test_the_runtime_can_be_tuned():
     library.tune(library.Tuning())
 
 
+@pytest.fixture(params=[0.0, mailbox.PATIENCE_SECONDS], ids=["by the queue", "at once"])
+def patience(request):
+    return request.param
+
+
 @pytest.mark.native
-async def test_calls_of_one_loop_are_answered_each_with_its_own_result():
+async def test_calls_of_one_loop_are_answered_each_with_its_own_result(patience):
     """Results are told apart by number, whatever order they come in."""
-    box = mailbox.mailbox()
+    box = mailbox.Mailbox(asyncio.get_running_loop(), library.library(), patience_seconds=patience)
     answers = await asyncio.gather(
         *(box.call("process.version", b"", 5.0) for _ in range(20)),
         box.call("no.such", b"", 5.0),
@@ -132,7 +137,7 @@ async def test_calls_of_one_loop_are_answered_each_with_its_own_result():
 @pytest.mark.native
 async def test_a_call_that_is_given_up_does_not_disturb_the_next():
     """After a cancellation the late result is dropped, and the next call gets its own."""
-    box = mailbox.mailbox()
+    box = mailbox.Mailbox(asyncio.get_running_loop(), library.library(), patience_seconds=0.0)
     task = asyncio.ensure_future(box.call("process.version", b"", 5.0))
     await asyncio.sleep(0)
     task.cancel()
