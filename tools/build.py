@@ -99,6 +99,12 @@ TOOLS = {
         _kubernetes("kube-apiserver"),
         _kubernetes("kube-controller-manager"),
         _kubernetes("kubectl"),
+        Tool(
+            "kyverno",
+            "kyverno",
+            "github.com/kyverno/kyverno/cmd/cli/kubectl-kyverno",
+            "github.com/kyverno/kyverno",
+        ),
         Tool("loadgen", "loadgen", "."),
         Tool("opa", "opa", "github.com/open-policy-agent/opa", "github.com/open-policy-agent/opa"),
     )
