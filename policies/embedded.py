@@ -62,6 +62,10 @@ class EmbeddedRules:
         """What the query may read, such as ``input.review.userInfo`` or ``data.inventory``."""
         return self._rules.references(query)
 
+    def overrunning(self) -> int:
+        """See :class:`policies.engine.Rules`."""
+        return rego.overrunning()
+
     async def close(self) -> None:
         """Let go of the rules."""
         self._rules.close()

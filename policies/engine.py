@@ -94,6 +94,10 @@ class Rules(Protocol):
         """
         ...
 
+    def overrunning(self) -> int:
+        """Evaluations that were answered and still run in this process: a number that stays calls for another one."""
+        ...
+
     async def close(self) -> None:
         """Let go of the rules."""
         ...

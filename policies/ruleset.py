@@ -145,6 +145,10 @@ class RuleSet:
         """Replace a part of the cluster's objects that rules see, below ``data.inventory``."""
         await self._loaded.put_data(["inventory", *path], value)
 
+    def overrunning(self) -> int:
+        """Evaluations that were answered at their deadline and still run in this process."""
+        return self._loaded.overrunning()
+
     async def close(self) -> None:
         """Let go of the rules."""
         await self._loaded.close()

@@ -36,6 +36,10 @@ class Assembly:
         """Named checks: True if it holds, else why it does not."""
         return {"rules": True, **(self._facts.checks() if self._facts is not None else {})}
 
+    def overrunning(self) -> int:
+        """Evaluations of rules that were answered at their deadline and still run."""
+        return self._rules.overrunning() if self._rules is not None else 0
+
     def message(self, verdict: Verdict, subject: Subject) -> str:
         """What the person who asked is told about a refusal; empty if the request was allowed."""
         return refusal(verdict, subject)

@@ -45,7 +45,9 @@ class PolicyGuard:
         namespace = subject.governing_namespace
         if namespace and any(fnmatchcase(namespace, pattern) for pattern in self._exempt):
             return NotApplicable(self.name, "exempt namespace")
-        outcome = await self._rules.judge(surrounded(subject, self._surroundings), timeout_seconds=self._timeout_seconds)
+        outcome = await self._rules.judge(
+            surrounded(subject, self._surroundings), timeout_seconds=self._timeout_seconds
+        )
         if not outcome.judged:
             return NotApplicable(self.name, "no rule concerns it")
         findings = outcome.findings[: self._max_findings]

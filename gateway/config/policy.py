@@ -46,6 +46,7 @@ class Policy(_Section, frozen=True):
     """The policy guard. ``sources``: built-in sets (``builtin:gitops``), folders, bundles (``.tar.gz``).
 
     ``bundle_keys``: with any, every bundle must be signed by one of them. ``timeout_seconds``: of one evaluation.
+    ``recycle_seconds``: a worker is replaced when evaluations that were answered run on for so long.
     ``exempt_namespaces`` (globs) are not judged. ``hosts``: those that rules may reach (``http.send`` and its like).
     """
 
@@ -54,5 +55,6 @@ class Policy(_Section, frozen=True):
     rules: tuple[RuleSetting, ...] = ()
     timeout_seconds: Annotated[float, Meta(gt=0, le=30)] = 5.0
     on_error: OnError = OnError.DENY
+    recycle_seconds: Annotated[float, Meta(gt=0, le=3600)] = 10.0
     exempt_namespaces: tuple[str, ...] = ("kube-system", "kube-node-lease")
     hosts: tuple[str, ...] = ()

@@ -83,9 +83,13 @@ class Prepared(_Message, frozen=True):
 
 
 class Status(_Message, frozen=True):
-    """Once a second: named checks, empty text for one that holds, else why it does not. Also the heartbeat."""
+    """Once a second: named checks, empty text for one that holds, else why it does not. Also the heartbeat.
+
+    ``overrunning``: evaluations of rules that were answered and still run.
+    """
 
     checks: dict[str, str]
+    overrunning: int = 0
 
 
 class Log(_Message, frozen=True):

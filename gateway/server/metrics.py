@@ -98,6 +98,11 @@ class SupervisorMetrics:
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.restarts = Counter("govgate_worker_restarts", "Workers started again after they ended", registry=registry)
+        self.recycled = Counter(
+            "govgate_worker_recycled",
+            "Workers replaced because evaluations of rules would not end",
+            registry=registry,
+        )
         self.writer_restarts = Counter(
             "govgate_audit_writer_restarts", "Audit writers started again after they ended", registry=registry
         )
@@ -167,11 +172,18 @@ class WorkerGauges:
             multiprocess_mode="livesum",
             registry=registry,
         )
+        self._overrunning = Gauge(
+            "govgate_policy_overrunning_evaluations",
+            "Evaluations of rules that were answered at their deadline and still run; their worker is replaced",
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
         self._seen = RecorderStats()
 
-    def update(self, in_flight: int, stats: RecorderStats) -> None:
+    def update(self, in_flight: int, overrunning: int, stats: RecorderStats) -> None:
         """Take over the state of the moment."""
         self._in_flight.set(in_flight)
+        self._overrunning.set(overrunning)
         self._recorded.inc(stats.recorded - self._seen.recorded)
         self._lost.inc(stats.lost - self._seen.lost)
         self._seen = stats

@@ -61,7 +61,7 @@ class Operations:
 
     def background(self) -> tuple[Coroutine[Any, Any, None], ...]:
         """What runs as long as the server does."""
-        return (self._reloader.run(),)
+        return self._reloader.run(), self._recycle()
 
     def reload(self) -> None:
         """Reload configuration and certificate now."""
@@ -82,6 +82,21 @@ class Operations:
                     self._emit("error", "rolling restart stopped", {"slot": slot.name})
                     return
             self._emit("info", "workers replaced", {"workers": len(self._slots)})
+
+    async def _recycle(self) -> None:
+        """Until cancelled: replace a worker in which evaluations of rules do not end, for they never will."""
+        while True:
+            await asyncio.sleep(1.0)
+            patience = self._in_force.config.policy.recycle_seconds
+            for slot in self._slots:
+                since = slot.overrunning_since
+                if since is None or time.monotonic() - since < patience or self.draining:
+                    continue
+                self._emit("warning", "worker replaced: evaluations of rules do not end", {"slot": slot.name})
+                self.metrics.recycled.inc()
+                async with self._restarting:
+                    if not await slot.replace(self._in_force.config.server.grace_seconds):
+                        self._emit("error", "worker did not come up again", {"slot": slot.name})
 
     def worker_ended(self, slot: Slot) -> None:
         """Count it, and drop what was true only while it lived."""

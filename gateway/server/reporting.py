@@ -40,6 +40,7 @@ class Reporter:
             checks["audit"] = f"the log has no room: {stats.full}"
         else:
             checks["audit"] = "" if stats.connected else "not connected to the writer"
-        self._metrics.update(self._admission.in_flight, stats)
-        self._channel.send(control.Status(checks))
+        overrunning = self._admission.serving.assembly.overrunning()
+        self._metrics.update(self._admission.in_flight, overrunning, stats)
+        self._channel.send(control.Status(checks, overrunning))
         return not any(checks.values())

@@ -69,6 +69,8 @@ class Slot:
         self.checks: dict[str, str] = {}
         self.ready = asyncio.Event()
         self.problem = ""
+        self.overrunning_since: float | None = None
+        """Since when evaluations of rules run on that were answered already (monotonic); None while there are none."""
         self._sock = sock
         self._metrics_dir = metrics_dir
         self._in_force = in_force
@@ -162,6 +164,7 @@ class Slot:
             self._channel = None
             self.ready.clear()
             self.checks = {}
+            self.overrunning_since = None
             for answer in self._answers.values():
                 if not answer.done():
                     answer.set_result("the worker ended")
@@ -207,8 +210,12 @@ class Slot:
             case control.Ready():
                 self.problem = ""
                 self.ready.set()
-            case control.Status(checks):
+            case control.Status(checks, overrunning):
                 self.checks = checks
+                if not overrunning:
+                    self.overrunning_since = None
+                elif self.overrunning_since is None:
+                    self.overrunning_since = time.monotonic()
             case control.Log(level, event, fields):
                 self._emit(level, event, {"slot": self.name, **fields})
             case control.Failed(problem):

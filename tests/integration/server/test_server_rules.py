@@ -69,3 +69,24 @@ def test_an_endless_rule_holds_nobody_up(gateway, tmp_path: Path) -> None:
     assert response["status"]["code"] == 503
     assert "took too long" in response["status"]["message"]
     assert server.stop() == 0
+
+
+# A match that nothing interrupts, and that takes seconds over a million letters.
+STUBBORN = 'package main\n\nimport rego.v1\n\ndeny contains "y" if regex.match(`x{900}y`, input.data.a)\n'
+
+
+def test_a_worker_whose_rules_do_not_end_is_replaced(gateway, tmp_path: Path) -> None:
+    """The request is answered at the deadline, as undecided; the worker goes, in order, and another one serves."""
+    rules = tmp_path / "rules"
+    rules.mkdir()
+    put(rules, "main.rego", STUBBORN)
+    policy = {"sources": [str(rules)], "timeoutSeconds": 0.3, "recycleSeconds": 0.5}
+    server: Gateway = gateway(policy=policy).start()
+    [before] = server.workers()
+    response = server.ask(review(size=1_000_000)).json()["response"]
+    assert not response["allowed"]
+    assert "took too long" in response["status"]["message"]
+    eventually(lambda: bool(server.events("worker replaced: evaluations of rules do not end")))
+    eventually(lambda: [worker.pid for worker in server.workers()] not in ([], [before.pid]))
+    assert server.ask(review()).json()["response"]["allowed"]
+    assert server.stop() == 0
