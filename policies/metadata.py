@@ -20,6 +20,7 @@ from policies.rule import INVENTORY, NAMESPACE, USER, RuleInfo
 
 _PACKAGE = re.compile(r"^package[ \t]+([\w.]+)[ \t]*(?:#.*)?$", re.MULTILINE)
 _ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*(?:/[a-z0-9]+(?:-[a-z0-9]+)*)+\Z")
+_TYPE = re.compile(r"(?:[a-z0-9.-]+/)?v[a-z0-9]+/[A-Z][A-Za-z0-9]*\Z")
 _CONTEXTS = frozenset((INVENTORY, NAMESPACE, USER))
 
 
@@ -37,6 +38,7 @@ class _Custom(msgspec.Struct, forbid_unknown_fields=True):
     controls: dict[str, Any] = {}
     parameters: dict[str, Any] = {}
     context: tuple[str, ...] = ()
+    inventory: tuple[str, ...] = ()
 
 
 class _Metadata(msgspec.Struct):
@@ -80,6 +82,9 @@ def _checked(module: Module, line: int, block: dict[str, Any]) -> RuleInfo:
     unknown = sorted(set(custom.context) - _CONTEXTS)
     if unknown:
         raise _refusal(module, line, f"custom.context: {', '.join(unknown)} is none of {', '.join(sorted(_CONTEXTS))}")
+    for kind in custom.inventory:
+        if not _TYPE.match(kind):
+            raise _refusal(module, line, f"custom.inventory: {kind} is no version and kind, such as apps/v1/Deployment")
     links = (link if isinstance(link, str) else link.ref for link in found.related_resources)
     return RuleInfo(
         id=custom.id,
@@ -92,6 +97,7 @@ def _checked(module: Module, line: int, block: dict[str, Any]) -> RuleInfo:
         operations=custom.operations,
         controls=custom.controls,
         context=custom.context,
+        inventory=custom.inventory,
         parameters=custom.parameters,
         links=tuple(links),
         source=module.path,

@@ -18,7 +18,8 @@ USER = "user"
 class RuleInfo(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """What people are told about a rule. ``id`` is stable: findings, settings and waivers name it.
 
-    ``context``: what beyond the object must be known (``inventory``, ``namespace``, ``user``).
+    ``context``: what beyond the object must be known (``inventory``, ``namespace``, ``user``). ``inventory``: of which
+    types it looks at other objects, such as ``networking.k8s.io/v1/Ingress``; none stated: whatever is configured.
     ``parameters``: JSON schema of its parameters; ``source``: where the rule is written.
     """
 
@@ -32,6 +33,7 @@ class RuleInfo(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     operations: tuple[str, ...] = ("CREATE", "UPDATE")
     controls: dict[str, Any] = {}
     context: tuple[str, ...] = ()
+    inventory: tuple[str, ...] = ()
     parameters: Json = {}
     links: tuple[str, ...] = ()
     source: str = ""
@@ -41,12 +43,18 @@ class Asked(msgspec.Struct, frozen=True):
     """One request with what is known around it.
 
     ``namespace``: the Namespace object of the request's namespace, None where it is not known.
-    ``known``: which of :data:`INVENTORY`, :data:`NAMESPACE`, :data:`USER` are known at all.
+    ``known``: which of :data:`INVENTORY`, :data:`NAMESPACE`, :data:`USER` are known at all. Of other objects some types
+    only may be known: then it holds what :func:`inventory_of` gives for each.
     """
 
     subject: Subject
     namespace: Json | None = None
     known: frozenset[str] = frozenset()
+
+
+def inventory_of(kind: str) -> str:
+    """How it is called that all objects of a type are known: ``kind`` is its group and version, and its kind."""
+    return f"{INVENTORY} {kind}"
 
 
 class Applies(msgspec.Struct, frozen=True):

@@ -14,7 +14,7 @@ import msgspec
 
 from gateway.core.finding import Finding
 from policies.engine import Answer, Engine, Failed, Module, Rules, Undefined
-from policies.rule import INVENTORY, NAMESPACE, USER, YES, Asked, Rule, RuleInfo
+from policies.rule import INVENTORY, NAMESPACE, USER, YES, Asked, Rule, RuleInfo, inventory_of
 from policies.settings import Settings
 
 _MAX_KINDS = 4096
@@ -70,6 +70,16 @@ class RuleSet:
         """The rules in force, by id."""
         return tuple(sorted((rule.info for rule in self._rules), key=lambda info: info.id))
 
+    @property
+    def inventory(self) -> frozenset[str]:
+        """The types of other objects that rules state they look at."""
+        return frozenset(kind for rule in self._rules for kind in rule.info.inventory)
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """All that rules need to know beyond the object."""
+        return frozenset(need for needs in self._needs for need in needs)
+
     async def judge(self, asked: Asked, *, timeout_seconds: float) -> Outcome:
         """Judge one request by every rule that concerns it.
 
@@ -110,7 +120,7 @@ class RuleSet:
             if self._settings.off(rule.info.id, namespace):
                 continue
             applies = YES if rule.fixed else rule.applies(asked)
-            missing = [name for name in self._needs[position] if name not in asked.known] if applies.yes else []
+            missing = _missing(self._needs[position], asked.known) if applies.yes else []
             if applies.undecided or missing:
                 undecided.append(Undecided(rule.info.id, applies.undecided or f"not known here: {', '.join(missing)}"))
             elif applies.yes:
@@ -185,7 +195,8 @@ _CONTEXTS = {INVENTORY: "data.inventory", NAMESPACE: "input.review.namespaceObje
 def needs_of(info: RuleInfo, references: Iterable[str] | None) -> tuple[str, ...]:
     """What beyond the object a rule needs to know: what it states, and what it is seen to read.
 
-    ``references`` are of the query and all that it reaches, None where the engine cannot tell.
+    ``references`` are of the query and all that it reaches, None where the engine cannot tell. Types of other objects
+    are named one by one where the rule states them.
     """
     read = {
         name
@@ -193,7 +204,16 @@ def needs_of(info: RuleInfo, references: Iterable[str] | None) -> tuple[str, ...
         for reference in references or ()
         if reference == path or reference.startswith((f"{path}.", f"{path}["))
     }
-    return tuple(sorted(read.union(info.context)))
+    read.update(info.context)
+    if info.inventory:
+        read.discard(INVENTORY)
+        read.update(map(inventory_of, info.inventory))
+    return tuple(sorted(read))
+
+
+def _missing(needs: Sequence[str], known: frozenset[str]) -> list[str]:
+    """What a rule needs and is not known. To know the whole inventory is to know each of its types."""
+    return [need for need in needs if need not in known and not (need.startswith(INVENTORY) and INVENTORY in known)]
 
 
 def document_of(asked: Asked) -> bytes:

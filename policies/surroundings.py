@@ -20,6 +20,10 @@ class Surroundings(Protocol):
         """The Namespace object, None if it is not known."""
         ...
 
+    async def look(self, name: str) -> Json | None:
+        """The Namespace object, asked for where it is not known; None if that does not help."""
+        ...
+
 
 class Alone:
     """No cluster. ``known``: what the request itself tells, such as who asks."""
@@ -31,10 +35,14 @@ class Alone:
         """None, always."""
         return None
 
+    async def look(self, _name: str) -> Json | None:
+        """None, always: there is nobody to ask."""
+        return None
+
 
 def surrounded(subject: Subject, around: Surroundings) -> Asked:
     """The request with what is known around it. Of a cluster-scoped object there is no Namespace to know."""
-    name = subject.governing_namespace
+    name = subject.object_namespace
     namespace = around.namespace(name) if name else None
     known = around.known if name and namespace is None else around.known | {NAMESPACE}
     return Asked(subject, namespace, known)

@@ -11,7 +11,7 @@ from gateway.kube import connect
 from policies.embedded import EmbeddedOpa
 from policies.loading import load_rules, no_rules
 from policies.ruleset import RuleSet
-from policies.surroundings import ADMISSION
+from policies.surroundings import ADMISSION, Surroundings
 from webhooks.answer import refusal
 from webhooks.drift.caches import ClusterFacts
 from webhooks.drift.facts import Facts, NoFacts
@@ -22,19 +22,30 @@ from webhooks.drift.reconcilers.base import Reconciler
 from webhooks.drift.reconcilers.flux import Flux
 from webhooks.judge import Judge
 from webhooks.policy import PolicyGuard
+from webhooks.surroundings import ClusterSurroundings
 
 
 class Assembly:
     """A judge and what it was built from."""
 
-    def __init__(self, judge: Judge, facts: ClusterFacts | None = None, rules: RuleSet | None = None) -> None:
+    def __init__(
+        self,
+        judge: Judge,
+        facts: ClusterFacts | None = None,
+        rules: RuleSet | None = None,
+        surroundings: ClusterSurroundings | None = None,
+    ) -> None:
         self.judge = judge
         self._facts = facts
         self._rules = rules
+        self._surroundings = surroundings
 
     def ready(self) -> dict[str, bool | str]:
         """Named checks: True if it holds, else why it does not."""
-        return {"rules": True, **(self._facts.checks() if self._facts is not None else {})}
+        checks: dict[str, bool | str] = {"rules": True}
+        for part in (self._facts, self._surroundings):
+            checks |= part.checks() if part is not None else {}
+        return checks
 
     def overrunning(self) -> int:
         """Evaluations of rules that were answered at their deadline and still run."""
@@ -46,6 +57,8 @@ class Assembly:
 
     async def close(self) -> None:
         """Stop the caches, let go of the rules."""
+        if self._surroundings is not None:
+            await self._surroundings.close()
         if self._facts is not None:
             await self._facts.close()
         if self._rules is not None:
@@ -71,19 +84,23 @@ async def assemble(config: Config) -> Assembly:
     guards: list[Guard] = [
         drift_guard(config, NoFacts(), _no_cluster) if facts is None else drift_guard(config, facts, facts.scaled)
     ]
+    surroundings = None
     if rules is not None:
-        guards.append(policy_guard(config, rules))
+        surroundings = None if client is None else ClusterSurroundings(client, rules, config.policy.inventory)
+        guards.append(policy_guard(config, rules, surroundings or ADMISSION))
+    if surroundings is not None:
+        surroundings.start()
     if facts is not None:
         facts.start()
     digest = rules.digest if rules is not None else ""
-    return Assembly(Judge(config, guards, version=f"{__version__} {digest}"), facts, rules)
+    return Assembly(Judge(config, guards, version=f"{__version__} {digest}"), facts, rules, surroundings)
 
 
-def policy_guard(config: Config, rules: RuleSet) -> PolicyGuard:
+def policy_guard(config: Config, rules: RuleSet, surroundings: Surroundings) -> PolicyGuard:
     """The policy guard for these rules."""
     return PolicyGuard(
         rules,
-        ADMISSION,
+        surroundings,
         on_error=config.policy.on_error,
         exempt=(*config.policy.exempt_namespaces, config.cluster.own_namespace),
         timeout_seconds=config.policy.timeout_seconds,

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from gateway.core.guard import Indeterminate, Judged, NotApplicable, OnError, Outcome
 from gateway.core.subject import Subject
 from policies.builtin import GUARD
+from policies.rule import NAMESPACE, Asked
 from policies.ruleset import RuleSet, Undecided
 from policies.surroundings import Surroundings, surrounded
 
@@ -45,9 +46,7 @@ class PolicyGuard:
         namespace = subject.governing_namespace
         if namespace and any(fnmatchcase(namespace, pattern) for pattern in self._exempt):
             return NotApplicable(self.name, "exempt namespace")
-        outcome = await self._rules.judge(
-            surrounded(subject, self._surroundings), timeout_seconds=self._timeout_seconds
-        )
+        outcome = await self._rules.judge(await self._asked(subject), timeout_seconds=self._timeout_seconds)
         if not outcome.judged:
             return NotApplicable(self.name, "no rule concerns it")
         findings = outcome.findings[: self._max_findings]
@@ -56,6 +55,14 @@ class PolicyGuard:
         left_out = len(outcome.findings) - len(findings)
         reason = f"{outcome.judged} rules, {len(outcome.findings)} findings"
         return Judged(self.name, f"{reason} ({left_out} are not listed)" if left_out else reason, findings)
+
+    async def _asked(self, subject: Subject) -> Asked:
+        asked = surrounded(subject, self._surroundings)
+        if NAMESPACE not in asked.known:
+            namespace = await self._surroundings.look(subject.object_namespace)
+            if namespace is not None:
+                return Asked(subject, namespace, asked.known | {NAMESPACE})
+        return asked
 
 
 def _undecided(undecided: Sequence[Undecided]) -> str:

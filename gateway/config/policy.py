@@ -12,6 +12,10 @@ from gateway.core.guard import OnError
 RuleAction = Literal["deny", "warn", "audit", "off"]
 
 
+InventoryKind = Annotated[str, Meta(pattern=r"^([a-z0-9.-]+/)?v[a-z0-9]+/[A-Z][A-Za-z0-9]*$", max_length=400)]
+"""Group, version and kind, such as ``networking.k8s.io/v1/Ingress``, ``v1/Service``."""
+
+
 class _Section(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     pass
 
@@ -47,6 +51,7 @@ class Policy(_Section, frozen=True):
 
     ``bundle_keys``: with any, every bundle must be signed by one of them. ``timeout_seconds``: of one evaluation.
     ``recycle_seconds``: a worker is replaced when evaluations that were answered run on for so long.
+    ``inventory``: types of objects that rules see below ``data.inventory``, beside those they name themselves.
     ``exempt_namespaces`` (globs) are not judged. ``hosts``: those that rules may reach (``http.send`` and its like).
     """
 
@@ -57,4 +62,5 @@ class Policy(_Section, frozen=True):
     on_error: OnError = OnError.DENY
     recycle_seconds: Annotated[float, Meta(gt=0, le=3600)] = 10.0
     exempt_namespaces: tuple[str, ...] = ("kube-system", "kube-node-lease")
+    inventory: tuple[InventoryKind, ...] = ()
     hosts: tuple[str, ...] = ()

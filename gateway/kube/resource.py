@@ -45,6 +45,7 @@ class _Group(msgspec.Struct, rename="camel"):
 
 class _Resource(msgspec.Struct):
     name: str
+    kind: str = ""
 
 
 class _ResourceList(msgspec.Struct):
@@ -72,6 +73,20 @@ async def served_version(client: KubeClient, resource: ResourceType) -> str | No
         listed = await _get(client, _version_path(resource.group, version), _ResourceList)
         if listed is not None and any(entry.name == resource.plural for entry in listed.resources):
             return version
+    return None
+
+
+async def of_kind(client: KubeClient, api_version: str, kind: str) -> ResourceType | None:
+    """The resource type whose objects are of this kind, None if the cluster serves none in this version.
+
+    Raises:
+        ClusterError: the cluster could not be asked.
+    """
+    group, _, version = api_version.rpartition("/")
+    listed = await _get(client, _version_path(group, version), _ResourceList)
+    for entry in listed.resources if listed is not None else ():
+        if entry.kind == kind and "/" not in entry.name:
+            return ResourceType(group, (version,), entry.name)
     return None
 
 

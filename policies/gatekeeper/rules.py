@@ -51,6 +51,7 @@ def _info(constraint: Constraint, template: Template, action: Action) -> RuleInf
         severity=_SEVERITIES[action],
         action=action,
         operations=stated if stated and "*" not in stated else _OPERATIONS,
+        inventory=template.inventory,
         source=f"ConstraintTemplate {template.name}",
     )
 

@@ -28,7 +28,7 @@ class Template(msgspec.Struct, frozen=True):
     """A template with rules in Rego.
 
     ``schema``: of the parameters, None if the template takes none. ``operations``: those that Gatekeeper's webhook asks
-    it about; none stated means all.
+    it about; none stated means all. ``inventory``: types of other objects that it says it looks at.
     """
 
     name: str
@@ -38,6 +38,7 @@ class Template(msgspec.Struct, frozen=True):
     version: Literal[0, 1]
     schema: Json | None
     operations: tuple[str, ...] = ()
+    inventory: tuple[str, ...] = ()
 
     def concerns(self, operation: str) -> bool:
         """Whether an admission request with this operation is put to it."""
@@ -82,6 +83,13 @@ class _Spec(msgspec.Struct):
 
 class _Metadata(msgspec.Struct):
     name: str = ""
+    annotations: dict[str, str] | None = None
+
+
+class _Types(msgspec.Struct):
+    groups: list[str] = []
+    versions: list[str] = []
+    kinds: list[str] = []
 
 
 class _Document(msgspec.Struct):
@@ -123,7 +131,8 @@ def read_template(document: Json) -> Template:
     rego, libs, rego_version = _rego(name, targets[0])
     schema = _schema(spec.crd.spec.validation or _Validation(), legacy_by_default=version != "v1")
     operations = tuple(targets[0].operations or ())
-    return Template(name, kind, rego, libs, rego_version, schema, operations)
+    inventory = _inventory(name, stated.metadata.annotations or {})
+    return Template(name, kind, rego, libs, rego_version, schema, operations, inventory)
 
 
 def _name(document: Json) -> str:
@@ -150,6 +159,38 @@ def _rego(name: str, target: _Target) -> tuple[str, tuple[str, ...], Literal[0, 
     if not texts or not isinstance(version, str):
         raise TemplateError(f"ConstraintTemplate {name}: the source of its Rego code is malformed")
     return str(rego), tuple(libs), 1 if version == "v1" else 0
+
+
+_SYNC = "metadata.gatekeeper.sh/requires-sync-data"
+
+
+def _inventory(name: str, annotations: dict[str, str]) -> tuple[str, ...]:
+    """The types of other objects that the template's annotation names: alternatives, and what is needed beside them.
+
+    It is JSON, often within a JSON string.
+    """
+    text = annotations.get(_SYNC)
+    if not text:
+        return ()
+    try:
+        decoded = msgspec.json.decode(text)
+        stated = msgspec.convert(
+            msgspec.json.decode(decoded) if isinstance(decoded, str) else decoded, list[list[_Types]]
+        )
+    except (msgspec.ValidationError, msgspec.DecodeError):
+        raise TemplateError(f"ConstraintTemplate {name}: the annotation {_SYNC} is malformed") from None
+    return tuple(
+        sorted(
+            {
+                f"{group}/{version}/{kind}" if group else f"{version}/{kind}"
+                for alternatives in stated
+                for one in alternatives
+                for group in one.groups
+                for version in one.versions
+                for kind in one.kinds
+            }
+        )
+    )
 
 
 def _schema(validation: _Validation, *, legacy_by_default: bool) -> Json | None:

@@ -12,7 +12,7 @@
 #   action: deny
 #   sets: [network]
 #   kinds: [networking.k8s.io/Ingress]
-#   context: [inventory]
+#   inventory: [networking.k8s.io/v1/Ingress]
 package govgate.rules.network.ingress_host
 
 import rego.v1

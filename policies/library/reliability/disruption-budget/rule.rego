@@ -10,7 +10,7 @@
 #   action: warn
 #   sets: [reliability]
 #   kinds: [apps/Deployment, apps/StatefulSet]
-#   context: [inventory]
+#   inventory: [policy/v1/PodDisruptionBudget]
 package govgate.rules.reliability.disruption_budget
 
 import rego.v1
