@@ -23,6 +23,7 @@ _TOGETHER = 20
 """So many changed objects of a namespace are written as all of its objects."""
 _PROBE_SECONDS = 30.0
 _RETRY_SECONDS = 2.0
+_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _HIDDEN = ("data", "stringData")
 _log = logging.getLogger(__name__)
 
@@ -122,11 +123,11 @@ class _Type:
     def _reduced(self, document: Json) -> Json:
         """What rules may see: no managed fields, and nothing of a Secret's values. A list's items name no type."""
         item = {"apiVersion": self._api_version, "kind": self._kind, **document}
+        metadata = item["metadata"]
+        metadata.pop("managedFields", None)
         if (self._api_version, self._kind) == ("v1", "Secret"):
+            metadata.get("annotations", {}).pop(_LAST_APPLIED, None)
             item = {key: value for key, value in item.items() if key not in _HIDDEN}
-        metadata = item.get("metadata")
-        if isinstance(metadata, dict):
-            metadata.pop("managedFields", None)
         return item
 
     def _on_change(self, key: Key, _old: Json | None, _new: Json | None) -> None:

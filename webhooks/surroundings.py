@@ -68,7 +68,5 @@ class ClusterSurroundings:
 
 def _namespace(document: Json) -> Json:
     document = {"apiVersion": "v1", "kind": "Namespace", **document}
-    metadata = document.get("metadata")
-    if isinstance(metadata, dict):
-        metadata.pop("managedFields", None)
+    document["metadata"].pop("managedFields", None)
     return document
