@@ -12,7 +12,7 @@ from gateway.native.manifests import read_files
 from policies.engine import Diagnostic, Module, RulesError
 from policies.gatekeeper.compile import read_policies
 from policies.gatekeeper.constraint import is_constraint
-from policies.gatekeeper.expansion import is_expansion
+from policies.gatekeeper.expansion import Expansion, is_expansion, read_expansion
 from policies.gatekeeper.rules import rules_of
 from policies.gatekeeper.template import is_template
 from policies.rule import Rule
@@ -26,10 +26,11 @@ class Foreign(msgspec.Struct, frozen=True):
     modules: tuple[Module, ...]
     rules: tuple[Rule, ...]
     data: dict[str, Any]
+    expansions: tuple[Expansion, ...] = ()
 
 
 def read_foreign(files: Sequence[tuple[str, bytes]]) -> Foreign:
-    """Gatekeeper's templates and constraints in files; other documents, which state no rules, are left out.
+    """Gatekeeper's templates, constraints and expansions in files; other documents, which state no rules, are left out.
 
     Raises:
         RulesError: a file cannot be read, or holds policies that are not supported; names the file and line.
@@ -37,20 +38,21 @@ def read_foreign(files: Sequence[tuple[str, bytes]]) -> Foreign:
     """
     templates: list[Json] = []
     constraints: list[Json] = []
+    expansions: list[Expansion] = []
     for path, line, document in _documents(files):
         if is_template(document):
             templates.append(document)
         elif is_constraint(document):
             constraints.append(document)
         elif is_expansion(document):
-            raise _unsupported(path, line, "Gatekeeper's ExpansionTemplates are read by policy test alone so far")
+            expansions.append(read_expansion(document))
         elif str(document.get("apiVersion", "")).startswith(_KYVERNO):
             raise _unsupported(path, line, "Kyverno's policies are not supported yet")
     if not templates and not constraints:
-        return Foreign((), (), {})
+        return Foreign((), (), {}, tuple(expansions))
     compiled, rules = rules_of(read_policies(templates, constraints))
     modules = tuple(Module(module.path, module.text, module.version) for module in compiled.modules)
-    return Foreign(modules, tuple(rules), compiled.data)
+    return Foreign(modules, tuple(rules), compiled.data, tuple(expansions))
 
 
 def _documents(files: Sequence[tuple[str, bytes]]) -> list[tuple[str, int, Json]]:

@@ -14,6 +14,7 @@ from policies import conftest
 from policies.builtin import rule_of
 from policies.engine import Diagnostic, Engine, Module, RulesError
 from policies.foreign import Foreign, read_foreign
+from policies.gatekeeper.expansion import Expansion
 from policies.rule import Rule
 from policies.ruleset import RuleSet, load
 from policies.settings import Settings
@@ -32,15 +33,17 @@ async def load_rules(config: Policy, engine: Engine) -> RuleSet:
     found = recognise(source)
     if not found.rules:
         raise ConfigError(f"there are no rules in {', '.join(config.sources)}")
-    return await load(engine, found.modules, found.rules, Settings(config.rules, found.rules), found.data)
+    settings = Settings(config.rules, found.rules)
+    return await load(engine, found.modules, found.rules, settings, found.data, expansions=found.expansions)
 
 
 class Recognised(msgspec.Struct, frozen=True):
-    """Modules with their Rego versions, the rules that they state, and the base documents."""
+    """Modules with their Rego versions, the rules that they state, the base documents, and Gatekeeper's expansions."""
 
     modules: tuple[Module, ...]
     rules: tuple[Rule, ...]
     data: dict[str, Any]
+    expansions: tuple[Expansion, ...] = ()
 
 
 def recognise(source: Source) -> Recognised:
@@ -62,7 +65,7 @@ def recognise(source: Source) -> Recognised:
     foreign = read_foreign(source.documents) if source.documents else Foreign((), (), {})
     rules += [*more, *foreign.rules]
     _check_ids(rules)
-    return Recognised((*own, *found, *foreign.modules), tuple(rules), source.data | foreign.data)
+    return Recognised((*own, *found, *foreign.modules), tuple(rules), source.data | foreign.data, foreign.expansions)
 
 
 def _inspected(modules: Sequence[Module]) -> tuple[list[Module], list[Rule]]:

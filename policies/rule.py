@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -42,7 +42,8 @@ class RuleInfo(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
 class Asked(msgspec.Struct, frozen=True):
     """One request with what is known around it.
 
-    ``namespace``: the Namespace object of the request's namespace, None where it is not known.
+    ``namespace``: the Namespace object of the request's namespace, None where it is not known. ``source``: whether the
+    object was submitted, or is implied by one that was.
     ``known``: which of :data:`INVENTORY`, :data:`NAMESPACE`, :data:`USER` are known at all. Of other objects some types
     only may be known: then it holds what :func:`inventory_of` gives for each.
     """
@@ -50,6 +51,7 @@ class Asked(msgspec.Struct, frozen=True):
     subject: Subject
     namespace: Json | None = None
     known: frozenset[str] = frozenset()
+    source: Literal["Original", "Generated"] = "Original"
 
 
 def inventory_of(kind: str) -> str:
@@ -75,7 +77,8 @@ class Rule(msgspec.Struct, frozen=True):
     own action, and raises ValueError where the value is not what such a rule may return. ``fixed``: whether it concerns a
     request depends on nothing but the operation, the subresource and the kind. ``whole``: its input is the
     object itself, as Conftest gives it, instead of ``{"review": …}``. ``lean``: the objects of its review are without
-    managed fields, as in files. ``optional``: no value means no finding.
+    managed fields, as in files. ``optional``: no value means no finding. ``implied``: it is asked about what the object
+    implies too (:mod:`policies.implied`).
     """
 
     info: RuleInfo
@@ -86,3 +89,4 @@ class Rule(msgspec.Struct, frozen=True):
     whole: bool = False
     lean: bool = False
     optional: bool = False
+    implied: bool = False

@@ -6,15 +6,20 @@ What is judged is decided here, once, for the webhook, for ``check`` and for the
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from enum import Enum, auto
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from gateway.core.finding import Finding
+from policies.documents import Input, document, input_of
 from policies.engine import Answer, Engine, Failed, Module, Rules, Undefined
-from policies.rule import INVENTORY, NAMESPACE, USER, YES, Asked, Rule, RuleInfo, inventory_of
+from policies.gatekeeper.expansion import Expansion, ExpansionError, Expansions
+from policies.gatekeeper.implied import unfold
+from policies.implied import Implied, Unfold
+from policies.needs import missing, needs_of
+from policies.rule import YES, Asked, Rule, RuleInfo
 from policies.settings import Settings
 
 _MAX_KINDS = 4096
@@ -36,32 +41,33 @@ class Outcome(msgspec.Struct, frozen=True):
     judged: int = 0
     """How many rules concerned the request."""
 
-
-class _Input(Enum):
-    """What a rule is given: the review, the review without managed fields, or the object alone."""
-
-    REVIEW = auto()
-    LEAN = auto()
-    OBJECT = auto()
+    def joined(
+        self, *, findings: tuple[Finding, ...] = (), undecided: tuple[Undecided, ...] = (), judged: int = 0
+    ) -> Outcome:
+        """What was found, and more."""
+        return Outcome(self.findings + findings, self.undecided + undecided, self.judged + judged)
 
 
 class _Plan(msgspec.Struct, frozen=True):
     """Queries to ask, by their input; and rules that cannot be asked."""
 
-    queries: dict[_Input, tuple[int, ...]]
+    queries: dict[Input, tuple[int, ...]]
     undecided: tuple[Undecided, ...]
 
 
 class RuleSet:
     """Loaded rules with their settings. ``digest`` covers everything that decides."""
 
-    def __init__(self, rules: Sequence[Rule], loaded: Rules, settings: Settings, digest: str) -> None:
+    def __init__(
+        self, rules: Sequence[Rule], loaded: Rules, settings: Settings, digest: str, unfold: Unfold | None = None
+    ) -> None:
         self._rules = tuple(rules)
+        self._unfold = unfold
         self._loaded = loaded
         self._settings = settings
         references = [loaded.references(query) for query in range(len(rules))]
         self._needs = [needs_of(rule.info, read) for rule, read in zip(rules, references, strict=True)]
-        self._inputs = [_input_of(rule, read) for rule, read in zip(rules, references, strict=True)]
+        self._inputs = [input_of(rule, read) for rule, read in zip(rules, references, strict=True)]
         self._about: dict[tuple[str, str, str, str], tuple[int, ...]] = {}
         self.digest = digest
 
@@ -86,25 +92,64 @@ class RuleSet:
         Raises:
             MalformedRequestError: the request's objects cannot be read.
         """
-        plan = self._plan(asked)
-        answers: dict[int, Answer] = {}
-        for kind, queries in plan.queries.items():
-            lean = kind is _Input.LEAN
-            given = await self._loaded.ask(_document(asked, kind), queries, timeout_seconds=timeout_seconds, lean=lean)
-            answers |= zip(queries, given, strict=True)
-        return self._outcome(asked, plan, answers)
+        implied = self._implied(asked)
+        outcome = await self._judge(asked, timeout_seconds)
+        if isinstance(implied, Undecided):
+            return outcome.joined(undecided=(implied,))
+        for one in implied:
+            found = await self._judge(one.asked, timeout_seconds)
+            outcome = self._joined(outcome, asked, one, found)
+        return outcome
 
     async def judge_all(self, many: Sequence[Asked], *, timeout_seconds: float) -> list[Outcome]:
         """Judge many requests, each as :meth:`judge` does; ``timeout_seconds`` is for each of them."""
+        outcomes = await self._judge_all(many, timeout_seconds)
+        if self._unfold is None:
+            return outcomes
+        further: list[tuple[int, Implied]] = []
+        for index, asked in enumerate(many):
+            implied = self._implied(asked)
+            if isinstance(implied, Undecided):
+                outcomes[index] = outcomes[index].joined(undecided=(implied,))
+            else:
+                further += [(index, one) for one in implied]
+        found = await self._judge_all([one.asked for _, one in further], timeout_seconds)
+        for (index, one), more in zip(further, found, strict=True):
+            outcomes[index] = self._joined(outcomes[index], many[index], one, more)
+        return outcomes
+
+    def _implied(self, asked: Asked) -> Sequence[Implied] | Undecided:
+        if self._unfold is None:
+            return ()
+        try:
+            return self._unfold(asked)
+        except ExpansionError as error:
+            return Undecided("gatekeeper/ExpansionTemplate", str(error))
+
+    def _joined(self, outcome: Outcome, asked: Asked, implied: Implied, more: Outcome) -> Outcome:
+        namespace = asked.subject.governing_namespace
+        findings = (self._settings.apply(implied.finding_about(asked, one), namespace) for one in more.findings)
+        return outcome.joined(findings=tuple(findings), undecided=more.undecided, judged=more.judged)
+
+    async def _judge(self, asked: Asked, timeout_seconds: float) -> Outcome:
+        plan = self._plan(asked)
+        answers: dict[int, Answer] = {}
+        for kind, queries in plan.queries.items():
+            lean = kind is Input.LEAN
+            given = await self._loaded.ask(document(asked, kind), queries, timeout_seconds=timeout_seconds, lean=lean)
+            answers |= zip(queries, given, strict=True)
+        return self._outcome(asked, plan, answers)
+
+    async def _judge_all(self, many: Sequence[Asked], timeout_seconds: float) -> list[Outcome]:
         plans = [self._plan(asked) for asked in many]
         answers: list[dict[int, Answer]] = [{} for _ in many]
-        groups: dict[tuple[_Input, tuple[int, ...]], list[int]] = {}
+        groups: dict[tuple[Input, tuple[int, ...]], list[int]] = {}
         for index, plan in enumerate(plans):
             for kind, queries in plan.queries.items():
                 groups.setdefault((kind, queries), []).append(index)
         for (kind, queries), indices in groups.items():
-            documents = [_document(many[i], kind) for i in indices]
-            lean = kind is _Input.LEAN
+            documents = [document(many[i], kind) for i in indices]
+            lean = kind is Input.LEAN
             rows = await self._loaded.ask_all(documents, queries, timeout_seconds=timeout_seconds, lean=lean)
             for index, row in zip(indices, rows, strict=True):
                 answers[index] |= zip(queries, row, strict=True)
@@ -113,16 +158,16 @@ class RuleSet:
     def _plan(self, asked: Asked) -> _Plan:
         """Which rules concern the request, and which of them cannot be asked."""
         namespace = asked.subject.governing_namespace
-        queries: dict[_Input, list[int]] = {}
+        queries: dict[Input, list[int]] = {}
         undecided: list[Undecided] = []
         for position in self._candidates(asked):
             rule = self._rules[position]
-            if self._settings.off(rule.info.id, namespace):
+            if self._settings.off(rule.info.id, namespace) or (asked.source == "Generated" and not rule.implied):
                 continue
             applies = YES if rule.fixed else rule.applies(asked)
-            missing = _missing(self._needs[position], asked.known) if applies.yes else []
-            if applies.undecided or missing:
-                undecided.append(Undecided(rule.info.id, applies.undecided or f"not known here: {', '.join(missing)}"))
+            unknown = missing(self._needs[position], asked.known) if applies.yes else []
+            if applies.undecided or unknown:
+                undecided.append(Undecided(rule.info.id, applies.undecided or f"not known here: {', '.join(unknown)}"))
             elif applies.yes:
                 queries.setdefault(self._inputs[position], []).append(position)
         return _Plan({kind: tuple(positions) for kind, positions in queries.items()}, tuple(undecided))
@@ -170,13 +215,17 @@ async def load(
     rules: Sequence[Rule],
     settings: Settings,
     data: Mapping[str, Any],
+    *,
+    expansions: Sequence[Expansion] = (),
 ) -> RuleSet:
     """Load rules into an engine, all of them or none.
 
     Raises:
         RulesError: a rule does not compile.
         UndecidedError: the engine cannot be had.
+        ExpansionError: expansions contradict each other.
     """
+    implying = partial(unfold, Expansions(expansions)) if expansions else None
     parameters = {rule.info.id: settings.parameters(rule.info) for rule in rules if rule.info.parameters}
     everything = {**data, "govgate": {"parameters": parameters}}
     loaded = await engine.load(modules, [rule.query for rule in rules], everything)
@@ -184,76 +233,10 @@ async def load(
         [(module.path, module.text, module.version) for module in modules],
         [(rule.info, rule.query) for rule in rules],
         everything,
+        expansions,
     )
     digest = "sha256:" + hashlib.sha256(msgspec.json.encode(material, order="deterministic")).hexdigest()
-    return RuleSet(rules, loaded, settings, digest)
-
-
-_CONTEXTS = {INVENTORY: "data.inventory", NAMESPACE: "input.review.namespaceObject", USER: "input.review.userInfo"}
-
-
-def needs_of(info: RuleInfo, references: Iterable[str] | None) -> tuple[str, ...]:
-    """What beyond the object a rule needs to know: what it states, and what it is seen to read.
-
-    ``references`` are of the query and all that it reaches, None where the engine cannot tell. Types of other objects
-    are named one by one where the rule states them.
-    """
-    read = {
-        name
-        for name, path in _CONTEXTS.items()
-        for reference in references or ()
-        if reference == path or reference.startswith((f"{path}.", f"{path}["))
-    }
-    read.update(info.context)
-    if info.inventory:
-        read.discard(INVENTORY)
-        read.update(map(inventory_of, info.inventory))
-    return tuple(sorted(read))
-
-
-def _missing(needs: Sequence[str], known: frozenset[str]) -> list[str]:
-    """What a rule needs and is not known. To know the whole inventory is to know each of its types."""
-    return [need for need in needs if need not in known and not (need.startswith(INVENTORY) and INVENTORY in known)]
-
-
-def document_of(asked: Asked) -> bytes:
-    """The input document: the AdmissionRequest as it was sent, with what Gatekeeper adds to it.
-
-    That is the Namespace object where it is known, and on DELETE the old object as ``object``. Of two members of one
-    name Go's decoder takes the last one.
-    """
-    subject = asked.subject
-    parts = [subject.raw_request[:-1]]
-    if asked.namespace is not None:
-        parts.append(b'"namespaceObject":' + msgspec.json.encode(asked.namespace))
-    if subject.operation == "DELETE" and subject.raw_old_object:
-        parts.append(b'"object":' + subject.raw_old_object)
-    body = b",".join(part for part in parts if part != b"{")
-    return b'{"review":' + (body if body.startswith(b"{") else b"{" + body) + b"}}"
-
-
-def _document(asked: Asked, kind: _Input) -> bytes:
-    """The input document of this kind; the object alone is on DELETE the one that would go."""
-    if kind is _Input.OBJECT:
-        return asked.subject.raw_object or asked.subject.raw_old_object
-    return document_of(asked)
-
-
-_MANAGED_FIELDS = tuple(f"input.review.{name}.metadata.managedFields" for name in ("object", "oldObject"))
-
-
-def _input_of(rule: Rule, references: Iterable[str] | None) -> _Input:
-    """Managed fields are half of many a review: they are read only for a rule that may look at them."""
-    if rule.whole:
-        return _Input.OBJECT
-    if rule.lean or (references is not None and not any(map(_may_read_managed_fields, references))):
-        return _Input.LEAN
-    return _Input.REVIEW
-
-
-def _may_read_managed_fields(reference: str) -> bool:
-    """Whether the reference leads there, or to something that holds them."""
-    return any(path.startswith(reference) or reference.startswith(path) for path in _MANAGED_FIELDS)
+    return RuleSet(rules, loaded, settings, digest, implying)
 
 
 def _read(rule: Rule, answer: Answer, asked: Asked) -> list[Finding] | Undecided:

@@ -130,6 +130,15 @@ class Expansions:
         for one in self._expansions:
             self._check_circle(one, (one.name,))
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What they are called."""
+        return tuple(one.name for one in self._expansions)
+
+    def concerns(self, gvk: Gvk) -> bool:
+        """Whether objects of this type are expanded at all."""
+        return any(one.applies(gvk) for one in self._expansions)
+
     def _check_circle(self, one: Expansion, way: tuple[str, ...]) -> None:
         for following in self._expansions:
             if following.applies(one.generated):

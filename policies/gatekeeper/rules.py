@@ -18,7 +18,8 @@ from policies.gatekeeper.match import Candidate, MatchError, matches
 from policies.gatekeeper.template import Template
 from policies.rule import NO, YES, Applies, Asked, Rule, RuleInfo
 
-_ACTIONS = {DENY: Action.DENY, WARN: Action.WARN, DRYRUN: Action.AUDIT}
+ACTIONS = {DENY: Action.DENY, WARN: Action.WARN, DRYRUN: Action.AUDIT}
+"""What Gatekeeper's actions are here."""
 _SEVERITIES = {Action.DENY: Severity.HIGH, Action.WARN: Severity.MEDIUM, Action.AUDIT: Severity.LOW}
 _OPERATIONS = ("CREATE", "UPDATE", "DELETE", "CONNECT")
 
@@ -34,12 +35,12 @@ def rules_of(policies: Policies, point: str = WEBHOOK) -> tuple[Compiled, list[R
     compiled = compile_constraints(policies.templates, policies.constraints)
     rules = []
     for constraint, query in zip(policies.constraints, compiled.queries, strict=False):
-        action = _ACTIONS.get(action_of(constraint.actions(point)))
+        action = ACTIONS.get(action_of(constraint.actions(point)))
         if action is not None:
             template = policies.templates[constraint.kind]
             info = _info(constraint, template, action)
             applies = partial(_applies, constraint, template)
-            rules.append(Rule(info, query, applies, partial(_read, info)))
+            rules.append(Rule(info, query, applies, partial(_read, info), implied=True))
     return compiled, rules
 
 
@@ -64,7 +65,7 @@ def _applies(constraint: Constraint, template: Template, asked: Asked) -> Applie
         new = subject.object or (subject.old_object if subject.operation == "DELETE" else {})
         objects = tuple(one for one in (new, subject.old_object) if one)
         namespace = asked.namespace if subject.object_namespace else None
-        return YES if matches(constraint.match, Candidate(objects, namespace)) else NO
+        return YES if matches(constraint.match, Candidate(objects, namespace, asked.source)) else NO
     except (MatchError, MalformedRequestError) as error:
         return Applies(yes=False, undecided=str(error))
 
