@@ -21,8 +21,8 @@ from policies.settings import Settings
 from policies.sources import BUILTIN, Source, read_sources
 
 
-async def load_rules(config: Policy, engine: Engine) -> RuleSet:
-    """The rules that a configuration asks for, loaded into ``engine``.
+async def load_rules(config: Policy, engine: Engine, *, alone: bool = True) -> RuleSet:
+    """The rules that a configuration asks for, loaded into ``engine``. ``alone``: settings are about no other rules.
 
     Raises:
         ConfigError: a source cannot be read, or a setting concerns no rule.
@@ -33,7 +33,7 @@ async def load_rules(config: Policy, engine: Engine) -> RuleSet:
     found = recognise(source)
     if not found.rules:
         raise ConfigError(f"there are no rules in {', '.join(config.sources)}")
-    settings = Settings(config.rules, found.rules)
+    settings = Settings(config.rules, found.rules, strict=alone)
     return await load(engine, found.modules, found.rules, settings, found.data, expansions=found.expansions)
 
 

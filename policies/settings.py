@@ -17,17 +17,17 @@ from policies.rule import Rule, RuleInfo
 
 
 class Settings:
-    """The settings for the rules in force.
+    """The settings for the rules in force. ``strict``: each must be about one of them.
 
     Raises:
         ConfigError: a setting names no rule in force, or a parameter that its rule does not have.
     """
 
-    def __init__(self, settings: Sequence[RuleSetting], rules: Iterable[Rule]) -> None:
+    def __init__(self, settings: Sequence[RuleSetting], rules: Iterable[Rule], *, strict: bool = True) -> None:
         infos = [rule.info for rule in rules]
         self._by_rule = {info.id: [s for s in settings if s.names(info.id)] for info in infos}
         for index, setting in enumerate(settings):
-            _check(setting, f"policy.rules[{index}]", infos)
+            _check(setting, f"policy.rules[{index}]", infos, strict=strict)
 
     def off(self, rule: str, namespace: str) -> bool:
         """Whether the rule is switched off in this namespace (empty: for cluster-scoped objects)."""
@@ -69,8 +69,8 @@ def _there(setting: RuleSetting, namespace: str) -> bool:
     return not setting.namespaces or any(fnmatchcase(namespace, pattern) for pattern in setting.namespaces)
 
 
-def _check(setting: RuleSetting, where: str, infos: list[RuleInfo]) -> None:
-    for pattern in setting.rules:
+def _check(setting: RuleSetting, where: str, infos: list[RuleInfo], *, strict: bool) -> None:
+    for pattern in setting.rules if strict else ():
         if not any(fnmatchcase(info.id, pattern) for info in infos):
             near = difflib.get_close_matches(pattern, [info.id for info in infos], 1)
             hint = f"; did you mean {near[0]}?" if near else ""

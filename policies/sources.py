@@ -19,6 +19,8 @@ from policies.metadata import rule_info
 
 LIBRARY = Path(__file__).parent / "library"
 BUILTIN = "builtin:"
+CLUSTER_GATEKEEPER = "cluster:gatekeeper"
+"""Templates and constraints that a connected cluster holds; read by the server alone."""
 
 MAX_FILE_BYTES = 4 * 1024 * 1024
 MAX_BUNDLE_BYTES = 64 * 1024 * 1024
@@ -63,7 +65,7 @@ def source_files(policy: Policy) -> list[str]:
     """The files and folders that the rules are read from, as they are now: whoever watches them sees every change."""
     found = [key.file for key in policy.bundle_keys]
     for name in policy.sources:
-        if name.startswith(BUILTIN):
+        if name.startswith(BUILTIN) or name == CLUSTER_GATEKEEPER:
             continue
         found.append(name)
         if Path(name).is_dir():
@@ -109,6 +111,10 @@ def read_folder(folder: Path, *, tests: bool = False) -> Source:
 
 
 def _read(name: str, keys: Sequence[BundleKey]) -> Source:
+    if name == CLUSTER_GATEKEEPER:
+        raise ConfigError(
+            f"{name}: only a server that is connected to a cluster has these rules; name others by --policies"
+        )
     if name.startswith(BUILTIN):
         return _builtin(name.removeprefix(BUILTIN))
     if name.endswith((".tar.gz", ".tgz")):

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import msgspec
+
 from gateway import __version__
 from gateway.config.model import Config
+from gateway.config.policy import Policy as PolicySection
+from gateway.core.errors import ConfigError
 from gateway.core.guard import Guard
 from gateway.core.subject import Json, Subject
 from gateway.core.verdict import Verdict
 from gateway.kube import connect
 from policies.embedded import EmbeddedOpa
+from policies.engine import Engine
 from policies.loading import load_rules, no_rules
 from policies.ruleset import RuleSet
+from policies.sources import CLUSTER_GATEKEEPER
 from policies.surroundings import ADMISSION, Surroundings
 from webhooks.answer import refusal
+from webhooks.constraints import ClusterConstraints
 from webhooks.drift.caches import ClusterFacts
 from webhooks.drift.facts import Facts, NoFacts
 from webhooks.drift.guard import DriftGuard, Lookup
@@ -21,7 +30,7 @@ from webhooks.drift.reconcilers.argocd import Argo
 from webhooks.drift.reconcilers.base import Reconciler
 from webhooks.drift.reconcilers.flux import Flux
 from webhooks.judge import Judge
-from webhooks.policy import PolicyGuard
+from webhooks.policy import Judging, PolicyGuard
 from webhooks.surroundings import ClusterSurroundings
 
 
@@ -34,22 +43,28 @@ class Assembly:
         facts: ClusterFacts | None = None,
         rules: RuleSet | None = None,
         surroundings: ClusterSurroundings | None = None,
+        constraints: ClusterConstraints | None = None,
     ) -> None:
         self.judge = judge
         self._facts = facts
         self._rules = rules
         self._surroundings = surroundings
+        self._constraints = constraints
 
     def ready(self) -> dict[str, bool | str]:
         """Named checks: True if it holds, else why it does not."""
         checks: dict[str, bool | str] = {"rules": True}
-        for part in (self._facts, self._surroundings):
+        for part in (self._facts, self._surroundings, self._constraints):
             checks |= part.checks() if part is not None else {}
         return checks
 
+    def warnings(self) -> dict[str, str]:
+        """What somebody should look at, while all checks hold: rules of the cluster that are not in force."""
+        return self._constraints.warnings() if self._constraints is not None else {}
+
     def overrunning(self) -> int:
         """Evaluations of rules that were answered at their deadline and still run."""
-        return self._rules.overrunning() if self._rules is not None else 0
+        return max((rules.overrunning() for rules in (self._rules, self._constraints) if rules is not None), default=0)
 
     def message(self, verdict: Verdict, subject: Subject) -> str:
         """What the person who asked is told about a refusal; empty if the request was allowed."""
@@ -57,12 +72,9 @@ class Assembly:
 
     async def close(self) -> None:
         """Stop the caches, let go of the rules."""
-        if self._surroundings is not None:
-            await self._surroundings.close()
-        if self._facts is not None:
-            await self._facts.close()
-        if self._rules is not None:
-            await self._rules.close()
+        for part in (self._constraints, self._surroundings, self._facts, self._rules):
+            if part is not None:
+                await part.close()
 
 
 async def assemble(config: Config) -> Assembly:
@@ -74,29 +86,51 @@ async def assemble(config: Config) -> Assembly:
         UndecidedError: the engine that evaluates rules is not there.
         ClusterError: the credentials for the cluster are missing or not usable.
     """
-    rules = (
-        None
-        if no_rules(config.policy)
-        else await load_rules(config.policy, EmbeddedOpa(hosts=config.policy.hosts, trial=True))
-    )
+    engine = EmbeddedOpa(hosts=config.policy.hosts, trial=True)
+    rules = await _rules(config.policy, engine)
     client = await connect(config.cluster)
-    facts = None if client is None else ClusterFacts(client, config.drift)
-    guards: list[Guard] = [
-        drift_guard(config, NoFacts(), _no_cluster) if facts is None else drift_guard(config, facts, facts.scaled)
-    ]
-    surroundings = None
-    if rules is not None:
-        surroundings = None if client is None else ClusterSurroundings(client, rules, config.policy.inventory)
-        guards.append(policy_guard(config, rules, surroundings or ADMISSION))
-    if surroundings is not None:
+    if client is None:
+        if CLUSTER_GATEKEEPER in config.policy.sources:
+            raise ConfigError(f"policy.sources: {CLUSTER_GATEKEEPER}: no cluster is connected (cluster.connect)")
+        guards: list[Guard] = [drift_guard(config, NoFacts(), _no_cluster)]
+        if rules is not None:
+            guards.append(policy_guard(config, [rules], ADMISSION))
+        return Assembly(_judge(config, guards, rules, None), None, rules)
+    facts = ClusterFacts(client, config.drift)
+    guards = [drift_guard(config, facts, facts.scaled)]
+    surroundings, constraints = None, None
+    if config.policy.sources:
+        surroundings = ClusterSurroundings(client, config.policy.inventory)
         surroundings.start()
-    if facts is not None:
-        facts.start()
+        if rules is not None:
+            await surroundings.feed(rules)
+        if CLUSTER_GATEKEEPER in config.policy.sources:
+            constraints = ClusterConstraints(client, config.policy, engine, surroundings)
+            constraints.start()
+        in_force = [part for part in (rules, constraints) if part is not None]
+        guards.append(policy_guard(config, in_force, surroundings))
+    facts.start()
+    return Assembly(_judge(config, guards, rules, constraints), facts, rules, surroundings, constraints)
+
+
+def _judge(
+    config: Config, guards: Sequence[Guard], rules: RuleSet | None, constraints: ClusterConstraints | None
+) -> Judge:
     digest = rules.digest if rules is not None else ""
-    return Assembly(Judge(config, guards, version=f"{__version__} {digest}"), facts, rules, surroundings)
+    if constraints is None:
+        return Judge(config, guards, version=lambda: f"{__version__} {digest}")
+    return Judge(config, guards, version=lambda: f"{__version__} {digest} {constraints.digest}")
 
 
-def policy_guard(config: Config, rules: RuleSet, surroundings: Surroundings) -> PolicyGuard:
+async def _rules(policy: PolicySection, engine: Engine) -> RuleSet | None:
+    """The rules that lie in files, None if there are to be none."""
+    files = tuple(name for name in policy.sources if name != CLUSTER_GATEKEEPER)
+    if len(files) == len(policy.sources):
+        return None if no_rules(policy) else await load_rules(policy, engine)
+    return await load_rules(msgspec.structs.replace(policy, sources=files), engine, alone=False) if files else None
+
+
+def policy_guard(config: Config, rules: Sequence[Judging], surroundings: Surroundings) -> PolicyGuard:
     """The policy guard for these rules."""
     return PolicyGuard(
         rules,

@@ -29,12 +29,34 @@ _log = logging.getLogger(__name__)
 
 
 class Inventory:
-    """All objects of some types. ``kinds`` are such as ``networking.k8s.io/v1/Ingress``."""
+    """All objects of some types, written into every set of rules that :meth:`feed` was called with."""
 
-    def __init__(
-        self, client: KubeClient, kinds: Iterable[str], put: Put, *, limits: CacheLimits | None = None
-    ) -> None:
-        self._types = {kind: _Type(client, kind, put, limits) for kind in sorted(kinds)}
+    def __init__(self, client: KubeClient, *, limits: CacheLimits | None = None) -> None:
+        self._client = client
+        self._limits = limits
+        self._targets: list[Put] = []
+        self._types: dict[str, _Type] = {}
+
+    async def feed(self, kinds: Iterable[str], put: Put) -> None:
+        """Write what is known of these types, such as ``networking.k8s.io/v1/Ingress``, and of the others, from now on.
+
+        Raises:
+            UndecidedError: the rules do not take it.
+        """
+        self._targets.append(put)
+        for kind in sorted(set(kinds) - self._types.keys()):
+            self._types[kind] = one = _Type(self._client, kind, self._put, self._limits)
+            one.start()
+        for one in self._types.values():
+            await one.write_all(put)
+
+    def starve(self, put: Put) -> None:
+        """Write no more into rules that are no longer in force."""
+        self._targets = [target for target in self._targets if target != put]
+
+    async def _put(self, path: Sequence[str], value: Any) -> None:
+        for put in tuple(self._targets):
+            await put(path, value)
 
     @property
     def known(self) -> frozenset[str]:
@@ -44,11 +66,6 @@ class Inventory:
     def checks(self) -> dict[str, bool | str]:
         """By type, whether its objects were read; else why not."""
         return {f"inventory {kind}": one.problem or True for kind, one in self._types.items()}
-
-    def start(self) -> None:
-        """Begin to list and watch."""
-        for one in self._types.values():
-            one.start()
 
     async def close(self) -> None:
         """Stop."""
@@ -91,6 +108,19 @@ class _Type:
                 await self._task
         if self._cache is not None:
             await self._cache.close()
+
+    async def write_all(self, put: Put) -> None:
+        """Hand everything over that is there."""
+        by_namespace: dict[str, Json] = {}
+        for key, value in self._cache.items() if self._cache is not None else ():
+            by_namespace.setdefault(key.namespace, {})[key.name] = value
+        for namespace, objects in by_namespace.items():
+            await put(self._path(namespace), objects)
+            await asyncio.sleep(0)  # requests are answered meanwhile
+
+    def _path(self, namespace: str) -> list[str]:
+        where = ["namespace", namespace] if namespace else ["cluster"]
+        return [*where, self._api_version, self._kind]
 
     async def _run(self) -> None:
         self._cache = cache = await self._found()
@@ -147,7 +177,7 @@ class _Type:
                 together[key.namespace][key.name] = value
         try:
             for namespace, keys in by_namespace.items():
-                path = [*(("namespace", namespace) if namespace else ("cluster",)), self._api_version, self._kind]
+                path = self._path(namespace)
                 if namespace in many:
                     await self._put(path, together[namespace])
                 else:

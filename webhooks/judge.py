@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 
 import msgspec
@@ -23,16 +23,25 @@ _log = logging.getLogger(__name__)
 class Judge:
     """The guards in force and the configuration they were built from.
 
-    ``rules`` is the digest of everything that decides: the deciding part of the configuration, the guards and their
-    versions.
+    ``version`` is of everything else that decides; it may be another one at the next request.
     """
 
-    def __init__(self, config: Config, guards: Sequence[Guard], *, version: str) -> None:
+    def __init__(self, config: Config, guards: Sequence[Guard], *, version: Callable[[], str]) -> None:
         self.config = config
         self._guards = tuple(guards)
+        self._version = version
         names = ",".join(guard.name for guard in guards)
-        material = b"\0".join((version.encode(), names.encode(), config_digest_input(config)))
-        self.rules = "sha256:" + hashlib.sha256(material).hexdigest()
+        self._material = b"\0".join((names.encode(), config_digest_input(config)))
+        self._digested = ("", "")
+
+    @property
+    def rules(self) -> str:
+        """The digest of everything that decides: the deciding part of the configuration, the guards, their versions."""
+        version = self._version()
+        if version != self._digested[0]:
+            material = version.encode() + b"\0" + self._material
+            self._digested = (version, "sha256:" + hashlib.sha256(material).hexdigest())
+        return self._digested[1]
 
     async def judge(self, subject: Subject, *, deadline_seconds: float) -> Verdict:
         """Judge one request within ``deadline_seconds``; a guard that takes longer is indeterminate.

@@ -4,25 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
+from typing import Protocol
 
 from gateway.core.guard import Indeterminate, Judged, NotApplicable, OnError, Outcome
 from gateway.core.subject import Subject
 from policies.builtin import GUARD
 from policies.rule import NAMESPACE, Asked
-from policies.ruleset import RuleSet, Undecided
+from policies.ruleset import Outcome as Found
+from policies.ruleset import Undecided
 from policies.surroundings import Surroundings, surrounded
 
 _MAX_NAMED = 5
 
 
+class Judging(Protocol):
+    """Rules in force, which may be others at the next request."""
+
+    async def judge(self, asked: Asked, *, timeout_seconds: float) -> Found:
+        """Judge one request by every rule that concerns it."""
+        ...
+
+
 class PolicyGuard:
-    """Judges requests by the rules in force. ``exempt``: globs of namespaces that are not judged."""
+    """Judges requests by all rules in force. ``exempt``: globs of namespaces that are not judged."""
 
     name = GUARD
 
     def __init__(
         self,
-        rules: RuleSet,
+        rules: Sequence[Judging],
         surroundings: Surroundings,
         *,
         on_error: OnError,
@@ -30,7 +40,7 @@ class PolicyGuard:
         timeout_seconds: float,
         max_findings: int,
     ) -> None:
-        self._rules = rules
+        self._rules = tuple(rules)
         self._surroundings = surroundings
         self._on_error = on_error
         self._exempt = tuple(exempt)
@@ -46,7 +56,11 @@ class PolicyGuard:
         namespace = subject.governing_namespace
         if namespace and any(fnmatchcase(namespace, pattern) for pattern in self._exempt):
             return NotApplicable(self.name, "exempt namespace")
-        outcome = await self._rules.judge(await self._asked(subject), timeout_seconds=self._timeout_seconds)
+        asked = await self._asked(subject)
+        outcome = Found()
+        for rules in self._rules:
+            more = await rules.judge(asked, timeout_seconds=self._timeout_seconds)
+            outcome = outcome.joined(findings=more.findings, undecided=more.undecided, judged=more.judged)
         if not outcome.judged:
             return NotApplicable(self.name, "no rule concerns it")
         findings = outcome.findings[: self._max_findings]

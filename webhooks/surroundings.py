@@ -17,17 +17,29 @@ _LOOK_SECONDS = 1.0
 
 
 class ClusterSurroundings:
-    """The :class:`policies.surroundings.Surroundings` of a connected cluster, for one set of rules.
+    """The :class:`policies.surroundings.Surroundings` of a connected cluster.
 
     ``kinds``: types of objects that rules see beside those that they name themselves. The inventory is written into
-    the rules, and follows the cluster within fractions of a second.
+    rules (:meth:`feed`), and follows the cluster within fractions of a second.
     """
 
-    def __init__(self, client: KubeClient, rules: RuleSet, kinds: tuple[str, ...]) -> None:
+    def __init__(self, client: KubeClient, kinds: tuple[str, ...]) -> None:
         self._client = client
         self._configured = frozenset(kinds)
         self._namespaces = WatchCache(client, NAMESPACES, _namespace)
-        self._inventory = Inventory(client, rules.inventory | self._configured, rules.put_inventory)
+        self._inventory = Inventory(client)
+
+    async def feed(self, rules: RuleSet) -> None:
+        """Keep the objects that these rules look at known to them.
+
+        Raises:
+            UndecidedError: the rules do not take them.
+        """
+        await self._inventory.feed(rules.inventory | self._configured, rules.put_inventory)
+
+    def starve(self, rules: RuleSet) -> None:
+        """These rules are no longer in force."""
+        self._inventory.starve(rules.put_inventory)
 
     @property
     def known(self) -> frozenset[str]:
@@ -56,9 +68,8 @@ class ClusterSurroundings:
         return {str(NAMESPACES): namespaces, **self._inventory.checks()}
 
     def start(self) -> None:
-        """Begin to list and watch."""
+        """Begin to list and watch Namespaces."""
         self._namespaces.start()
-        self._inventory.start()
 
     async def close(self) -> None:
         """Stop."""

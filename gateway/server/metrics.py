@@ -178,10 +178,17 @@ class WorkerGauges:
             multiprocess_mode="livesum",
             registry=registry,
         )
+        self._problems = Gauge(
+            "govgate_policy_problems",
+            "Rules of the cluster that are not in force, or not as they are now; /readyz?verbose names them",
+            multiprocess_mode="livemax",
+            registry=registry,
+        )
         self._seen = RecorderStats()
 
-    def update(self, in_flight: int, overrunning: int, stats: RecorderStats) -> None:
+    def update(self, in_flight: int, stats: RecorderStats, *, overrunning: int, problems: int) -> None:
         """Take over the state of the moment."""
+        self._problems.set(problems)
         self._in_flight.set(in_flight)
         self._overrunning.set(overrunning)
         self._recorded.inc(stats.recorded - self._seen.recorded)

@@ -114,7 +114,13 @@ class Operations:
             Check("audit", audit if stats.connected else "the writer is not there"),
         ]
         for slot in self._slots:
-            checks += worker_checks(slot.name, ready=slot.ready.is_set(), problem=slot.problem, checks=slot.checks)
+            checks += worker_checks(
+                slot.name,
+                ready=slot.ready.is_set(),
+                problem=slot.problem,
+                checks=slot.checks,
+                warnings=slot.warnings,
+            )
         if self.draining:
             checks.append(Check("shutdown", "the server is draining"))
         return checks

@@ -13,11 +13,15 @@ class Check(msgspec.Struct, frozen=True):
     warning: str = ""
 
 
-def worker_checks(name: str, *, ready: bool, problem: str, checks: dict[str, str]) -> list[Check]:
+def worker_checks(
+    name: str, *, ready: bool, problem: str, checks: dict[str, str], warnings: dict[str, str]
+) -> list[Check]:
     """The checks of one worker, named ``worker-0/rules`` and so on."""
     if not ready:
         return [Check(f"worker-{name}", problem or "starting")]
-    return [Check(f"worker-{name}")] + [Check(f"worker-{name}/{key}", text) for key, text in sorted(checks.items())]
+    named = [Check(f"worker-{name}/{key}", text) for key, text in sorted(checks.items())]
+    named += [Check(f"worker-{name}/{key}", warning=text) for key, text in sorted(warnings.items())]
+    return [Check(f"worker-{name}"), *named]
 
 
 def render(endpoint: str, checks: list[Check], *, verbose: bool) -> tuple[int, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import islice
 
 from gateway.audit.recorder import Recorder
 from gateway.server import control
@@ -11,6 +12,7 @@ from gateway.server.changes import problems_of
 from gateway.server.metrics import WorkerGauges
 
 HEARTBEAT_SECONDS = 1.0
+_MAX_WARNINGS = 100
 _UNREADY_SECONDS = 0.05
 """While a check fails: whoever waits for readiness should not wait for a heartbeat."""
 
@@ -40,7 +42,8 @@ class Reporter:
             checks["audit"] = f"the log has no room: {stats.full}"
         else:
             checks["audit"] = "" if stats.connected else "not connected to the writer"
-        overrunning = self._admission.serving.assembly.overrunning()
-        self._metrics.update(self._admission.in_flight, overrunning, stats)
-        self._channel.send(control.Status(checks, overrunning))
+        assembly = self._admission.serving.assembly
+        overrunning, warnings = assembly.overrunning(), assembly.warnings()
+        self._metrics.update(self._admission.in_flight, stats, overrunning=overrunning, problems=len(warnings))
+        self._channel.send(control.Status(checks, overrunning, dict(islice(warnings.items(), _MAX_WARNINGS))))
         return not any(checks.values())

@@ -67,6 +67,7 @@ class Slot:
     ) -> None:
         self.name = name
         self.checks: dict[str, str] = {}
+        self.warnings: dict[str, str] = {}
         self.ready = asyncio.Event()
         self.problem = ""
         self.overrunning_since: float | None = None
@@ -163,7 +164,7 @@ class Slot:
         finally:
             self._channel = None
             self.ready.clear()
-            self.checks = {}
+            self.checks, self.warnings = {}, {}
             self.overrunning_since = None
             for answer in self._answers.values():
                 if not answer.done():
@@ -210,8 +211,8 @@ class Slot:
             case control.Ready():
                 self.problem = ""
                 self.ready.set()
-            case control.Status(checks, overrunning):
-                self.checks = checks
+            case control.Status(checks, overrunning, warnings):
+                self.checks, self.warnings = checks, warnings
                 if not overrunning:
                     self.overrunning_since = None
                 elif self.overrunning_since is None:

@@ -14,6 +14,7 @@ class Crd(NamedTuple):
     kind: str
     plural: str
     versions: tuple[str, ...]
+    scope: str = "Namespaced"
 
     def manifest(self) -> Json:
         """The object to create."""
@@ -37,7 +38,7 @@ class Crd(NamedTuple):
             "spec": {
                 "group": self.group,
                 "names": {"kind": self.kind, "plural": self.plural, "listKind": f"{self.kind}List"},
-                "scope": "Namespaced",
+                "scope": self.scope,
                 "versions": versions,
             },
         }

@@ -125,8 +125,8 @@ async def test_what_may_not_be_read_is_not_known(cluster: Cluster) -> None:
     async def put(path: Sequence[str], _value: Any) -> None:
         raise AssertionError(path)
 
-    inventory = Inventory(client, ["networking.k8s.io/v1/Ingress", "none.example.com/v1/Thing"], put)
-    inventory.start()
+    inventory = Inventory(client)
+    await inventory.feed(["networking.k8s.io/v1/Ingress", "none.example.com/v1/Thing"], put)
     try:
         await until(lambda: "forbidden" in str(inventory.checks()["inventory networking.k8s.io/v1/Ingress"]))
         assert inventory.known == {"none.example.com/v1/Thing"}
@@ -156,8 +156,8 @@ async def test_many_objects_reach_the_rules_whole_and_in_order(cluster: Cluster,
         if value is None:
             del at[path[-1]]
 
-    inventory = Inventory(client, ["v1/ConfigMap", "v1/Secret"], put)
-    inventory.start()
+    inventory = Inventory(client)
+    await inventory.feed(["v1/ConfigMap", "v1/Secret"], put)
     try:
         await until(lambda: inventory.known == {"v1/ConfigMap", "v1/Secret"})
         assert "correct" not in json.dumps(written)

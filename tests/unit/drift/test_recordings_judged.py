@@ -116,7 +116,7 @@ async def test_scene(scene: str) -> None:
     async def lookup(_subject: Subject) -> Json | None:
         return parent_of(scene)
 
-    judge = Judge(Config(), [drift_guard(Config(), NoFacts(), lookup)], version="test")
+    judge = Judge(Config(), [drift_guard(Config(), NoFacts(), lookup)], version=lambda: "test")
     subject = decode_review(json.dumps(RECORDED[scene]).encode())
     verdict = await judge.judge(subject, deadline_seconds=5)
     found: dict[str, Any] = {finding.field: finding.rule for finding in verdict.findings}

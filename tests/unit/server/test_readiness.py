@@ -29,8 +29,11 @@ def test_a_failure_is_always_named(some: list[Check]) -> None:
 
 def test_a_worker_that_is_not_ready_has_one_check() -> None:
     """Of a worker that is not there, old checks are not shown."""
-    assert worker_checks("0", ready=False, problem="", checks={"rules": ""}) == [Check("worker-0", "starting")]
-    assert worker_checks("0", ready=True, problem="", checks={"rules": "none"}) == [
+    assert worker_checks("0", ready=False, problem="", checks={"rules": ""}, warnings={}) == [
+        Check("worker-0", "starting")
+    ]
+    assert worker_checks("0", ready=True, problem="", checks={"rules": "none"}, warnings={"a": "b"}) == [
         Check("worker-0"),
         Check("worker-0/rules", "none"),
+        Check("worker-0/a", warning="b"),
     ]

@@ -50,7 +50,7 @@ DENIES = Fixed(Judged("fixed", "x", (finding(),)))
 
 
 async def verdict(*guards: Fixed, config: Config | None = None, asked: Subject = ASKED, seconds: float = 5) -> Any:
-    return await Judge(config or Config(), guards, version="1").judge(asked, deadline_seconds=seconds)
+    return await Judge(config or Config(), guards, version=lambda: "1").judge(asked, deadline_seconds=seconds)
 
 
 @pytest.mark.parametrize("on_error", list(OnError))
@@ -175,7 +175,7 @@ async def test_what_is_only_recorded_stays_as_it_is() -> None:
 
 
 def digest(config: Config, version: str = "1", *names: str) -> str:
-    return Judge(config, [Fixed(None, name=name) for name in names], version=version).rules
+    return Judge(config, [Fixed(None, name=name) for name in names], version=lambda: version).rules
 
 
 def test_the_rules_digest_covers_what_decides() -> None:
