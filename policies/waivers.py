@@ -1,8 +1,8 @@
-"""PolicyWaiver: findings that are accepted for a while, by someone other than whoever asked for it.
+"""PolicyWaivers: findings that are accepted for a while, by someone other than whoever asked for it.
 
-Pure: what a waiver covers at a given time, and who may write what into one. A finding that is waived is kept, and names
-its waiver. The waiver's ``spec`` is written by its author, or by a reconciler from Git; its approval lies in ``status``,
-which reconcilers leave alone, and names the very spec that was approved.
+Pure: what a waiver covers at a given time. A finding that is waived is kept, and names its waiver. The waiver's ``spec``
+is written by who asks, or by a reconciler from Git; its approval lies in ``status``, which reconcilers leave alone, and
+names the very spec that was approved. Who may write what: :mod:`policies.waiver_rules`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Annotated
 
@@ -23,8 +23,9 @@ from gateway.core.subject import Json
 from policies.builtin import kind_matches
 
 API_VERSION = "govgate.dev/v1alpha1"
-KIND = "PolicyWaiver"
-MAX_LIFETIME = timedelta(days=365)
+GROUP = "govgate.dev"
+KINDS = ("PolicyWaiver", "ClusterPolicyWaiver")
+"""For the objects of one namespace; for those in no namespace."""
 
 _Text = Annotated[str, Meta(min_length=1, max_length=1_000)]
 _RULE = re.compile(r"[A-Za-z0-9._-]+(?:/[A-Za-z0-9._*?-]+)+\Z")
@@ -49,6 +50,7 @@ class Spec(_Part, frozen=True):
     match: Match
     reason: _Text
     ticket: _Text
+    requested_by: _Text
     expires: datetime
 
 
@@ -60,7 +62,9 @@ class Approval(_Part, frozen=True):
 
 
 class Waiver(msgspec.Struct, frozen=True):
-    """One PolicyWaiver: it holds in its own namespace alone; ``namespace`` is empty for cluster-scoped objects."""
+    """One PolicyWaiver, which holds in its own namespace alone, or ClusterPolicyWaiver, whose ``namespace`` is empty, and
+    which holds for cluster-scoped objects alone.
+    """
 
     namespace: str
     name: str
@@ -70,7 +74,7 @@ class Waiver(msgspec.Struct, frozen=True):
     @property
     def id(self) -> str:
         """As findings name it."""
-        return f"policywaiver/{self.namespace}/{self.name}" if self.namespace else f"policywaiver/{self.name}"
+        return f"policywaiver/{self.namespace}/{self.name}" if self.namespace else f"clusterpolicywaiver/{self.name}"
 
     def state(self, now: datetime) -> str:
         """``active``, ``expired`` or ``unapproved``."""
@@ -92,24 +96,63 @@ class Waiver(msgspec.Struct, frozen=True):
         )
 
 
+def is_waiver(document: Json) -> bool:
+    """Whether a document is one of :data:`KINDS`, of whatever version."""
+    return str(document.get("apiVersion", "")).startswith(f"{GROUP}/") and document.get("kind") in KINDS
+
+
 def read_waiver(document: Json, *, source: str) -> Waiver:
-    """The waiver that a PolicyWaiver object states.
+    """The waiver that an object of :data:`KINDS` states.
 
     Raises:
         ConfigError: it is not one that can hold; names ``source`` and what is wrong.
     """
-    metadata = document.get("metadata") or {}
+    kind = str(document.get("kind", ""))
+    where = f"{source}: {kind}"
+    metadata = document.get("metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
+    status = document.get("status")
+    approval = status.get("approval") if isinstance(status, dict) else None
     try:
         spec = msgspec.convert(document.get("spec"), Spec)
-        approval = msgspec.convert((document.get("status") or {}).get("approval") or {}, Approval)
+        approved = msgspec.convert(approval or {}, Approval)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{source}: PolicyWaiver: {error}") from None
+        raise ConfigError(f"{where}: {error}") from None
     for rule in spec.rules:
         if not _RULE.match(rule):
-            raise ConfigError(f"{source}: PolicyWaiver: spec.rules: {rule}: name a rule, or a category with a glob")
+            raise ConfigError(f"{where}: spec.rules: {rule}: name a rule, or a category with a glob")
     if spec.expires.tzinfo is None:
-        raise ConfigError(f"{source}: PolicyWaiver: spec.expires has no time zone")
-    return Waiver(str(metadata.get("namespace", "")), str(metadata.get("name", "")), spec, approval)
+        raise ConfigError(f"{where}: spec.expires has no time zone")
+    namespace = str(metadata.get("namespace") or "")
+    if (kind == "PolicyWaiver") != bool(namespace):
+        raise ConfigError(f"{where}: metadata.namespace: a PolicyWaiver has one, a ClusterPolicyWaiver has none")
+    return Waiver(namespace, str(metadata.get("name") or ""), spec, approved)
+
+
+class Waivers:
+    """Waivers that are given, applied at one time. What they leave is in ``pending`` and ``used``.
+
+    ``used``: ids of waivers in force that covered a finding. ``pending``: ids of those that cover one, but do not hold,
+    with their state.
+    """
+
+    def __init__(self, waivers: Sequence[Waiver], now: datetime) -> None:
+        self.waivers = tuple(sorted(waivers, key=lambda waiver: waiver.id))
+        self.now = now
+        self.used: set[str] = set()
+        self.pending: dict[str, str] = {}
+
+    def apply(self, findings: Sequence[Finding]) -> list[Finding]:
+        """The same findings, each that a waiver in force covers with its name."""
+        if not self.waivers or not findings:
+            return list(findings)
+        found = apply_waivers(findings, self.waivers, self.now)
+        self.used.update(finding.exception for finding in found if finding.exception)
+        for finding in found:
+            if finding.exception is None:
+                idle = (waiver for waiver in self.waivers if waiver.covers(finding))
+                self.pending |= {waiver.id: waiver.state(self.now) for waiver in idle}
+        return found
 
 
 def apply_waivers(findings: Iterable[Finding], waivers: Sequence[Waiver], now: datetime) -> list[Finding]:
@@ -121,38 +164,6 @@ def apply_waivers(findings: Iterable[Finding], waivers: Sequence[Waiver], now: d
 def spec_digest(spec: Spec) -> str:
     """What an approval names: any change of the spec needs another one."""
     return "sha256:" + hashlib.sha256(msgspec.json.encode(spec, order="deterministic")).hexdigest()
-
-
-def violations(
-    old: Waiver | None, new: Waiver, *, user: str, author: str, may_approve: bool, now: datetime
-) -> list[str]:
-    """Why this write of a waiver is refused; empty if it is not.
-
-    Args:
-        old: as it was, None if it is created.
-        new: as it would be.
-        user: who writes.
-        author: who created it; empty while it is created.
-        may_approve: whether the user holds the verb ``approve`` for waivers there.
-        now: the time of the request.
-    """
-    found: list[str] = []
-    changed = old is None or old.spec != new.spec
-    if changed and new.spec.expires > now + MAX_LIFETIME:
-        found.append(f"spec.expires: at most {MAX_LIFETIME.days} days ahead")
-    if changed and new.spec.expires <= now:
-        found.append("spec.expires is in the past")
-    if new.approval == (old.approval if old is not None else Approval()) or not new.approval.approver:
-        return found
-    if new.approval.approver != user:
-        found.append("status.approval.approver: nobody approves in another one's name")
-    if old is None or user == author:
-        found.append("status.approval: a waiver is approved by someone other than its author")
-    if not may_approve:
-        found.append("status.approval: you may not approve waivers here (verb approve on policywaivers.govgate.dev)")
-    if new.approval.spec_digest != spec_digest(new.spec):
-        found.append("status.approval.specDigest is not that of the spec: it changed meanwhile")
-    return found
 
 
 def now_utc() -> datetime:

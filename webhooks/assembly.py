@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
+from typing import Protocol
 
 import msgspec
 
@@ -13,13 +15,14 @@ from gateway.core.errors import ConfigError
 from gateway.core.guard import Guard
 from gateway.core.subject import Json, Subject
 from gateway.core.verdict import Verdict
-from gateway.kube import connect
+from gateway.kube import KubeClient, connect
 from policies.embedded import EmbeddedOpa
 from policies.engine import Engine
 from policies.loading import load_rules, no_rules
 from policies.ruleset import RuleSet
 from policies.sources import CLUSTER_GATEKEEPER
 from policies.surroundings import ADMISSION, Surroundings
+from policies.waivers import now_utc
 from webhooks.answer import refusal
 from webhooks.constraints import ClusterConstraints
 from webhooks.drift.caches import ClusterFacts
@@ -30,32 +33,44 @@ from webhooks.drift.reconcilers.argocd import Argo
 from webhooks.drift.reconcilers.base import Reconciler
 from webhooks.drift.reconcilers.flux import Flux
 from webhooks.judge import Judge
-from webhooks.policy import Judging, PolicyGuard
+from webhooks.policy import Judging, PolicyGuard, Waive
 from webhooks.surroundings import ClusterSurroundings
+from webhooks.waivers import ClusterWaivers, WaiverGuard
+
+
+class Part(Protocol):
+    """A cache of the cluster that a guard reads."""
+
+    def checks(self) -> dict[str, bool | str]:
+        """Named checks: True if it holds, else why it does not."""
+        ...
+
+    async def close(self) -> None:
+        """Stop."""
+        ...
 
 
 class Assembly:
-    """A judge and what it was built from."""
+    """A judge and what it was built from. ``parts`` are closed last to first."""
 
     def __init__(
         self,
         judge: Judge,
-        facts: ClusterFacts | None = None,
+        parts: Sequence[Part] = (),
+        *,
         rules: RuleSet | None = None,
-        surroundings: ClusterSurroundings | None = None,
         constraints: ClusterConstraints | None = None,
     ) -> None:
         self.judge = judge
-        self._facts = facts
+        self._parts = tuple(parts)
         self._rules = rules
-        self._surroundings = surroundings
         self._constraints = constraints
 
     def ready(self) -> dict[str, bool | str]:
         """Named checks: True if it holds, else why it does not."""
         checks: dict[str, bool | str] = {"rules": True}
-        for part in (self._facts, self._surroundings, self._constraints):
-            checks |= part.checks() if part is not None else {}
+        for part in self._parts:
+            checks |= part.checks()
         return checks
 
     def warnings(self) -> dict[str, str]:
@@ -72,9 +87,10 @@ class Assembly:
 
     async def close(self) -> None:
         """Stop the caches, let go of the rules."""
-        for part in (self._constraints, self._surroundings, self._facts, self._rules):
-            if part is not None:
-                await part.close()
+        for part in reversed(self._parts):
+            await part.close()
+        if self._rules is not None:
+            await self._rules.close()
 
 
 async def assemble(config: Config) -> Assembly:
@@ -94,23 +110,29 @@ async def assemble(config: Config) -> Assembly:
             raise ConfigError(f"policy.sources: {CLUSTER_GATEKEEPER}: no cluster is connected (cluster.connect)")
         guards: list[Guard] = [drift_guard(config, NoFacts(), _no_cluster)]
         if rules is not None:
-            guards.append(policy_guard(config, [rules], ADMISSION))
-        return Assembly(_judge(config, guards, rules, None), None, rules)
+            guards += [policy_guard(config, [rules], ADMISSION), waiver_guard(config, None)]
+        return Assembly(_judge(config, guards, rules, None), rules=rules)
     facts = ClusterFacts(client, config.drift)
     guards = [drift_guard(config, facts, facts.scaled)]
-    surroundings, constraints = None, None
+    parts: list[Part] = [facts]
+    constraints = None
     if config.policy.sources:
         surroundings = ClusterSurroundings(client, config.policy.inventory)
         surroundings.start()
+        parts.append(surroundings)
         if rules is not None:
             await surroundings.feed(rules)
         if CLUSTER_GATEKEEPER in config.policy.sources:
             constraints = ClusterConstraints(client, config.policy, engine, surroundings)
             constraints.start()
+            parts.append(constraints)
         in_force = [part for part in (rules, constraints) if part is not None]
-        guards.append(policy_guard(config, in_force, surroundings))
+        waivers = ClusterWaivers(client, now_utc)
+        waivers.start()
+        parts.append(waivers)
+        guards += [policy_guard(config, in_force, surroundings, waivers.apply), waiver_guard(config, client)]
     facts.start()
-    return Assembly(_judge(config, guards, rules, constraints), facts, rules, surroundings, constraints)
+    return Assembly(_judge(config, guards, rules, constraints), parts, rules=rules, constraints=constraints)
 
 
 def _judge(
@@ -130,7 +152,9 @@ async def _rules(policy: PolicySection, engine: Engine) -> RuleSet | None:
     return await load_rules(msgspec.structs.replace(policy, sources=files), engine, alone=False) if files else None
 
 
-def policy_guard(config: Config, rules: Sequence[Judging], surroundings: Surroundings) -> PolicyGuard:
+def policy_guard(
+    config: Config, rules: Sequence[Judging], surroundings: Surroundings, waive: Waive = list
+) -> PolicyGuard:
     """The policy guard for these rules."""
     return PolicyGuard(
         rules,
@@ -139,7 +163,14 @@ def policy_guard(config: Config, rules: Sequence[Judging], surroundings: Surroun
         exempt=(*config.policy.exempt_namespaces, config.cluster.own_namespace),
         timeout_seconds=config.policy.timeout_seconds,
         max_findings=config.server.limits.findings,
+        waive=waive,
     )
+
+
+def waiver_guard(config: Config, client: KubeClient | None) -> WaiverGuard:
+    """The guard of what is written into waivers."""
+    longest = timedelta(days=config.policy.waivers.max_days)
+    return WaiverGuard(client, now_utc, max_lifetime=longest, on_error=config.policy.on_error)
 
 
 def drift_guard(config: Config, facts: Facts, lookup: Lookup) -> DriftGuard:

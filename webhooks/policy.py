@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from typing import Protocol
 
+from gateway.core.finding import Finding
 from gateway.core.guard import Indeterminate, Judged, NotApplicable, OnError, Outcome
 from gateway.core.subject import Subject
 from policies.builtin import GUARD
@@ -17,6 +18,9 @@ from policies.surroundings import Surroundings, surrounded
 _MAX_NAMED = 5
 
 
+Waive = Callable[[Sequence[Finding]], list[Finding]]
+
+
 class Judging(Protocol):
     """Rules in force, which may be others at the next request."""
 
@@ -26,7 +30,9 @@ class Judging(Protocol):
 
 
 class PolicyGuard:
-    """Judges requests by all rules in force. ``exempt``: globs of namespaces that are not judged."""
+    """Judges requests by all rules in force. ``exempt``: globs of namespaces that are not judged. ``waive``: marks the
+    findings that are accepted.
+    """
 
     name = GUARD
 
@@ -39,6 +45,7 @@ class PolicyGuard:
         exempt: Sequence[str],
         timeout_seconds: float,
         max_findings: int,
+        waive: Waive = list,
     ) -> None:
         self._rules = tuple(rules)
         self._surroundings = surroundings
@@ -46,6 +53,7 @@ class PolicyGuard:
         self._exempt = tuple(exempt)
         self._timeout_seconds = timeout_seconds
         self._max_findings = max_findings
+        self._waive = waive
 
     def on_error(self, subject: Subject) -> OnError:  # noqa: ARG002 - the protocol's
         """As configured, whatever the request."""
@@ -63,7 +71,7 @@ class PolicyGuard:
             outcome = outcome.joined(findings=more.findings, undecided=more.undecided, judged=more.judged)
         if not outcome.judged:
             return NotApplicable(self.name, "no rule concerns it")
-        findings = outcome.findings[: self._max_findings]
+        findings = tuple(self._waive(outcome.findings)[: self._max_findings])
         if outcome.undecided:
             return Indeterminate(self.name, _undecided(outcome.undecided), self._on_error, findings)
         left_out = len(outcome.findings) - len(findings)

@@ -103,6 +103,11 @@ def encode_response(uid: str, verdict: Verdict, *, rules: str, message: str) -> 
 def _warnings(verdict: Verdict) -> list[str]:
     texts = [f.message for f in verdict.findings if f.action is Action.WARN and f.exception is None]
     texts += [
+        f"{f.message} (accepted by {f.exception})"
+        for f in verdict.findings
+        if f.exception is not None and f.action is not Action.AUDIT
+    ]
+    texts += [
         f"govgate could not decide ({i.guard}): {i.reason}" for i in verdict.indeterminate if i.on_error == "warn"
     ]
     if len(texts) > MAX_WARNINGS:
@@ -115,7 +120,9 @@ def _annotations(verdict: Verdict, rules: str) -> dict[str, str]:
     reasons = _one_line("; ".join(verdict.reasons))
     annotations = {"decision": verdict.decision.value, "rules": rules, "reasons": reasons}
     if verdict.findings:
-        annotations["findings"] = ",".join(f"{f.id}:{f.rule}:{f.action}" for f in verdict.findings)
+        annotations["findings"] = ",".join(
+            f"{f.id}:{f.rule}:{f.action}" + (":excepted" if f.exception else "") for f in verdict.findings
+        )
     if verdict.indeterminate:
         annotations["indeterminate"] = ",".join(i.guard for i in verdict.indeterminate)
     return annotations

@@ -13,6 +13,7 @@ from gateway.core.guard import OnError
 from policies.rule import RuleInfo
 from policies.ruleset import Outcome, RuleSet
 from policies.surroundings import Surroundings, surrounded
+from policies.waivers import Waivers
 
 DEADLINE_SECONDS = 10.0
 
@@ -48,6 +49,7 @@ class Run(msgspec.Struct):
     doubts: list[Doubt] = []
     problems: list[Problem] = []
     summary: Summary = msgspec.field(default_factory=Summary)
+    waivers: Waivers | None = None
 
     def document(self) -> dict[str, object]:
         """The JSON of the command contract."""
@@ -98,7 +100,8 @@ async def judge_batch(
 
 
 def _add(run: Run, manifest: Manifest, outcome: Outcome) -> None:
-    findings = _located(manifest, outcome.findings)
+    waived = run.waivers.apply(outcome.findings) if run.waivers is not None else outcome.findings
+    findings = _located(manifest, waived)
     live = [finding for finding in findings if finding.exception is None]
     run.findings += findings
     subject, summary = manifest.subject, run.summary

@@ -26,7 +26,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "webhook-config": ("gateway.cli.webhook_config:webhook_config", "Print the registration of the webhook."),
     "check": ("gateway.cli.check:check", "Judge manifests: files, folders, standard input."),
     "review": ("gateway.cli.review:review", "Judge recorded AdmissionReviews offline."),
-    "policy": ("gateway.cli.policy_run:policy_app", "The rules in force: list, show, test, eval."),
+    "policy": ("gateway.cli.policy_run:policy_app", "The rules in force: list, show, test, eval, waivers."),
     "audit": ("gateway.cli.audit:audit_app", "The decision log: verify, query, tail, export, keys."),
     "config": ("gateway.cli.config:config_app", "The configuration: validate, schema, show."),
     "demo": ("gateway.cli.demo:demo", "See the main job end to end, without a cluster."),

@@ -25,6 +25,8 @@ from gateway.core.errors import UsageError
 from policies.embedded import EmbeddedOpa
 from policies.loading import load_rules
 from policies.surroundings import Alone
+from policies.waiver_files import read_waiver_files
+from policies.waivers import Waivers, now_utc
 
 _PROGRESS_SECONDS = 1.0
 
@@ -35,6 +37,7 @@ def check(
     output: Annotated[Format, Parameter(name=["--output", "-o"])] = "table",
     namespace: Annotated[str, Parameter(name=["--namespace", "-n"])] = "",
     changed_since: str = "",
+    waivers: Annotated[tuple[Path, ...], Parameter(name=["--waivers"], negative=())] = (),
     config: Path | None = None,
     fail_on: Literal["deny", "warn"] = "deny",
 ) -> int:
@@ -56,6 +59,9 @@ def check(
         The namespace of objects that name none.
     changed_since
         A Git revision: of the files, only those that differ from where it and HEAD parted, or are not committed yet.
+    waivers
+        Files with PolicyWaivers as the cluster has them (kubectl get policywaivers -A -o yaml); repeatable. What one in
+        force covers is shown, and does not count.
     config
         The configuration file; else GOVGATE_CONFIG names it, else the embedded defaults hold.
     fail_on
@@ -67,18 +73,25 @@ def check(
     if policies:
         loaded = msgspec.structs.replace(loaded, policy=msgspec.structs.replace(loaded.policy, sources=policies))
     only = changed_files(changed_since) if changed_since else None
-    run = asyncio.run(_check(paths, loaded, namespace, only))
+    accepted = Waivers(read_waiver_files(waivers), now_utc())
+    run = asyncio.run(judge_paths(paths, loaded, namespace, only, accepted))
     sys.stdout.write(REPORTERS[output](run))
     sys.stdout.flush()
     for problem in run.problems if output in {"table", "json", "yaml"} else ():
         print(f"govgate: {printable(str(problem))}", file=sys.stderr)
+    for waiver, state in sorted(accepted.pending.items()):
+        print(f"govgate: {waiver} does not hold: it is {state}", file=sys.stderr)
     print(totals(run), file=sys.stderr)
     return _exit_code(run, fail_on)
 
 
-async def _check(paths: Sequence[str], config: Config, namespace: str, only: frozenset[str] | None) -> Run:
+async def judge_paths(
+    paths: Sequence[str], config: Config, namespace: str, only: frozenset[str] | None, waivers: Waivers
+) -> Run:
+    """Judge all that the paths name."""
     rules = await load_rules(config.policy, EmbeddedOpa(hosts=config.policy.hosts))
     run = begin(rules, config.policy.on_error)
+    run.waivers = waivers
     exempt = (*config.policy.exempt_namespaces, config.cluster.own_namespace)
     progress = _Progress()
     try:

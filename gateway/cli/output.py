@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -14,3 +15,12 @@ def print_document(document: Any, output: Literal["yaml", "json"]) -> None:
         print(msgspec.json.format(msgspec.json.encode(document)).decode())
     else:
         print(yaml.safe_dump(document, sort_keys=False, width=120), end="")
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print columns, each as wide as its widest cell; nothing if there are no rows."""
+    if not rows:
+        return
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    for row in (header, *rows):
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

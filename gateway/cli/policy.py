@@ -17,7 +17,12 @@ from policies.rule import Rule, RuleInfo
 from policies.settings import Settings
 from policies.sources import read_sources
 
-policy_app = App(name="policy", help="The rules: list, show, test, eval.", help_format="plaintext")
+policy_app = App(name="policy", help="The rules: list, show, test, eval, waivers.", help_format="plaintext")
+policy_app.command(
+    "gateway.cli.policy_waivers:waivers",
+    name="waivers",
+    help="List waivers: what they accept, which are no longer good.",
+)
 
 Output = Annotated[Literal["table", "json", "yaml"], Parameter(name=["--output", "-o"])]
 Policies = Annotated[tuple[str, ...], Parameter(name=["--policies"], negative=())]

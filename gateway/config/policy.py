@@ -46,6 +46,13 @@ class BundleKey(_Section, frozen=True):
     scope: str = ""
 
 
+class Waivers(_Section, frozen=True):
+    """PolicyWaivers. ``max_days``: how far ahead one may expire. ``soon_days``: when it is said that one will."""
+
+    max_days: Annotated[int, Meta(ge=1, le=3650)] = 365
+    soon_days: Annotated[int, Meta(ge=0, le=365)] = 14
+
+
 class Policy(_Section, frozen=True):
     """The policy guard. ``sources``: built-in sets (``builtin:gitops``), folders, bundles (``.tar.gz``).
 
@@ -63,4 +70,5 @@ class Policy(_Section, frozen=True):
     recycle_seconds: Annotated[float, Meta(gt=0, le=3600)] = 10.0
     exempt_namespaces: tuple[str, ...] = ("kube-system", "kube-node-lease")
     inventory: tuple[InventoryKind, ...] = ()
+    waivers: Waivers = Waivers()
     hosts: tuple[str, ...] = ()

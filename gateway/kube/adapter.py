@@ -14,6 +14,7 @@ from kubernetes.aio.config import ConfigException, load_kube_config
 from kubernetes.aio.config.incluster_config import InClusterConfigLoader
 
 from gateway.core.errors import ClusterError
+from gateway.core.subject import Json
 
 CONNECTIONS = 64
 """At most this many connections to the API server: each watch holds one (HTTP/1.1)."""
@@ -27,12 +28,18 @@ class Session:
         self._api = ApiClient(configuration)
         self._user_agent = user_agent
 
-    async def get(self, path: str, within: aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
-        """Send one GET; the response's body is still to be read. ``path`` includes the query."""
+    async def send(
+        self, method: str, path: str, within: aiohttp.ClientTimeout, document: Json | None = None
+    ) -> aiohttp.ClientResponse:
+        """Send one request; the response's body is still to be read. ``path`` includes the query."""
         headers = {"Accept": "application/json", "User-Agent": self._user_agent}
-        await self._api.update_params_for_auth(headers, [], ["BearerToken"], path, "GET", None)
+        if document is not None:
+            headers["Content-Type"] = "application/json"
+        await self._api.update_params_for_auth(headers, [], ["BearerToken"], path, method, document)
         url = self._api.configuration.host.rstrip("/") + path
-        answer = await self._api.rest_client.request("GET", url, headers=headers, _request_timeout=within)
+        answer = await self._api.rest_client.request(
+            method, url, headers=headers, body=document, _request_timeout=within
+        )
         response: aiohttp.ClientResponse = answer.response
         return response
 

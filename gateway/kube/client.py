@@ -1,4 +1,4 @@
-"""Reading from the Kubernetes API as raw JSON, with every foreign error translated and every answer bounded.
+"""The Kubernetes API as raw JSON, with every foreign error translated and every answer bounded.
 
 Typed models would be of no use here: what is read are custom resources, reduced to a few fields at once.
 """
@@ -38,7 +38,7 @@ RELOAD_SECONDS = 10.0
 
 _MAX_ERROR_BYTES = 64 * 1024
 _UNAUTHORIZED = 401
-_OK = 200
+_SUCCESSES = frozenset((200, 201))
 
 
 class _Status(msgspec.Struct):
@@ -49,7 +49,7 @@ class _Status(msgspec.Struct):
 
 
 class KubeClient:
-    """Reads from one API server. All methods are for one event loop; concurrent use is fine."""
+    """Speaks with one API server. All methods are for one event loop; concurrent use is fine."""
 
     def __init__(self, load: Callable[[], Awaitable[Session]], session: Session) -> None:
         self._load = load
@@ -66,6 +66,21 @@ class KubeClient:
         """
         try:
             return msgspec.json.decode(await self.read(path, query), type=dict[str, Any])
+        except msgspec.DecodeError:
+            raise ClusterError(f"{path}: the answer is not a JSON object") from None
+
+    async def create(self, path: str, document: Json) -> Json:
+        """Create an object in the collection at ``path``, or ask a question that is asked so; the server's answer.
+
+        Raises:
+            ApiError: the server's answer is an error, such as 403.
+            ClusterError: there was no answer, or it is not a JSON object.
+        """
+        within = aiohttp.ClientTimeout(total=REQUEST_SECONDS, sock_connect=CONNECT_SECONDS)
+        async with self._open(path, None, within, document) as response:
+            body = await _read_bounded(response, MAX_RESPONSE_BYTES)
+        try:
+            return msgspec.json.decode(body, type=dict[str, Any])
         except msgspec.DecodeError:
             raise ClusterError(f"{path}: the answer is not a JSON object") from None
 
@@ -94,16 +109,21 @@ class KubeClient:
 
     @asynccontextmanager
     async def _open(
-        self, path: str, query: Mapping[str, str] | None, within: aiohttp.ClientTimeout
+        self,
+        path: str,
+        query: Mapping[str, str] | None,
+        within: aiohttp.ClientTimeout,
+        document: Json | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         full_path = f"{path}?{urlencode(query)}" if query else path
+        method = "GET" if document is None else "POST"
         try:
-            response = await self._session.get(full_path, within)
+            response = await self._session.send(method, full_path, within, document)
             if response.status == _UNAUTHORIZED and await self._reload():
                 response.release()
-                response = await self._session.get(full_path, within)
+                response = await self._session.send(method, full_path, within, document)
             try:
-                if response.status != _OK:
+                if response.status not in _SUCCESSES:
                     raise await _error_of(response)
                 yield response
             finally:

@@ -17,8 +17,14 @@ from gateway.server.intake import PATH
 FailurePolicy = Literal["Fail", "Ignore"]
 
 MAIN_OPERATIONS = ("CREATE", "UPDATE", "DELETE")
-SUBRESOURCES = ("*/scale", "pods/ephemeralcontainers", "pods/resize")
-"""Subresources that change what is declared. Others report (``*/status``) or act on what runs (``pods/exec``)."""
+SUBRESOURCES = (
+    "*/scale",
+    "pods/ephemeralcontainers",
+    "pods/resize",
+    "policywaivers/status",
+    "clusterpolicywaivers/status",
+)
+"""Subresources that change what is declared, or what is accepted. Others report (``*/status``) or act on what runs (``pods/exec``)."""
 
 _KUBE_SYSTEM = "system:serviceaccount:kube-system:"
 _SYSTEM_USER = (

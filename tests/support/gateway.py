@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import ssl
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -103,6 +104,13 @@ class Gateway:
 
     def workers(self) -> list[psutil.Process]:
         return self.children("gateway.server.worker")
+
+    def records(self) -> list[dict[str, Any]]:
+        """The decisions in the audit log, in their order."""
+        command = [sys.executable, "-m", "gateway", "audit", "export", "--state-dir", str(self.folder / "state")]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+        records = (json.loads(line).get("record", {}) for line in done.stdout.splitlines())
+        return [record for record in records if record.get("type") == "decision"]
 
     def events(self, name: str) -> list[dict[str, Any]]:
         """Lines of our own log (not of the audit writer's output) with the event ``name``."""

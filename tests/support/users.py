@@ -35,6 +35,7 @@ def service_account(namespace: str, name: str) -> User:
 
 
 ALICE = User("alice@example.com", ("developers",))
+BOB = User("bob@example.com", ("developers",))
 ROOT = User("root@example.com", ("system:masters",))
 NOBODY = User("nobody@example.com", ())
 KUBELET = User("system:node:node-1", ("system:nodes",))

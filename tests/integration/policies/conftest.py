@@ -52,9 +52,8 @@ def connected(cluster: Cluster, tmp_path: Path) -> Iterator[Callable[..., Gatewa
 
 
 def _role(reads: tuple[tuple[str, list[str]], ...]) -> list[Json]:
-    rules = [
-        {"apiGroups": [group], "resources": resources, "verbs": ["get", "list", "watch"]} for group, resources in reads
-    ]
+    verbs = ["get", "list", "watch", "create"]
+    rules = [{"apiGroups": [group], "resources": resources, "verbs": verbs} for group, resources in reads]
     return [
         {"apiVersion": f"{_RBAC}/v1", "kind": "ClusterRole", "metadata": {"name": _ROLE}, "rules": rules},
         {

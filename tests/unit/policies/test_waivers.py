@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from gateway.core.errors import ConfigError
 from gateway.core.finding import Action, Finding, Resource, Severity, finding_id
-from policies.waivers import Approval, Match, Spec, Waiver, apply_waivers, read_waiver, spec_digest, violations
+from policies.waiver_rules import Writer, violations
+from policies.waivers import Approval, Match, Spec, Waiver, apply_waivers, read_waiver, spec_digest
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 WORDS = st.sampled_from(["a", "b", "api", "a[b]", "x.y"])
@@ -31,7 +32,13 @@ def a_spec(**changes: Any) -> Spec:
     match = Match(
         changes.pop("kinds", ("apps/Deployment",)), changes.pop("names", ("api",)), changes.pop("fields", ("*",))
     )
-    values = {"rules": ("pod-security/*",), "reason": "r", "ticket": "T-1", "expires": NOW + timedelta(days=1)}
+    values = {
+        "rules": ("pod-security/*",),
+        "reason": "r",
+        "ticket": "T-1",
+        "requested_by": "ann",
+        "expires": NOW + timedelta(days=1),
+    }
     return Spec(match=match, **values | changes)
 
 
@@ -83,34 +90,60 @@ def test_nothing_but_the_exception_changes(name: str, pattern: str, days: int) -
     assert (after.exception is not None) is (name == pattern and days > 0)
 
 
-def refused(old: Waiver | None, new: Waiver, *, user: str = "bob", author: str = "ann", may: bool = True) -> list[str]:
-    return violations(old, new, user=user, author=author, may_approve=may, now=NOW)
+YEAR = timedelta(days=365)
+
+
+def refused(
+    old: Waiver | None, new: Waiver, *, user: str = "bob", request: bool = True, approve: bool = True
+) -> list[str]:
+    found = violations(old, new, Writer(user, request, approve), NOW, max_lifetime=YEAR)
+    return [f"{one.field}: {one.text}" for one in found]
 
 
 def test_who_may_approve() -> None:
     """Somebody else, in the own name, with the verb, and the spec as it stands."""
-    asked = a_waiver(approver="")
-    asked = msgspec.structs.replace(asked, approval=Approval())
-    assert refused(None, asked, user="ann", author="") == []
+    asked = msgspec.structs.replace(a_waiver(), approval=Approval())
     assert refused(asked, a_waiver()) == []
     assert "another one's name" in refused(asked, a_waiver(approver="eve"))[0]
-    assert "other than its author" in refused(asked, a_waiver(approver="ann"), user="ann")[0]
-    assert "may not approve" in refused(asked, a_waiver(), may=False)[0]
-    stale = Waiver("web", "w", a_spec(reason="another"), Approval("bob", spec_digest(a_spec())))
+    assert "other than who asked" in refused(asked, a_waiver(approver="ann"), user="ann")[0]
+    assert "may not approve" in refused(asked, a_waiver(), approve=False)[0]
+    stale = Waiver("web", "w", asked.spec, Approval("bob", spec_digest(a_spec(reason="before"))))
     assert "changed meanwhile" in refused(asked, stale)[0]
-    assert "other than its author" in refused(None, a_waiver(), author="")[0]
+    assert any("other than who asked" in text for text in refused(None, a_waiver()))
+
+
+def test_who_may_ask() -> None:
+    """Whoever holds the verb, in the own name; what applies Git states who wrote there."""
+    asked = msgspec.structs.replace(a_waiver(), approval=Approval())
+    assert refused(None, asked, user="ann") == []
+    assert "verb request" in refused(None, asked, user="ann", request=False)[0]
+    assert "whoever writes asks" in refused(None, asked, user="eve")[0]
+    assert refused(None, asked, user="system:serviceaccount:flux-system:kustomize-controller") == []
+    widened = msgspec.structs.replace(asked, spec=a_spec(rules=("rbac/*",)))
+    assert "whoever writes asks" in refused(asked, widened, user="eve")[0]
 
 
 def test_expiry_is_bounded() -> None:
     """Neither in the past nor for ever; an old waiver may still be touched without changing its spec."""
-    assert "in the past" in refused(None, a_waiver(a_spec(expires=NOW), approver=""))[0]
-    assert "at most 365 days" in refused(None, a_waiver(a_spec(expires=NOW + timedelta(days=366)), approver=""))[0]
+    assert "in the past" in refused(None, a_waiver(a_spec(expires=NOW), approver=""), user="ann")[0]
+    later = NOW + timedelta(days=366)
+    assert "at most 365 days" in refused(None, a_waiver(a_spec(expires=later), approver=""), user="ann")[0]
     over = a_waiver(a_spec(expires=NOW - timedelta(days=1)))
     assert refused(over, over) == []
 
 
+@given(st.sampled_from(["ann", "bob", "eve"]), st.booleans(), st.booleans(), st.sampled_from(["ann", "bob", "eve"]))
+def test_nobody_waives_alone(user: str, request: bool, approve: bool, approver: str) -> None:
+    """Whatever is written by whom: a waiver that holds was approved by another one than who asked, with the verb."""
+    asked = msgspec.structs.replace(a_waiver(), approval=Approval())
+    written = a_waiver(approver=approver)
+    if not refused(asked, written, user=user, request=request, approve=approve):
+        assert approve
+        assert approver == user != written.spec.requested_by
+
+
 SPEC = {
-    "rules": ["a/b"], "match": {"kinds": ["Pod"], "names": ["x"]}, "reason": "r", "ticket": "t",
+    "rules": ["a/b"], "match": {"kinds": ["Pod"], "names": ["x"]}, "reason": "r", "ticket": "t", "requestedBy": "ann",
     "expires": "2027-01-01T00:00:00Z",
 }  # fmt: skip
 
@@ -130,7 +163,10 @@ SPEC = {
 )
 def test_what_is_no_waiver(change: dict[str, Any], problem: str) -> None:
     """A waiver that lacks a part, or is as wide as everything, is refused with what is wrong."""
-    document = {"metadata": {"namespace": "web", "name": "w"}, "spec": SPEC | change}
+    document = {"kind": "PolicyWaiver", "metadata": {"namespace": "web", "name": "w"}, "spec": SPEC | change}
     with pytest.raises(ConfigError, match=problem):
         read_waiver(document, source="file")
-    assert read_waiver({"metadata": {"name": "w"}, "spec": SPEC}, source="file").state(NOW) == "unapproved"
+    fine = {"kind": "ClusterPolicyWaiver", "metadata": {"name": "w"}, "spec": SPEC}
+    assert read_waiver(fine, source="file").state(NOW) == "unapproved"
+    with pytest.raises(ConfigError, match=r"metadata\.namespace"):
+        read_waiver({**fine, "kind": "PolicyWaiver"}, source="file")

@@ -26,7 +26,13 @@ def test_what_it_covers() -> None:
     """Main resources in three operations, and those subresources that change what is declared; no status."""
     main, subresources = webhook()["rules"]
     assert (main["operations"], main["resources"]) == (["CREATE", "UPDATE", "DELETE"], ["*"])
-    assert subresources["resources"] == ["*/scale", "pods/ephemeralcontainers", "pods/resize"]
+    assert subresources["resources"] == [
+        "*/scale",
+        "pods/ephemeralcontainers",
+        "pods/resize",
+        "policywaivers/status",
+        "clusterpolicywaivers/status",
+    ]
     assert {rule["scope"] for rule in (main, subresources)} == {"*"}
 
 

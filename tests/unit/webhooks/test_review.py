@@ -188,17 +188,17 @@ def test_an_undecided_request() -> None:
 
 
 def test_warnings() -> None:
-    """Warned findings, and guards that are set to warn; excepted ones, audits and denials are none."""
+    """Warned findings, those that are accepted, and guards that are set to warn; audits and denials are none."""
     response = answer(
         Judged(
             "drift",
             "x",
-            (finding(Action.WARN, "one"), finding(Action.WARN, "no", exception="g"), finding(Action.AUDIT, "no")),
+            (finding(Action.WARN, "one"), finding(Action.DENY, "two", exception="g"), finding(Action.AUDIT, "no")),
         ),
         Indeterminate("policy", "late", OnError.WARN),
         Indeterminate("other", "no", OnError.ALLOW),
     )
-    assert response["warnings"] == ["one", "govgate could not decide (policy): late"]
+    assert response["warnings"] == ["one", "two (accepted by g)", "govgate could not decide (policy): late"]
     assert response["allowed"] is True
 
 
