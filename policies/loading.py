@@ -9,6 +9,7 @@ import msgspec
 
 from gateway.config.policy import Policy
 from gateway.core.errors import ConfigError
+from gateway.core.subject import Json
 from gateway.native.inspect import inspect_modules
 from policies import conftest
 from policies.builtin import rule_of
@@ -21,15 +22,18 @@ from policies.settings import Settings
 from policies.sources import BUILTIN, Source, read_sources
 
 
-async def load_rules(config: Policy, engine: Engine, *, alone: bool = True) -> RuleSet:
+async def load_rules(
+    config: Policy, engine: Engine, *, alone: bool = True, held: Sequence[Json] | None = None
+) -> RuleSet:
     """The rules that a configuration asks for, loaded into ``engine``. ``alone``: settings are about no other rules.
+    ``held``: what a cluster held, for sources that name it.
 
     Raises:
         ConfigError: a source cannot be read, or a setting concerns no rule.
         RulesError: a rule is wrong; says where.
         UndecidedError: the engine cannot be had.
     """
-    source = read_sources(config.sources, config.bundle_keys)
+    source = read_sources(config.sources, config.bundle_keys, held)
     found = recognise(source)
     if not found.rules:
         raise ConfigError(f"there are no rules in {', '.join(config.sources)}")

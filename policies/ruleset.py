@@ -27,10 +27,11 @@ _MAX_KINDS = 4096
 
 
 class Undecided(msgspec.Struct, frozen=True):
-    """A rule that could not be decided about a request, and why."""
+    """A rule that could not be decided about a request, and why. ``unknown``: for want of what is known elsewhere."""
 
     rule: str
     reason: str
+    unknown: bool = False
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -167,7 +168,8 @@ class RuleSet:
             applies = YES if rule.fixed else rule.applies(asked)
             unknown = missing(self._needs[position], asked.known) if applies.yes else []
             if applies.undecided or unknown:
-                undecided.append(Undecided(rule.info.id, applies.undecided or f"not known here: {', '.join(unknown)}"))
+                reason = applies.undecided or f"not known here: {', '.join(unknown)}"
+                undecided.append(Undecided(rule.info.id, reason, unknown=True))
             elif applies.yes:
                 queries.setdefault(self._inputs[position], []).append(position)
         return _Plan({kind: tuple(positions) for kind, positions in queries.items()}, tuple(undecided))

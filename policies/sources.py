@@ -12,6 +12,7 @@ import msgspec
 from gateway.config.policy import BundleKey, Policy
 from gateway.config.yaml import read_yaml
 from gateway.core.errors import ConfigError
+from gateway.core.subject import Json
 from gateway.native.inspect import Key, read_bundle
 from gateway.native.library import NativeError
 from policies.engine import Diagnostic, Module, RulesError
@@ -39,12 +40,13 @@ class Source(msgspec.Struct, frozen=True):
     """Path and content of the other YAML and JSON files."""
 
 
-def read_sources(names: Sequence[str], keys: Sequence[BundleKey] = ()) -> Source:
+def read_sources(names: Sequence[str], keys: Sequence[BundleKey] = (), held: Sequence[Json] | None = None) -> Source:
     """Everything that the named sources hold. A file that several of them hold is taken once.
 
     Args:
         names: ``builtin:SET``, a folder or file, or an OPA bundle (``.tar.gz``).
         keys: if there are any, bundles must be signed by one of them.
+        held: templates, constraints and expansions of a cluster, as they were captured; None where they were not.
 
     Raises:
         ConfigError: a source is not there or cannot be read, or two of them define the same base document.
@@ -54,7 +56,7 @@ def read_sources(names: Sequence[str], keys: Sequence[BundleKey] = ()) -> Source
     documents: dict[str, bytes] = {}
     data: dict[str, Any] = {}
     for name in names:
-        source = _read(name, keys)
+        source = _held(held) if name == CLUSTER_GATEKEEPER else _read(name, keys)
         modules |= {module.path: module for module in source.modules}
         documents |= dict(source.documents)
         _merge(data, source.data, name)
@@ -111,15 +113,21 @@ def read_folder(folder: Path, *, tests: bool = False) -> Source:
 
 
 def _read(name: str, keys: Sequence[BundleKey]) -> Source:
-    if name == CLUSTER_GATEKEEPER:
-        raise ConfigError(
-            f"{name}: only a server that is connected to a cluster has these rules; name others by --policies"
-        )
     if name.startswith(BUILTIN):
         return _builtin(name.removeprefix(BUILTIN))
     if name.endswith((".tar.gz", ".tgz")):
         return _bundle(Path(name), keys)
     return read_folder(Path(name))
+
+
+def _held(documents: Sequence[Json] | None) -> Source:
+    if documents is None:
+        raise ConfigError(
+            f"{CLUSTER_GATEKEEPER}: these rules are in the cluster: capture them (govgate check --capture-context), or name"
+            " others by --policies"
+        )
+    stream = b"\n---\n".join(map(msgspec.json.encode, documents))
+    return Source(documents=((CLUSTER_GATEKEEPER, stream),))
 
 
 def _bundle(path: Path, keys: Sequence[BundleKey]) -> Source:

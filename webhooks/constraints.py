@@ -128,7 +128,7 @@ class ClusterConstraints:
     async def _follow_kinds(self) -> None:
         """A cache for the constraints of each template that is there, and for no other."""
         templates = [document for _, document in self._templates.items()]
-        plurals = {_constraint_plural(document) for document in templates} - {""}
+        plurals = {constraint_plural(document) for document in templates} - {""}
         for plural in plurals - self._constraints.keys():
             self._constraints[plural] = cache = self._cache(CONSTRAINTS, ("v1beta1", "v1alpha1"), plural)
             cache.start()
@@ -210,8 +210,8 @@ def _reduced(document: Json) -> Json:
     return {**{key: value for key, value in document.items() if key != "status"}, "metadata": kept}
 
 
-def _constraint_plural(template: Json) -> str:
-    """Of a template's constraints: Gatekeeper makes it of the kind. Empty for a template that states none."""
+def constraint_plural(template: Json) -> str:
+    """The name in URLs of a template's constraints: Gatekeeper makes it of the kind. Empty if it states none."""
     at: Any = template
     for key in ("spec", "crd", "spec", "names", "kind"):
         at = at.get(key) if isinstance(at, dict) else None

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from gateway.core.errors import ClusterError, UndecidedError
@@ -26,6 +27,20 @@ _RETRY_SECONDS = 2.0
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _HIDDEN = ("data", "stringData")
 _log = logging.getLogger(__name__)
+
+
+def reduced(document: Json, api_version: str, kind: str) -> Json:
+    """What rules may see of an object: no managed fields, and nothing of a Secret's values.
+
+    Its type is added: of a list's items it is not stated.
+    """
+    item = {"apiVersion": api_version, "kind": kind, **document}
+    metadata = item["metadata"]
+    metadata.pop("managedFields", None)
+    if (api_version, kind) == ("v1", "Secret"):
+        metadata.get("annotations", {}).pop(_LAST_APPLIED, None)
+        item = {key: value for key, value in item.items() if key not in _HIDDEN}
+    return item
 
 
 class Inventory:
@@ -81,6 +96,7 @@ class _Type:
         self._api_version, _, self._kind = kind.rpartition("/")
         self._put = put
         self._limits = limits
+        self._reduce = partial(reduced, api_version=self._api_version, kind=self._kind)
         self._dirty: set[Key] = set()
         self._changed = asyncio.Event()
         self._cache: WatchCache[Json] | None = None
@@ -146,19 +162,9 @@ class _Type:
                 continue
             if resource is not None:
                 self._failure = ""
-                return WatchCache(self._client, resource, self._reduced, on_change=self._on_change, limits=self._limits)
+                return WatchCache(self._client, resource, self._reduce, on_change=self._on_change, limits=self._limits)
             self._absent = True
             await asyncio.sleep(_PROBE_SECONDS)
-
-    def _reduced(self, document: Json) -> Json:
-        """What rules may see: no managed fields, and nothing of a Secret's values. A list's items name no type."""
-        item = {"apiVersion": self._api_version, "kind": self._kind, **document}
-        metadata = item["metadata"]
-        metadata.pop("managedFields", None)
-        if (self._api_version, self._kind) == ("v1", "Secret"):
-            metadata.get("annotations", {}).pop(_LAST_APPLIED, None)
-            item = {key: value for key, value in item.items() if key not in _HIDDEN}
-        return item
 
     def _on_change(self, key: Key, _old: Json | None, _new: Json | None) -> None:
         self._dirty.add(key)

@@ -11,13 +11,14 @@ from gateway.core.finding import Action, Finding, Resource, Severity, finding_id
 from gateway.core.guard import Judged, NotApplicable, OnError, Outcome
 from gateway.core.subject import Json, Subject
 from gateway.kube import KubeClient, ResourceType, WatchCache
+from gateway.kube.lists import list_objects
 from gateway.kube.resource import served_version
 from policies.waiver_rules import APPROVE, REQUEST, Violation, Writer, changes, violations
 from policies.waivers import GROUP, KINDS, Waiver, apply_waivers, read_waiver
 
 GUARD = "waivers"
 RULE = "waivers/governed"
-_PLURALS = {"PolicyWaiver": "policywaivers", "ClusterPolicyWaiver": "clusterpolicywaivers"}
+PLURALS = {"PolicyWaiver": "policywaivers", "ClusterPolicyWaiver": "clusterpolicywaivers"}
 _REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 
 Clock = Callable[[], datetime]
@@ -29,7 +30,7 @@ class ClusterWaivers:
     def __init__(self, client: KubeClient, clock: Clock) -> None:
         self._clock = clock
         self._caches = [
-            WatchCache(client, ResourceType(GROUP, ("v1alpha1",), _PLURALS[kind]), _reader(kind)) for kind in KINDS
+            WatchCache(client, ResourceType(GROUP, ("v1alpha1",), PLURALS[kind]), _reader(kind)) for kind in KINDS
         ]
 
     def apply(self, findings: Sequence[Finding]) -> list[Finding]:
@@ -64,18 +65,11 @@ async def list_waivers(client: KubeClient) -> list[Waiver]:
     """
     found: list[Waiver] = []
     for kind in KINDS:
-        resource = ResourceType(GROUP, ("v1alpha1",), _PLURALS[kind])
+        resource = ResourceType(GROUP, ("v1alpha1",), PLURALS[kind])
         version = await served_version(client, resource)
         if version is None:
             continue
-        query = {"limit": "500"}
-        while True:
-            page = await client.get(resource.path(version), query)
-            found += [_reader(kind)(item) for item in page.get("items") or ()]
-            following = (page.get("metadata") or {}).get("continue")
-            if not following:
-                break
-            query["continue"] = following
+        found += [_reader(kind)(item) async for item in list_objects(client, resource, version)]
     return found
 
 
@@ -152,7 +146,7 @@ class WaiverGuard:
         user = subject.user
         attributes = {
             "group": GROUP,
-            "resource": _PLURALS[subject.kind.kind],
+            "resource": PLURALS[subject.kind.kind],
             "verb": verb,
             "name": subject.name,
             **({"namespace": subject.namespace} if subject.namespace else {}),

@@ -60,8 +60,9 @@ class Read(msgspec.Struct):
     skipped: int = 0
 
 
-def read_manifests(contents: Sequence[Content], *, namespace: str = "") -> Read:
-    """The objects in files, in their order. ``namespace``: of objects that name none."""
+def read_manifests(contents: Sequence[Content], *, namespace: str = "", user: UserInfo | None = None) -> Read:
+    """The objects in files, in their order. ``namespace``: of objects that name none; ``user``: who would ask."""
+    defaults = _Defaults(namespace, user or UserInfo())
     read = Read([], [])
     for content, file in zip(contents, read_files([content.data for content in contents]), strict=True):
         for index, document in enumerate(file.documents):
@@ -70,7 +71,7 @@ def read_manifests(contents: Sequence[Content], *, namespace: str = "") -> Read:
             else:
                 text = content.data
             whole = (content.path, document.line, text)
-            for found in _objects(document.json, whole, "", namespace, 0):
+            for found in _objects(document.json, whole, "", defaults, 0):
                 if isinstance(found, Manifest):
                     read.manifests.append(found)
                 elif found is None:
@@ -82,11 +83,18 @@ def read_manifests(contents: Sequence[Content], *, namespace: str = "") -> Read:
     return read
 
 
+class _Defaults(msgspec.Struct, frozen=True):
+    namespace: str
+    user: UserInfo
+
+
 _Whole = tuple[str, int, bytes]
 """Path, the document's line, the file from there on."""
 
 
-def _objects(raw: bytes, whole: _Whole, prefix: str, namespace: str, depth: int) -> Iterator[Manifest | Problem | None]:
+def _objects(
+    raw: bytes, whole: _Whole, prefix: str, defaults: _Defaults, depth: int
+) -> Iterator[Manifest | Problem | None]:
     path, line, text = whole
     try:
         found = _decode(raw)
@@ -102,12 +110,12 @@ def _objects(raw: bytes, whole: _Whole, prefix: str, namespace: str, depth: int)
             return
         for index, item in enumerate(found.items):
             below = f"{prefix}.items[{index}]" if prefix else f"items[{index}]"
-            yield from _objects(bytes(item), whole, below, namespace, depth + 1)
+            yield from _objects(bytes(item), whole, below, defaults, depth + 1)
         return
     if len(raw) > MAX_OBJECT_BYTES:
         yield Problem(path, line, f"the object has more than {MAX_OBJECT_BYTES} bytes: no API server takes it")
         return
-    yield Manifest(_subject(raw, found, namespace), path, line, prefix, text)
+    yield Manifest(_subject(raw, found, defaults), path, line, prefix, text)
 
 
 def _means_object(raw: bytes) -> bool:
@@ -119,18 +127,20 @@ def _means_object(raw: bytes) -> bool:
     return isinstance(found, dict) and "apiVersion" in found and "kind" in found
 
 
-def _subject(raw: bytes, found: _Object, namespace: str) -> Subject:
+def _subject(raw: bytes, found: _Object, defaults: _Defaults) -> Subject:
     group, _, version = found.api_version.rpartition("/")
     metadata = found.metadata or _Metadata()
     kind = GroupVersionKind(group, version, found.kind)
-    name, space = metadata.name or metadata.generate_name, metadata.namespace or namespace
+    name, space = metadata.name or metadata.generate_name, metadata.namespace or defaults.namespace
     request = {"operation": "CREATE", "kind": kind, "name": name, "namespace": space, "object": msgspec.Raw(raw)}
+    if defaults.user != UserInfo():
+        request["userInfo"] = defaults.user
     return Subject(
         uid="",
         operation="CREATE",
         kind=kind,
         resource=GroupVersionResource(),
-        user=UserInfo(),
+        user=defaults.user,
         namespace=space,
         name=name,
         raw_object=raw,

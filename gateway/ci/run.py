@@ -10,6 +10,7 @@ from gateway.ci.inputs import Content, Problem
 from gateway.ci.manifests import Manifest, read_manifests
 from gateway.core.finding import Action, Finding, Location
 from gateway.core.guard import OnError
+from gateway.core.subject import UserInfo
 from policies.rule import RuleInfo
 from policies.ruleset import Outcome, RuleSet
 from policies.surroundings import Surroundings, surrounded
@@ -30,13 +31,14 @@ class Summary(msgspec.Struct):
     problems: int = 0
 
 
-class Doubt(msgspec.Struct, frozen=True):
-    """A rule that could not be decided about an object."""
+class Doubt(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A rule that could not be decided about an object. ``unknown``: for want of what is not in the files."""
 
     rule: str
     reason: str
     resource: str
     location: Location
+    unknown: bool = False
 
 
 class Run(msgspec.Struct):
@@ -83,11 +85,12 @@ async def judge_batch(
     batch: Sequence[Content | Problem],
     *,
     namespace: str,
+    user: UserInfo | None = None,
     around: Surroundings,
     exempt: Sequence[str] = (),
 ) -> None:
     """Judge what a batch of files holds, and add it to the run."""
-    read = read_manifests([item for item in batch if isinstance(item, Content)], namespace=namespace)
+    read = read_manifests([item for item in batch if isinstance(item, Content)], namespace=namespace, user=user)
     problems = [*(item for item in batch if isinstance(item, Problem)), *read.problems]
     run.problems += problems
     run.summary.problems += len(problems)
@@ -107,7 +110,7 @@ def _add(run: Run, manifest: Manifest, outcome: Outcome) -> None:
     subject, summary = manifest.subject, run.summary
     where = f"{subject.object_namespace}/{subject.name}" if subject.object_namespace else subject.name
     about, location = f"{subject.kind.kind} {where}", Location(manifest.path, manifest.line)
-    run.doubts += [Doubt(doubt.rule, doubt.reason, about, location) for doubt in outcome.undecided]
+    run.doubts += [Doubt(doubt.rule, doubt.reason, about, location, doubt.unknown) for doubt in outcome.undecided]
     summary.judged += 1
     summary.denied += any(finding.action is Action.DENY for finding in live)
     summary.warned += any(finding.action is Action.WARN for finding in live)

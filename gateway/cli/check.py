@@ -5,30 +5,34 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 from cyclopts import Parameter
 
+from gateway.ci.capture import capture
 from gateway.ci.changed import changed_files
-from gateway.ci.inputs import contents
+from gateway.ci.context import Snapshot, encode_snapshot, read_snapshot, waivers_of
+from gateway.ci.job import Job, run_job
 from gateway.ci.report import REPORTERS, Format
 from gateway.ci.report.words import printable, totals
-from gateway.ci.run import Run, begin, judge_batch
+from gateway.ci.run import Run
 from gateway.cli import exits
 from gateway.cli.parameters import InputPath
 from gateway.config import load_config
 from gateway.config.model import Config
-from gateway.core.errors import UsageError
-from policies.embedded import EmbeddedOpa
-from policies.loading import load_rules
-from policies.surroundings import Alone
+from gateway.core.errors import GovgateError, UsageError
+from gateway.core.subject import UserInfo
+from gateway.kube import connect
+from policies.loading import recognise
+from policies.sources import CLUSTER_GATEKEEPER, read_sources
 from policies.waiver_files import read_waiver_files
-from policies.waivers import Waivers, now_utc
+from policies.waivers import Waiver, Waivers, now_utc
 
 _PROGRESS_SECONDS = 1.0
+_OLD = timedelta(days=7)
 
 
 def check(
@@ -37,7 +41,12 @@ def check(
     output: Annotated[Format, Parameter(name=["--output", "-o"])] = "table",
     namespace: Annotated[str, Parameter(name=["--namespace", "-n"])] = "",
     changed_since: str = "",
+    context: Path | None = None,
+    capture_context: Annotated[bool, Parameter(negative=())] = False,
+    file: Annotated[Path | None, Parameter(name=["--file", "-O"])] = None,
     waivers: Annotated[tuple[Path, ...], Parameter(name=["--waivers"], negative=())] = (),
+    user: str = "",
+    group: Annotated[tuple[str, ...], Parameter(name=["--group"], negative=())] = (),
     config: Path | None = None,
     fail_on: Literal["deny", "warn"] = "deny",
 ) -> int:
@@ -59,49 +68,122 @@ def check(
         The namespace of objects that name none.
     changed_since
         A Git revision: of the files, only those that differ from where it and HEAD parted, or are not committed yet.
+    context
+        What the cluster knows beyond the manifests, as --capture-context wrote it: Namespaces, other objects, waivers.
+    capture_context
+        Write that, from the cluster that the configuration connects to, and judge nothing.
+    file
+        Where --capture-context writes; else standard output.
     waivers
         Files with PolicyWaivers as the cluster has them (kubectl get policywaivers -A -o yaml); repeatable. What one in
         force covers is shown, and does not count.
+    user
+        Who would apply the manifests, for rules that look at that: a user name, such as a reconciler's.
+    group
+        With --user, a group that the user is in; repeatable.
     config
         The configuration file; else GOVGATE_CONFIG names it, else the embedded defaults hold.
     fail_on
         What makes the command fail.
     """
-    if not paths:
-        raise UsageError("name at least one file or folder, or - for standard input")
     loaded = load_config(config).config
     if policies:
         loaded = msgspec.structs.replace(loaded, policy=msgspec.structs.replace(loaded.policy, sources=policies))
-    only = changed_files(changed_since) if changed_since else None
-    accepted = Waivers(read_waiver_files(waivers), now_utc())
-    run = asyncio.run(judge_paths(paths, loaded, namespace, only, accepted))
+    if capture_context:
+        if paths:
+            raise UsageError("--capture-context judges nothing: name no files")
+        return _write(asyncio.run(_capture(loaded)), file)
+    if not paths:
+        raise UsageError("name at least one file or folder, or - for standard input")
+    if file is not None:
+        raise UsageError("--file is where --capture-context writes; reports go to standard output")
+    if group and not user:
+        raise UsageError("--group needs --user")
+    snapshot = read_snapshot(context) if context is not None else None
+    accepted = Waivers(read_waiver_files(waivers) + _held(snapshot, context), now_utc())
+    job = Job(
+        paths,
+        loaded,
+        namespace=namespace,
+        only=changed_files(changed_since) if changed_since else None,
+        waivers=accepted,
+        snapshot=snapshot,
+        user=UserInfo(user, groups=group) if user else None,
+    )
+    return finish(judged(job), output, fail_on)
+
+
+def judged(job: Job) -> Run:
+    """Run the job, with its progress shown on a terminal."""
+    progress = _Progress()
+    try:
+        return asyncio.run(run_job(job, progress.show))
+    finally:
+        progress.clear()
+
+
+def finish(run: Run, output: Format, fail_on: str) -> int:
+    """Print the report, and on standard error what it does not hold; the exit code."""
     sys.stdout.write(REPORTERS[output](run))
     sys.stdout.flush()
     for problem in run.problems if output in {"table", "json", "yaml"} else ():
-        print(f"govgate: {printable(str(problem))}", file=sys.stderr)
-    for waiver, state in sorted(accepted.pending.items()):
-        print(f"govgate: {waiver} does not hold: it is {state}", file=sys.stderr)
+        _say(str(problem))
+    for waiver, state in sorted(run.waivers.pending.items() if run.waivers is not None else ()):
+        _say(f"{waiver} does not hold: it is {state}")
+    if any(doubt.unknown for doubt in run.doubts):
+        _say(
+            "some rules need to know more than the files: --capture-context writes what a cluster knows, --context reads it"
+        )
     print(totals(run), file=sys.stderr)
     return _exit_code(run, fail_on)
 
 
-async def judge_paths(
-    paths: Sequence[str], config: Config, namespace: str, only: frozenset[str] | None, waivers: Waivers
-) -> Run:
-    """Judge all that the paths name."""
-    rules = await load_rules(config.policy, EmbeddedOpa(hosts=config.policy.hosts))
-    run = begin(rules, config.policy.on_error)
-    run.waivers = waivers
-    exempt = (*config.policy.exempt_namespaces, config.cluster.own_namespace)
-    progress = _Progress()
+def _held(snapshot: Snapshot | None, path: Path | None) -> list[Waiver]:
+    """The snapshot's waivers; says how old it is where that may matter."""
+    if snapshot is None:
+        return []
+    age = datetime.now(tz=snapshot.captured.tzinfo) - snapshot.captured
+    if age > _OLD:
+        _say(f"{path} was captured {age.days} days ago: the cluster may be another one by now")
+    return waivers_of(snapshot, source=str(path))
+
+
+async def _capture(config: Config) -> Snapshot:
+    policy = config.policy
+    files = tuple(name for name in policy.sources if name != CLUSTER_GATEKEEPER)
+    rules = recognise(read_sources(files, policy.bundle_keys)).rules
+    client = await connect(config.cluster)
+    if client is None:
+        raise UsageError("--capture-context: no cluster is connected (cluster.connect in the configuration)")
+    kinds = {kind for rule in rules for kind in rule.info.inventory}
     try:
-        for batch in contents(paths, only=only):
-            await judge_batch(run, rules, batch, namespace=namespace, around=Alone(), exempt=exempt)
-            progress.show(run)
+        gatekeeper = len(files) < len(policy.sources)
+        return await capture(client, kinds, configured=policy.inventory, gatekeeper=gatekeeper)
     finally:
-        progress.clear()
-        await rules.close()
-    return run
+        await client.close()
+
+
+def _write(snapshot: Snapshot, file: Path | None) -> int:
+    content = encode_snapshot(snapshot)
+    if file is None:
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+    else:
+        new = file.with_name(f".{file.name}.new")
+        try:
+            new.write_bytes(content)
+            new.replace(file)
+        except OSError as error:
+            raise GovgateError(f"{file}: cannot be written: {error.strerror}") from None
+    objects = snapshot.inventory.kinds
+    _say(
+        f"captured {len(snapshot.namespaces)} Namespaces, {len(objects)} types of objects, {len(snapshot.waivers)} waivers"
+    )
+    return exits.CLEAN
+
+
+def _say(text: str) -> None:
+    print(f"govgate: {printable(text)}", file=sys.stderr)
 
 
 class _Progress:

@@ -14,8 +14,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 from cyclopts import Parameter
 
+from gateway.ci.job import Job
 from gateway.cli import exits
-from gateway.cli.check import judge_paths
+from gateway.cli.check import judged
 from gateway.cli.output import print_document, print_table
 from gateway.cli.parameters import InputPath
 from gateway.cli.policy import Output, Policies
@@ -78,7 +79,7 @@ def waivers(
         loaded = msgspec.structs.replace(loaded, policy=msgspec.structs.replace(loaded.policy, sources=policies))
     held = Waivers(read_waiver_files(waivers) if waivers else asyncio.run(_of_cluster(loaded)), now_utc())
     if paths:
-        run = asyncio.run(judge_paths(paths, loaded, "", None, held))
+        run = judged(Job(paths, loaded, waivers=held))
         for problem in run.problems:
             print(f"govgate: {problem}", file=sys.stderr)
     soon = timedelta(days=loaded.policy.waivers.soon_days)

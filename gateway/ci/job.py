@@ -1,0 +1,67 @@
+"""One run of ``check``: rules loaded, files read and judged batch by batch, with what is known around them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from gateway.ci.context import Captured, Snapshot, feed
+from gateway.ci.inputs import contents
+from gateway.ci.run import Run, begin, judge_batch
+from gateway.config.model import Config
+from gateway.core.subject import UserInfo
+from policies.embedded import EmbeddedOpa
+from policies.loading import load_rules
+from policies.rule import USER
+from policies.surroundings import Alone, Surroundings
+from policies.waivers import Waivers
+
+
+class Job(msgspec.Struct, frozen=True):
+    """What is to be judged, and how.
+
+    ``namespace``: of objects that name none. ``only``: of the files found, those with these absolute paths. ``user``: who
+    would ask; else whoever the snapshot says.
+    """
+
+    paths: Sequence[str]
+    config: Config
+    namespace: str = ""
+    only: frozenset[str] | None = None
+    waivers: Waivers | None = None
+    snapshot: Snapshot | None = None
+    user: UserInfo | None = None
+
+
+async def run_job(job: Job, progress: Callable[[Run], None]) -> Run:
+    """Judge all that the paths name. ``progress`` is told after each batch.
+
+    Raises:
+        ConfigError: a source of rules cannot be read.
+        RulesError: a rule is wrong.
+        UndecidedError: the engine that evaluates rules is not there.
+    """
+    config, snapshot = job.config, job.snapshot
+    held = snapshot.gatekeeper if snapshot is not None else None
+    rules = await load_rules(config.policy, EmbeddedOpa(hosts=config.policy.hosts), held=held)
+    run = begin(rules, config.policy.on_error)
+    run.waivers = job.waivers
+    user = job.user or (snapshot.user if snapshot is not None else None)
+    around = _around(snapshot, user)
+    exempt = (*config.policy.exempt_namespaces, config.cluster.own_namespace)
+    try:
+        if snapshot is not None:
+            await feed(rules, snapshot)
+        for batch in contents(job.paths, only=job.only):
+            await judge_batch(run, rules, batch, namespace=job.namespace, user=user, around=around, exempt=exempt)
+            progress(run)
+    finally:
+        await rules.close()
+    return run
+
+
+def _around(snapshot: Snapshot | None, user: UserInfo | None) -> Surroundings:
+    if snapshot is not None:
+        return Captured(msgspec.structs.replace(snapshot, user=user))
+    return Alone(*((USER,) if user is not None else ()))

@@ -1,0 +1,32 @@
+"""Reading all objects of a type once, page by page."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from gateway.core.errors import ClusterError
+from gateway.core.subject import Json
+from gateway.kube.client import KubeClient
+from gateway.kube.resource import ResourceType
+
+PAGE_OBJECTS = 250
+
+
+async def list_objects(client: KubeClient, resource: ResourceType, version: str) -> AsyncIterator[Json]:
+    """The objects of a type in all namespaces. Memory holds a page of them.
+
+    Raises:
+        ApiError: the server refused, or lost its place in the list (410).
+        ClusterError: it could not be asked.
+    """
+    query = {"limit": str(PAGE_OBJECTS)}
+    while True:
+        page = await client.get(resource.path(version), query)
+        items, metadata = page.get("items") or [], page.get("metadata") or {}
+        if not isinstance(items, list) or not isinstance(metadata, dict):
+            raise ClusterError(f"{resource}: the answer is no list")
+        for item in items:
+            yield item
+        query["continue"] = str(metadata.get("continue") or "")
+        if not query["continue"]:
+            return
