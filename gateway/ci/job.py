@@ -22,7 +22,7 @@ class Job(msgspec.Struct, frozen=True):
     """What is to be judged, and how.
 
     ``namespace``: of objects that name none. ``only``: of the files found, those with these absolute paths. ``user``: who
-    would ask; else whoever the snapshot says.
+    would ask; else whoever the snapshot says. ``suppressions``: whether comments in the manifests hold.
     """
 
     paths: Sequence[str]
@@ -32,6 +32,7 @@ class Job(msgspec.Struct, frozen=True):
     waivers: Waivers | None = None
     snapshot: Snapshot | None = None
     user: UserInfo | None = None
+    suppressions: bool = True
 
 
 async def run_job(job: Job, progress: Callable[[Run], None]) -> Run:
@@ -54,7 +55,16 @@ async def run_job(job: Job, progress: Callable[[Run], None]) -> Run:
         if snapshot is not None:
             await feed(rules, snapshot)
         for batch in contents(job.paths, only=job.only):
-            await judge_batch(run, rules, batch, namespace=job.namespace, user=user, around=around, exempt=exempt)
+            await judge_batch(
+                run,
+                rules,
+                batch,
+                namespace=job.namespace,
+                user=user,
+                around=around,
+                exempt=exempt,
+                settings=config.check if job.suppressions else None,
+            )
             progress(run)
     finally:
         await rules.close()

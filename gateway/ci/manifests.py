@@ -58,6 +58,8 @@ class Read(msgspec.Struct):
     manifests: list[Manifest]
     problems: list[Problem]
     skipped: int = 0
+    documents: dict[str, list[int]] = {}
+    """By path, the lines in which documents begin."""
 
 
 def read_manifests(contents: Sequence[Content], *, namespace: str = "", user: UserInfo | None = None) -> Read:
@@ -65,6 +67,7 @@ def read_manifests(contents: Sequence[Content], *, namespace: str = "", user: Us
     defaults = _Defaults(namespace, user or UserInfo())
     read = Read([], [])
     for content, file in zip(contents, read_files([content.data for content in contents]), strict=True):
+        read.documents[content.path] = [document.line for document in file.documents]
         for index, document in enumerate(file.documents):
             if index + 1 < len(file.documents) or document.line > 1:
                 text = _from_line(content.data, document.line)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, date, datetime
 
 import msgspec
 
 from gateway.ci.inputs import Content, Problem
 from gateway.ci.manifests import Manifest, read_manifests
+from gateway.ci.suppressions import Suppression, apply, find
+from gateway.config.check import Check
 from gateway.core.finding import Action, Finding, Location
 from gateway.core.guard import OnError
 from gateway.core.subject import UserInfo
@@ -52,6 +55,8 @@ class Run(msgspec.Struct):
     problems: list[Problem] = []
     summary: Summary = msgspec.field(default_factory=Summary)
     waivers: Waivers | None = None
+    suppressions: list[Suppression] = []
+    today: date = msgspec.field(default_factory=lambda: datetime.now(UTC).date())
 
     def document(self) -> dict[str, object]:
         """The JSON of the command contract."""
@@ -61,6 +66,7 @@ class Run(msgspec.Struct):
             "rules": self.rules,
             "indeterminate": self.doubts,
             "problems": self.problems,
+            "suppressions": [_listed(one) for one in self.suppressions],
         }
 
     @property
@@ -70,8 +76,9 @@ class Run(msgspec.Struct):
 
     @property
     def warned(self) -> bool:
-        """Whether there is a warning, a doubt that warns included."""
-        return bool(self.summary.warned) or (bool(self.doubts) and self.on_error is OnError.WARN)
+        """Whether there is a warning, a doubt that warns and a suppression that has lapsed included."""
+        lapsed = any(one.problem for one in self.suppressions)
+        return bool(self.summary.warned) or lapsed or (bool(self.doubts) and self.on_error is OnError.WARN)
 
 
 def begin(rules: RuleSet, on_error: OnError) -> Run:
@@ -88,9 +95,18 @@ async def judge_batch(
     user: UserInfo | None = None,
     around: Surroundings,
     exempt: Sequence[str] = (),
+    settings: Check | None = None,
 ) -> None:
-    """Judge what a batch of files holds, and add it to the run."""
-    read = read_manifests([item for item in batch if isinstance(item, Content)], namespace=namespace, user=user)
+    """Judge what a batch of files holds, and add it to the run. ``settings``: of suppressions; without, there are none."""
+    contents = [item for item in batch if isinstance(item, Content)]
+    read = read_manifests(contents, namespace=namespace, user=user)
+    suppressions: dict[str, list[Suppression]] = {}
+    for content in contents if settings is not None and settings.suppressions else ():
+        lines = read.documents.get(content.path, [])
+        found = find(content.path, content.data, lines, settings or Check(), run.today)
+        if found:
+            suppressions[content.path] = found
+            run.suppressions += found
     problems = [*(item for item in batch if isinstance(item, Problem)), *read.problems]
     run.problems += problems
     run.summary.problems += len(problems)
@@ -99,12 +115,12 @@ async def judge_batch(
     asked = [surrounded(manifest.subject, around) for manifest in judged]
     outcomes = await rules.judge_all(asked, timeout_seconds=DEADLINE_SECONDS)
     for manifest, outcome in zip(judged, outcomes, strict=True):
-        _add(run, manifest, outcome)
+        _add(run, manifest, outcome, suppressions.get(manifest.path, ()))
 
 
-def _add(run: Run, manifest: Manifest, outcome: Outcome) -> None:
+def _add(run: Run, manifest: Manifest, outcome: Outcome, suppressions: Sequence[Suppression]) -> None:
     waived = run.waivers.apply(outcome.findings) if run.waivers is not None else outcome.findings
-    findings = _located(manifest, waived)
+    findings = apply(suppressions, _located(manifest, waived))
     live = [finding for finding in findings if finding.exception is None]
     run.findings += findings
     subject, summary = manifest.subject, run.summary
@@ -116,6 +132,17 @@ def _add(run: Run, manifest: Manifest, outcome: Outcome) -> None:
     summary.warned += any(finding.action is Action.WARN for finding in live)
     summary.indeterminate += bool(outcome.undecided)
     summary.excepted += len(live) < len(findings)
+
+
+def _listed(one: Suppression) -> dict[str, object]:
+    return {
+        "id": one.id,
+        "state": one.state,
+        "rules": one.rules,
+        "until": one.until,
+        "reason": one.reason,
+        "location": Location(one.path, one.line),
+    }
 
 
 def _located(manifest: Manifest, findings: Sequence[Finding]) -> list[Finding]:

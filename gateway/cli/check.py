@@ -12,7 +12,6 @@ from typing import Annotated, Literal
 import msgspec
 from cyclopts import Parameter
 
-from gateway.ci.capture import capture
 from gateway.ci.changed import changed_files
 from gateway.ci.context import Snapshot, encode_snapshot, read_snapshot, waivers_of
 from gateway.ci.job import Job, run_job
@@ -25,7 +24,6 @@ from gateway.config import load_config
 from gateway.config.model import Config
 from gateway.core.errors import GovgateError, UsageError
 from gateway.core.subject import UserInfo
-from gateway.kube import connect
 from policies.loading import recognise
 from policies.sources import CLUSTER_GATEKEEPER, read_sources
 from policies.waiver_files import read_waiver_files
@@ -45,6 +43,7 @@ def check(
     capture_context: Annotated[bool, Parameter(negative=())] = False,
     file: Annotated[Path | None, Parameter(name=["--file", "-O"])] = None,
     waivers: Annotated[tuple[Path, ...], Parameter(name=["--waivers"], negative=())] = (),
+    no_suppressions: Annotated[bool, Parameter(negative=())] = False,
     user: str = "",
     group: Annotated[tuple[str, ...], Parameter(name=["--group"], negative=())] = (),
     config: Path | None = None,
@@ -77,6 +76,8 @@ def check(
     waivers
         Files with PolicyWaivers as the cluster has them (kubectl get policywaivers -A -o yaml); repeatable. What one in
         force covers is shown, and does not count.
+    no_suppressions
+        Take no notice of comments (govgate:ignore) in the manifests.
     user
         Who would apply the manifests, for rules that look at that: a user name, such as a reconciler's.
     group
@@ -109,6 +110,7 @@ def check(
         waivers=accepted,
         snapshot=snapshot,
         user=UserInfo(user, groups=group) if user else None,
+        suppressions=not no_suppressions,
     )
     return finish(judged(job), output, fail_on)
 
@@ -130,6 +132,12 @@ def finish(run: Run, output: Format, fail_on: str) -> int:
         _say(str(problem))
     for waiver, state in sorted(run.waivers.pending.items() if run.waivers is not None else ()):
         _say(f"{waiver} does not hold: it is {state}")
+    for one in run.suppressions:
+        if one.state != "active":
+            rules = ", ".join(one.rules) or "no rule"
+            _say(
+                f"{one.path}:{one.line}: suppression of {rules} {'matches nothing' if one.state == 'unused' else one.state}"
+            )
     if any(doubt.unknown for doubt in run.doubts):
         _say(
             "some rules need to know more than the files: --capture-context writes what a cluster knows, --context reads it"
@@ -149,6 +157,9 @@ def _held(snapshot: Snapshot | None, path: Path | None) -> list[Waiver]:
 
 
 async def _capture(config: Config) -> Snapshot:
+    from gateway.ci.capture import capture  # noqa: PLC0415 - heavy, and seldom needed
+    from gateway.kube import connect  # noqa: PLC0415 - the same
+
     policy = config.policy
     files = tuple(name for name in policy.sources if name != CLUSTER_GATEKEEPER)
     rules = recognise(read_sources(files, policy.bundle_keys)).rules

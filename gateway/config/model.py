@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from gateway.config.check import Check
 from gateway.config.drift import Drift
 from gateway.config.policy import Policy
 from gateway.core.limits import Limits
@@ -122,6 +123,7 @@ class Config(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     cluster: Cluster = Cluster()
     drift: Drift = Drift()
     policy: Policy = Policy()
+    check: Check = Check()
     audit: Audit = Audit()
 
 
