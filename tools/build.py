@@ -95,6 +95,8 @@ TOOLS = {
             "github.com/open-policy-agent/gatekeeper/v3/cmd/gator",
             "github.com/open-policy-agent/gatekeeper/v3",
         ),
+        Tool("helm", "helm", "helm.sh/helm/v3/cmd/helm", "helm.sh/helm/v3"),
+        Tool("kustomize", "kustomize", "sigs.k8s.io/kustomize/kustomize/v5", "sigs.k8s.io/kustomize/kustomize/v5"),
         Tool("etcd", "etcd", "go.etcd.io/etcd/server/v3", "go.etcd.io/etcd/server/v3"),
         _kubernetes("kube-apiserver"),
         _kubernetes("kube-controller-manager"),

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import msgspec
 
+from gateway.ci.render import Folders, Renderer, folders_below
+
 SUFFIXES = frozenset((".yaml", ".yml", ".json"))
 STDIN = "-"
 
@@ -33,24 +35,32 @@ class Problem(msgspec.Struct, frozen=True):
 
 
 class Content(msgspec.Struct, frozen=True):
-    """One file as it was read."""
+    """One file as it was read. ``rendered``: it is what the folder stands for that the file makes one, and its lines are
+    not the file's.
+    """
 
     path: str
     data: bytes
+    rendered: bool = False
 
 
 def contents(
-    paths: Sequence[str], suffixes: frozenset[str] = SUFFIXES, *, only: frozenset[str] | None = None
+    paths: Sequence[str],
+    suffixes: frozenset[str] = SUFFIXES,
+    *,
+    only: frozenset[str] | None = None,
+    renderer: Renderer | None = None,
 ) -> Iterator[list[Content | Problem]]:
     """The files that ``paths`` name, a batch at a time: memory does not grow with their number.
 
     Folders are read with all below them, in order of their names; hidden folders and files of other suffixes are left
     out. A path that does not exist is a glob (``**`` for any folders), or a problem. ``only``: of the files that are
-    found, those with these absolute paths.
+    found, those with these absolute paths. With a ``renderer``, what kustomizations and charts stand for takes the place
+    of the files that they are made from.
     """
     batch: list[Content | Problem] = []
     size = 0
-    for found in _read_all(paths, suffixes, only):
+    for found in _Reader(suffixes, only, renderer).read(paths):
         batch.append(found)
         size += len(found.data) if isinstance(found, Content) else 0
         if len(batch) >= BATCH_FILES or size >= BATCH_BYTES:
@@ -60,17 +70,43 @@ def contents(
         yield batch
 
 
-def _read_all(
-    paths: Sequence[str], suffixes: frozenset[str], only: frozenset[str] | None
-) -> Iterator[Content | Problem]:
-    seen: set[str] = set()
-    for path in paths:
-        for name in _files(path, suffixes):
+class _Reader:
+    """Reads each file once, whatever names it."""
+
+    def __init__(self, suffixes: frozenset[str], only: frozenset[str] | None, renderer: Renderer | None) -> None:
+        self._suffixes = suffixes
+        self._only = only
+        self._renderer = renderer
+        self._seen: set[str] = set()
+
+    def read(self, paths: Sequence[str]) -> Iterator[Content | Problem]:
+        for path in paths:
+            folders = None
+            if self._renderer is not None and os.path.isdir(path):  # noqa: PTH112 - the path as it was given
+                folders = folders_below(path, folded=_FOLDED)
+                yield from self._rendered(folders, self._renderer)
+            yield from self._plain(path, folders)
+
+    def _plain(self, path: str, folders: Folders | None) -> Iterator[Content | Problem]:
+        for name in _files(path, self._suffixes):
             if isinstance(name, Problem):
                 yield name
-            elif name not in seen and (only is None or name == STDIN or os.path.realpath(name) in only):
-                seen.add(name)
+            elif folders is not None and folders.belongs(name):
+                continue
+            elif name not in self._seen and self._is_wanted(name):
+                self._seen.add(name)
                 yield _read(name, named=name == path)
+
+    def _is_wanted(self, name: str) -> bool:
+        return self._only is None or name == STDIN or os.path.realpath(name) in self._only
+
+    def _rendered(self, folders: Folders, renderer: Renderer) -> Iterator[Content | Problem]:
+        for folder in folders.rendered.values():
+            if folder.file in self._seen or (self._only is not None and not folders.concerned(folder, self._only)):
+                continue
+            self._seen.add(folder.file)
+            found = renderer.render(folder)
+            yield Problem(folder.file, 0, found.problem) if found.problem else Content(folder.file, found.data, True)
 
 
 def _files(path: str, suffixes: frozenset[str]) -> Iterable[str | Problem]:

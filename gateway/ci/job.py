@@ -8,6 +8,7 @@ import msgspec
 
 from gateway.ci.context import Captured, Snapshot, feed
 from gateway.ci.inputs import contents
+from gateway.ci.render import Renderer
 from gateway.ci.run import Run, begin, judge_batch
 from gateway.config.model import Config
 from gateway.core.subject import UserInfo
@@ -33,6 +34,7 @@ class Job(msgspec.Struct, frozen=True):
     snapshot: Snapshot | None = None
     user: UserInfo | None = None
     suppressions: bool = True
+    renderer: Renderer | None = None
 
 
 async def run_job(job: Job, progress: Callable[[Run], None]) -> Run:
@@ -54,7 +56,7 @@ async def run_job(job: Job, progress: Callable[[Run], None]) -> Run:
     try:
         if snapshot is not None:
             await feed(rules, snapshot)
-        for batch in contents(job.paths, only=job.only):
+        for batch in contents(job.paths, only=job.only, renderer=job.renderer):
             await judge_batch(
                 run,
                 rules,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -37,7 +38,7 @@ _decode = msgspec.json.Decoder(_Object).decode
 class Manifest(msgspec.Struct, frozen=True):
     """One object in a file. ``line``: where its document begins; ``prefix``: its path in it, if it is a list's item.
 
-    ``text``: the file from that line on.
+    ``text``: the file from that line on; empty where the object was rendered, and has no lines of its own.
     """
 
     subject: Subject
@@ -48,6 +49,8 @@ class Manifest(msgspec.Struct, frozen=True):
 
     def locations(self, fields: Sequence[str]) -> list[Location]:
         """Where fields stand in the file."""
+        if not self.text:
+            return [Location(self.path, self.line)] * len(fields)
         paths = [f"{self.prefix}.{field}" if self.prefix else field for field in fields]
         return [Location(self.path, self.line + line - 1) for line in lines_of(self.text, paths)]
 
@@ -68,12 +71,15 @@ def read_manifests(contents: Sequence[Content], *, namespace: str = "", user: Us
     read = Read([], [])
     for content, file in zip(contents, read_files([content.data for content in contents]), strict=True):
         read.documents[content.path] = [document.line for document in file.documents]
+        lines = content.data.splitlines() if content.rendered else []
         for index, document in enumerate(file.documents):
             if index + 1 < len(file.documents) or document.line > 1:
                 text = _from_line(content.data, document.line)
             else:
                 text = content.data
             whole = (content.path, document.line, text)
+            if content.rendered:
+                whole = (_source_of(content.path, lines, document.line), 1, b"")
             for found in _objects(document.json, whole, "", defaults, 0):
                 if isinstance(found, Manifest):
                     read.manifests.append(found)
@@ -149,6 +155,20 @@ def _subject(raw: bytes, found: _Object, defaults: _Defaults) -> Subject:
         raw_object=raw,
         raw_request=_encode(request),
     )
+
+
+_SOURCE = b"# Source: "
+
+
+def _source_of(path: str, lines: list[bytes], line: int) -> str:
+    """The file that a rendered document comes from, as far as it says so: Helm's comment above it names the template."""
+    for number in range(min(line, len(lines)) - 1, -1, -1):
+        if lines[number].startswith(_SOURCE):
+            _, _, name = lines[number].removeprefix(_SOURCE).decode(errors="replace").strip().partition("/")
+            return os.path.join(os.path.dirname(path), name)  # noqa: PTH118, PTH120 - "./x" stays "./x"
+        if lines[number].startswith(b"---"):
+            break
+    return path
 
 
 def _from_line(data: bytes, line: int) -> bytes:

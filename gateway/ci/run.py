@@ -102,6 +102,8 @@ async def judge_batch(
     read = read_manifests(contents, namespace=namespace, user=user)
     suppressions: dict[str, list[Suppression]] = {}
     for content in contents if settings is not None and settings.suppressions else ():
+        if content.rendered:
+            continue  # its lines are not the file's
         lines = read.documents.get(content.path, [])
         found = find(content.path, content.data, lines, settings or Check(), run.today)
         if found:

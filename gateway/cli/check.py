@@ -15,6 +15,7 @@ from cyclopts import Parameter
 from gateway.ci.changed import changed_files
 from gateway.ci.context import Snapshot, encode_snapshot, read_snapshot, waivers_of
 from gateway.ci.job import Job, run_job
+from gateway.ci.render import Renderer
 from gateway.ci.report import REPORTERS, Format
 from gateway.ci.report.words import printable, totals
 from gateway.ci.run import Run
@@ -39,6 +40,9 @@ def check(
     output: Annotated[Format, Parameter(name=["--output", "-o"])] = "table",
     namespace: Annotated[str, Parameter(name=["--namespace", "-n"])] = "",
     changed_since: str = "",
+    render: Literal["auto", "never"] = "auto",
+    helm_values: Annotated[tuple[str, ...], Parameter(name=["--helm-values"], negative=())] = (),
+    kube_version: str = "",
     context: Path | None = None,
     capture_context: Annotated[bool, Parameter(negative=())] = False,
     file: Annotated[Path | None, Parameter(name=["--file", "-O"])] = None,
@@ -67,6 +71,13 @@ def check(
         The namespace of objects that name none.
     changed_since
         A Git revision: of the files, only those that differ from where it and HEAD parted, or are not committed yet.
+    render
+        auto judges what kustomizations and Helm charts stand for, by kustomize (or kubectl) and helm; never judges files
+        as they lie.
+    helm_values
+        A values file for the charts; repeatable.
+    kube_version
+        The version of Kubernetes that charts are rendered for.
     context
         What the cluster knows beyond the manifests, as --capture-context wrote it: Namespaces, other objects, waivers.
     capture_context
@@ -111,6 +122,7 @@ def check(
         snapshot=snapshot,
         user=UserInfo(user, groups=group) if user else None,
         suppressions=not no_suppressions,
+        renderer=Renderer(helm_values, namespace, kube_version) if render == "auto" else None,
     )
     return finish(judged(job), output, fail_on)
 

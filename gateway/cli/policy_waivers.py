@@ -15,6 +15,7 @@ import msgspec
 from cyclopts import Parameter
 
 from gateway.ci.job import Job
+from gateway.ci.render import Renderer
 from gateway.cli import exits
 from gateway.cli.check import judged
 from gateway.cli.output import print_document, print_table
@@ -79,7 +80,7 @@ def waivers(
         loaded = msgspec.structs.replace(loaded, policy=msgspec.structs.replace(loaded.policy, sources=policies))
     held = Waivers(read_waiver_files(waivers) if waivers else asyncio.run(_of_cluster(loaded)), now_utc())
     if paths:
-        run = judged(Job(paths, loaded, waivers=held))
+        run = judged(Job(paths, loaded, waivers=held, renderer=Renderer()))
         for problem in run.problems:
             print(f"govgate: {problem}", file=sys.stderr)
     soon = timedelta(days=loaded.policy.waivers.soon_days)
