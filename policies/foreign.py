@@ -15,9 +15,9 @@ from policies.gatekeeper.constraint import is_constraint
 from policies.gatekeeper.expansion import Expansion, is_expansion, read_expansion
 from policies.gatekeeper.rules import rules_of
 from policies.gatekeeper.template import is_template
+from policies.kyverno.policy import KyvernoPolicies, is_kyverno
+from policies.kyverno.policy import read_policies as read_kyverno
 from policies.rule import Rule
-
-_KYVERNO = ("kyverno.io/", "policies.kyverno.io/")
 
 
 class Foreign(msgspec.Struct, frozen=True):
@@ -27,18 +27,22 @@ class Foreign(msgspec.Struct, frozen=True):
     rules: tuple[Rule, ...]
     data: dict[str, Any]
     expansions: tuple[Expansion, ...] = ()
+    kyverno: KyvernoPolicies = KyvernoPolicies()
 
 
 def read_foreign(files: Sequence[tuple[str, bytes]]) -> Foreign:
-    """Gatekeeper's templates, constraints and expansions in files; other documents, which state no rules, are left out.
+    """Gatekeeper's templates, constraints and expansions in files, and Kyverno's policies and exceptions.
+
+    Other documents, which state no rules, are left out.
 
     Raises:
-        RulesError: a file cannot be read, or holds policies that are not supported; names the file and line.
+        RulesError: a file cannot be read, or a policy in it has no form; names the file and line.
         GovgateError: a template or constraint is wrong.
     """
     templates: list[Json] = []
     constraints: list[Json] = []
     expansions: list[Expansion] = []
+    others: list[tuple[str, int, Json]] = []
     for path, line, document in _documents(files):
         if is_template(document):
             templates.append(document)
@@ -46,13 +50,14 @@ def read_foreign(files: Sequence[tuple[str, bytes]]) -> Foreign:
             constraints.append(document)
         elif is_expansion(document):
             expansions.append(read_expansion(document))
-        elif str(document.get("apiVersion", "")).startswith(_KYVERNO):
-            raise _unsupported(path, line, "Kyverno's policies are not supported yet")
+        elif is_kyverno(document):
+            others.append((path, line, document))
+    kyverno = read_kyverno(others)
     if not templates and not constraints:
-        return Foreign((), (), {}, tuple(expansions))
+        return Foreign((), (), {}, tuple(expansions), kyverno)
     compiled, rules = rules_of(read_policies(templates, constraints))
     modules = tuple(Module(module.path, module.text, module.version) for module in compiled.modules)
-    return Foreign(modules, tuple(rules), compiled.data, tuple(expansions))
+    return Foreign(modules, tuple(rules), compiled.data, tuple(expansions), kyverno)
 
 
 def _documents(files: Sequence[tuple[str, bytes]]) -> list[tuple[str, int, Json]]:

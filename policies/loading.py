@@ -16,7 +16,9 @@ from policies.builtin import rule_of
 from policies.engine import Diagnostic, Engine, Module, RulesError
 from policies.foreign import Foreign, read_foreign
 from policies.gatekeeper.expansion import Expansion
-from policies.rule import Rule
+from policies.kyverno.loading import load_kyverno
+from policies.kyverno.policy import KyvernoPolicies
+from policies.rule import Rule, Stated
 from policies.ruleset import RuleSet, load
 from policies.settings import Settings
 from policies.sources import BUILTIN, Source, read_sources
@@ -35,19 +37,32 @@ async def load_rules(
     """
     source = read_sources(config.sources, config.bundle_keys, held)
     found = recognise(source)
-    if not found.rules:
+    if not found.stated and not found.kyverno.notes:
         raise ConfigError(f"there are no rules in {', '.join(config.sources)}")
-    settings = Settings(config.rules, found.rules, strict=alone)
-    return await load(engine, found.modules, found.rules, settings, found.data, expansions=found.expansions)
+    settings = Settings(config.rules, found.stated, strict=alone)
+    kyverno = (
+        await load_kyverno(found.kyverno, config.kyverno) if found.kyverno.notes or found.kyverno.policies else None
+    )
+    return await load(
+        engine, found.modules, found.rules, settings, found.data, expansions=found.expansions, late=kyverno
+    )
 
 
 class Recognised(msgspec.Struct, frozen=True):
-    """Modules with their Rego versions, the rules that they state, the base documents, and Gatekeeper's expansions."""
+    """Modules with their Rego versions, the rules that they state, the base documents, Gatekeeper's expansions, and
+    Kyverno's policies.
+    """
 
     modules: tuple[Module, ...]
     rules: tuple[Rule, ...]
     data: dict[str, Any]
     expansions: tuple[Expansion, ...] = ()
+    kyverno: KyvernoPolicies = KyvernoPolicies()
+
+    @property
+    def stated(self) -> tuple[Stated, ...]:
+        """The rules of every kind."""
+        return (*self.rules, *self.kyverno.rules)
 
 
 def recognise(source: Source) -> Recognised:
@@ -68,8 +83,9 @@ def recognise(source: Source) -> Recognised:
     found, more = _inspected(others) if others else ([], [])
     foreign = read_foreign(source.documents) if source.documents else Foreign((), (), {})
     rules += [*more, *foreign.rules]
-    _check_ids(rules)
-    return Recognised((*own, *found, *foreign.modules), tuple(rules), source.data | foreign.data, foreign.expansions)
+    _check_ids([*rules, *foreign.kyverno.rules])
+    modules = (*own, *found, *foreign.modules)
+    return Recognised(modules, tuple(rules), source.data | foreign.data, foreign.expansions, foreign.kyverno)
 
 
 def _inspected(modules: Sequence[Module]) -> tuple[list[Module], list[Rule]]:
@@ -86,8 +102,8 @@ def _inspected(modules: Sequence[Module]) -> tuple[list[Module], list[Rule]]:
     return found, list(rules.values())
 
 
-def _check_ids(rules: Sequence[Rule]) -> None:
-    seen: dict[str, Rule] = {}
+def _check_ids(rules: Sequence[Stated]) -> None:
+    seen: dict[str, Stated] = {}
     for rule in rules:
         other = seen.setdefault(rule.info.id, rule)
         if other is not rule:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -37,6 +37,15 @@ class RuleInfo(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     parameters: Json = {}
     links: tuple[str, ...] = ()
     source: str = ""
+
+
+class Stated(Protocol):
+    """Anything that states a rule."""
+
+    @property
+    def info(self) -> RuleInfo:
+        """What people are told about it."""
+        ...
 
 
 class Asked(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -49,6 +49,28 @@ class Outcome(msgspec.Struct, frozen=True):
         return Outcome(self.findings + findings, self.undecided + undecided, self.judged + judged)
 
 
+class Late(Protocol):
+    """Rules that are not judged while a request waits, but where many objects are, and afterwards."""
+
+    @property
+    def infos(self) -> tuple[RuleInfo, ...]:
+        """Its rules."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """Of everything that decides."""
+        ...
+
+    def concerns(self, asked: Asked) -> bool:
+        """Whether any of its rules may be about the request."""
+        ...
+
+    async def judge_all(self, many: Sequence[Asked]) -> list[Outcome]:
+        """Judge many requests, within bounds of its own."""
+        ...
+
+
 class _Plan(msgspec.Struct, frozen=True):
     """Queries to ask, by their input; and rules that cannot be asked."""
 
@@ -60,9 +82,17 @@ class RuleSet:
     """Loaded rules with their settings. ``digest`` covers everything that decides."""
 
     def __init__(
-        self, rules: Sequence[Rule], loaded: Rules, settings: Settings, digest: str, unfold: Unfold | None = None
+        self,
+        rules: Sequence[Rule],
+        loaded: Rules,
+        settings: Settings,
+        digest: str,
+        unfold: Unfold | None = None,
+        *,
+        late: Late | None = None,
     ) -> None:
         self._rules = tuple(rules)
+        self._late = late
         self._unfold = unfold
         self._loaded = loaded
         self._settings = settings
@@ -75,7 +105,8 @@ class RuleSet:
     @property
     def infos(self) -> tuple[RuleInfo, ...]:
         """The rules in force, by id."""
-        return tuple(sorted((rule.info for rule in self._rules), key=lambda info: info.id))
+        late = self._late.infos if self._late is not None else ()
+        return tuple(sorted((*(rule.info for rule in self._rules), *late), key=lambda info: info.id))
 
     @property
     def inventory(self) -> frozenset[str]:
@@ -103,8 +134,12 @@ class RuleSet:
         return outcome
 
     async def judge_all(self, many: Sequence[Asked], *, timeout_seconds: float) -> list[Outcome]:
-        """Judge many requests, each as :meth:`judge` does; ``timeout_seconds`` is for each of them."""
+        """Judge many requests, each as :meth:`judge` does, and by the late rules; ``timeout_seconds`` is for each."""
         outcomes = await self._judge_all(many, timeout_seconds)
+        for index, late in enumerate(await self.judge_late(many)):
+            outcomes[index] = outcomes[index].joined(
+                findings=late.findings, undecided=late.undecided, judged=late.judged
+            )
         if self._unfold is None:
             return outcomes
         further: list[tuple[int, Implied]] = []
@@ -118,6 +153,23 @@ class RuleSet:
         for (index, one), more in zip(further, found, strict=True):
             outcomes[index] = self._joined(outcomes[index], many[index], one, more)
         return outcomes
+
+    def late(self, asked: Asked) -> bool:
+        """Whether there are late rules that may be about the request."""
+        return self._late is not None and self._late.concerns(asked)
+
+    async def judge_late(self, many: Sequence[Asked]) -> list[Outcome]:
+        """Judge many requests by the late rules alone."""
+        if self._late is None:
+            return []
+        return [self._set(*each) for each in zip(many, await self._late.judge_all(many), strict=True)]
+
+    def _set(self, asked: Asked, outcome: Outcome) -> Outcome:
+        """The outcome of late rules, as the settings have it."""
+        namespace = asked.subject.governing_namespace
+        on = [one for one in outcome.findings if not self._settings.off(one.rule, namespace)]
+        doubts = tuple(one for one in outcome.undecided if not self._settings.off(one.rule, namespace))
+        return Outcome(tuple(self._settings.apply(one, namespace) for one in on), doubts, outcome.judged)
 
     def _implied(self, asked: Asked) -> Sequence[Implied] | Undecided:
         if self._unfold is None:
@@ -219,6 +271,7 @@ async def load(
     data: Mapping[str, Any],
     *,
     expansions: Sequence[Expansion] = (),
+    late: Late | None = None,
 ) -> RuleSet:
     """Load rules into an engine, all of them or none.
 
@@ -236,9 +289,10 @@ async def load(
         [(rule.info, rule.query) for rule in rules],
         everything,
         expansions,
+        *([late.digest] if late is not None else []),
     )
     digest = "sha256:" + hashlib.sha256(msgspec.json.encode(material, order="deterministic")).hexdigest()
-    return RuleSet(rules, loaded, settings, digest, implying)
+    return RuleSet(rules, loaded, settings, digest, implying, late=late)
 
 
 def _read(rule: Rule, answer: Answer, asked: Asked) -> list[Finding] | Undecided:

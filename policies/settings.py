@@ -13,7 +13,7 @@ from gateway.config.policy import RuleAction, RuleSetting
 from gateway.core.errors import ConfigError
 from gateway.core.finding import Action, Finding
 from gateway.core.subject import Json
-from policies.rule import Rule, RuleInfo
+from policies.rule import RuleInfo, Stated
 
 
 class Settings:
@@ -23,7 +23,7 @@ class Settings:
         ConfigError: a setting names no rule in force, or a parameter that its rule does not have.
     """
 
-    def __init__(self, settings: Sequence[RuleSetting], rules: Iterable[Rule], *, strict: bool = True) -> None:
+    def __init__(self, settings: Sequence[RuleSetting], rules: Iterable[Stated], *, strict: bool = True) -> None:
         infos = [rule.info for rule in rules]
         self._by_rule = {info.id: [s for s in settings if s.names(info.id)] for info in infos}
         for index, setting in enumerate(settings):

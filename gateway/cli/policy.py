@@ -13,7 +13,7 @@ from gateway.config import load_config
 from gateway.config.policy import RuleSetting
 from gateway.core.errors import UsageError
 from policies.loading import recognise
-from policies.rule import Rule, RuleInfo
+from policies.rule import RuleInfo, Stated
 from policies.settings import Settings
 from policies.sources import read_sources
 
@@ -91,7 +91,7 @@ class Described(msgspec.Struct, frozen=True, rename="camel"):
 def _described(policies: tuple[str, ...], config: Path | None) -> list[Described]:
     loaded = load_config(config)
     policy = loaded.config.policy
-    rules = recognise(read_sources(policies or policy.sources, policy.bundle_keys)).rules
+    rules = recognise(read_sources(policies or policy.sources, policy.bundle_keys)).stated
     # A setting may concern rules that are in force, but not among those asked for.
     known = {rule.info.id for rule in rules}
     settings = [s for s in policy.rules if any(s.names(name) for name in known)]
@@ -99,7 +99,7 @@ def _described(policies: tuple[str, ...], config: Path | None) -> list[Described
     return sorted(found, key=lambda described: described.info.id)
 
 
-def _describe(rule: Rule, settings: Settings, given: list[RuleSetting], source: str) -> Described:
+def _describe(rule: Stated, settings: Settings, given: list[RuleSetting], source: str) -> Described:
     info = rule.info
     where = dict.fromkeys(info.parameters.get("properties", {}), "default of the rule")
     for setting in given:

@@ -53,6 +53,14 @@ class Waivers(_Section, frozen=True):
     soon_days: Annotated[int, Meta(ge=0, le=365)] = 14
 
 
+class KyvernoCommand(_Section, frozen=True):
+    """Kyverno's command line. ``command``: its name on PATH, or its path. The others bound one call of it."""
+
+    command: str = "kyverno"
+    timeout_seconds: Annotated[float, Meta(gt=0, le=600)] = 60.0
+    memory_mebibytes: Annotated[int, Meta(ge=256, le=65_536)] = 2048
+
+
 class Policy(_Section, frozen=True):
     """The policy guard. ``sources``: built-in sets (``builtin:gitops``), folders, bundles (``.tar.gz``).
 
@@ -71,4 +79,5 @@ class Policy(_Section, frozen=True):
     exempt_namespaces: tuple[str, ...] = ("kube-system", "kube-node-lease")
     inventory: tuple[InventoryKind, ...] = ()
     waivers: Waivers = Waivers()
+    kyverno: KyvernoCommand = KyvernoCommand()
     hosts: tuple[str, ...] = ()

@@ -14,6 +14,7 @@ import msgspec
 
 from gateway.core.finding import Action, Severity
 from gateway.core.subject import Json
+from policies.gatekeeper.selectors import Selector
 
 SEVERITY_ANNOTATION = "policies.kyverno.io/severity"
 
@@ -23,13 +24,13 @@ class Override(msgspec.Struct, frozen=True):
 
     action: str
     namespaces: tuple[str, ...]
-    selector: Json
+    selector: Selector | None
 
     def fits(self, namespace: str, labels: Mapping[str, str]) -> bool:
         """Whether it holds in this namespace."""
         if self.namespaces and not any(fnmatchcase(namespace, pattern) for pattern in self.namespaces):
             return False
-        return not self.selector or _selected(self.selector, labels)
+        return self.selector is None or self.selector.matches(labels)
 
 
 class Failing(msgspec.Struct, frozen=True):
@@ -89,30 +90,8 @@ def _overrides(stated: Sequence[Json] | None) -> tuple[Override, ...]:
         Override(
             str(one.get("action", "")),
             tuple(map(str, one.get("namespaces") or ())),
-            one.get("namespaceSelector") or {},
+            msgspec.convert(one["namespaceSelector"], Selector) if one.get("namespaceSelector") else None,
         )
         for one in stated or ()
     )
     return tuple(override for override in found if override.action.lower() in {"audit", "enforce"})
-
-
-def _selected(selector: Json, labels: Mapping[str, str]) -> bool:
-    """A label selector, as Kubernetes has it."""
-    if any(labels.get(key) != value for key, value in (selector.get("matchLabels") or {}).items()):
-        return False
-    return all(_expressed(one, labels) for one in selector.get("matchExpressions") or ())
-
-
-def _expressed(expression: Json, labels: Mapping[str, str]) -> bool:
-    key, values = expression.get("key", ""), expression.get("values") or ()
-    match expression.get("operator"):
-        case "In":
-            return labels.get(key) in values
-        case "NotIn":
-            return labels.get(key) not in values
-        case "Exists":
-            return key in labels
-        case "DoesNotExist":
-            return key not in labels
-        case _:
-            return False

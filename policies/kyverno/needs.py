@@ -15,8 +15,8 @@ from policies.rule import NAMESPACE, USER
 OPERATION = "operation"
 """What the request does, or how the object was: known where it is created."""
 
-_CEL_OUTSIDE = re.compile(r"\b(?:resource|globalContext|http|image)\s*\.\s*[A-Za-z]+\s*\(|\bauthorizer\b|\bparams\b")
-_USER = re.compile(r"request\.userInfo|serviceAccountName\b|serviceAccountNamespace\b|\buser\s*\.")
+_CEL_OUTSIDE = re.compile(r"(?<![.\w])(?:(?:resource|globalContext|http|image)\s*\.\s*[A-Z]\w*\s*\(|authorizer\s*\.)")
+_USER = re.compile(r"request\.userInfo|\{\{\s*(?:serviceAccountName|serviceAccountNamespace)\b")
 _ROLES = re.compile(r"request\.(?:roles|clusterRoles)\b")
 _OPERATION = re.compile(r"request\.(?:operation|oldObject)|\boldObject\b")
 _OUTSIDE_KEYS = {

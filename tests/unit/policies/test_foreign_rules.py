@@ -73,7 +73,7 @@ async def test_constraints_are_rules_among_others(tmp_path: Path) -> None:
         ({"a_yaml": CONSTRAINT}, "there is no ConstraintTemplate k8slabels"),
         ({"a_yaml": TEMPLATE + "---\n" + CONSTRAINT.replace("{}", "{labels: 7}")}, "labels"),
         ({"a_yaml": "a: 1\n---\na: 1\na: 2\n"}, r"a\.yaml:4:1: .*already set"),
-        ({"a_yaml": "apiVersion: kyverno.io/v1\nkind: ClusterPolicy\n"}, r"a\.yaml:1:1: Kyverno"),
+        ({"a_yaml": "apiVersion: kyverno.io/v1\nkind: ClusterPolicy\n"}, r"a\.yaml:1:1: this is no ClusterPolicy"),
         ({"a_yaml": "a: 1\n"}, "there are no rules in"),
         ({}, "there are no rules in"),
     ],
