@@ -154,6 +154,11 @@ class RuleSet:
             outcomes[index] = self._joined(outcomes[index], many[index], one, more)
         return outcomes
 
+    @property
+    def has_late(self) -> bool:
+        """Whether there are late rules at all."""
+        return self._late is not None
+
     def late(self, asked: Asked) -> bool:
         """Whether there are late rules that may be about the request."""
         return self._late is not None and self._late.concerns(asked)

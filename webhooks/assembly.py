@@ -33,6 +33,7 @@ from webhooks.drift.reconcilers.argocd import Argo
 from webhooks.drift.reconcilers.base import Reconciler
 from webhooks.drift.reconcilers.flux import Flux
 from webhooks.judge import Judge
+from webhooks.late import LateAudit, Tell
 from webhooks.policy import Judging, PolicyGuard, Waive
 from webhooks.surroundings import ClusterSurroundings
 from webhooks.waivers import ClusterWaivers, WaiverGuard
@@ -60,8 +61,10 @@ class Assembly:
         *,
         rules: RuleSet | None = None,
         constraints: ClusterConstraints | None = None,
+        late: LateAudit | None = None,
     ) -> None:
         self.judge = judge
+        self._late = late
         self._parts = tuple(parts)
         self._rules = rules
         self._constraints = constraints
@@ -85,8 +88,14 @@ class Assembly:
         """What the person who asked is told about a refusal; empty if the request was allowed."""
         return refusal(verdict, subject)
 
+    def afterwards(self, subject: Subject, tell: Tell) -> bool:
+        """What is to be asked about a request that was answered; ``tell`` records it. False: there was no room."""
+        return self._late is None or self._late.offer(subject, tell)
+
     async def close(self) -> None:
         """Stop the caches, let go of the rules."""
+        if self._late is not None:
+            await self._late.close()
         for part in reversed(self._parts):
             await part.close()
         if self._rules is not None:
@@ -111,11 +120,11 @@ async def assemble(config: Config) -> Assembly:
         guards: list[Guard] = [drift_guard(config, NoFacts(), _no_cluster)]
         if rules is not None:
             guards += [policy_guard(config, [rules], ADMISSION), waiver_guard(config, None)]
-        return Assembly(_judge(config, guards, rules, None), rules=rules)
+        return Assembly(_judge(config, guards, rules, None), rules=rules, late=_late(config, rules, ADMISSION))
     facts = ClusterFacts(client, config.drift)
     guards = [drift_guard(config, facts, facts.scaled)]
     parts: list[Part] = [facts]
-    constraints = None
+    constraints, late = None, None
     if config.policy.sources:
         surroundings = ClusterSurroundings(client, config.policy.inventory)
         surroundings.start()
@@ -131,8 +140,17 @@ async def assemble(config: Config) -> Assembly:
         waivers.start()
         parts.append(waivers)
         guards += [policy_guard(config, in_force, surroundings, waivers.apply), waiver_guard(config, client)]
+        late = _late(config, rules, surroundings, waivers.apply)
     facts.start()
-    return Assembly(_judge(config, guards, rules, constraints), parts, rules=rules, constraints=constraints)
+    judge = _judge(config, guards, rules, constraints)
+    return Assembly(judge, parts, rules=rules, constraints=constraints, late=late)
+
+
+def _late(config: Config, rules: RuleSet | None, surroundings: Surroundings, waive: Waive = list) -> LateAudit | None:
+    if rules is None or not rules.has_late:
+        return None
+    exempt = (*config.policy.exempt_namespaces, config.cluster.own_namespace)
+    return LateAudit(rules, surroundings, exempt=exempt, waive=waive)
 
 
 def _judge(

@@ -89,13 +89,14 @@ def _record_only(outcome: Outcome, why: str) -> Outcome:
     """The same outcome, enforced nowhere: each finding says what it would have done."""
     if isinstance(outcome, NotApplicable):
         return outcome
-    findings = tuple(_audited(finding, why) for finding in outcome.findings)
+    findings = tuple(audited(finding, why) for finding in outcome.findings)
     if isinstance(outcome, Judged):
         return Judged(outcome.guard, f"{outcome.reason} [{why}]", findings)
     return Indeterminate(outcome.guard, f"{outcome.reason} [{why}]", OnError.ALLOW, findings)
 
 
-def _audited(finding: Finding, why: str) -> Finding:
+def audited(finding: Finding, why: str) -> Finding:
+    """The finding, enforced nowhere: it says what it would have done, and why it did not."""
     if finding.action is Action.AUDIT:
         return finding
     message = f"{finding.message} (would {finding.action}; not enforced: {why})"

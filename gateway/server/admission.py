@@ -132,6 +132,8 @@ class Admission:
         self._metrics.request(_RESULTS[verdict.decision])
         self._metrics.decided(subject, verdict)
         self._metrics.duration.observe(perf_counter() - arrived)
+        if not assembly.afterwards(subject, self._recorder.event):
+            self._metrics.late_lost.inc()
         return answer
 
     async def _record(

@@ -55,6 +55,11 @@ class WorkerMetrics:
             "Requests whose timeout parameter was no duration; they had the default",
             registry=registry,
         )
+        self.late_lost = Counter(
+            "govgate_policy_late_lost",
+            "Answered requests about which late rules (Kyverno's) were not asked: there was no room",
+            registry=registry,
+        )
         refused_connections = Counter(
             "govgate_connections_refused",
             "Connections closed as they came: too many, or a client name that is not allowed",
