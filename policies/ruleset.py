@@ -14,7 +14,7 @@ import msgspec
 
 from gateway.core.finding import Finding
 from policies.documents import Input, document, input_of
-from policies.engine import Answer, Engine, Failed, Module, Rules, Undefined
+from policies.engine import Answer, Engine, Failed, Module, Rules, Undefined, Value
 from policies.gatekeeper.expansion import Expansion, ExpansionError, Expansions
 from policies.gatekeeper.implied import unfold
 from policies.implied import Implied, Unfold
@@ -216,13 +216,14 @@ class RuleSet:
     def _plan(self, asked: Asked) -> _Plan:
         """Which rules concern the request, and which of them cannot be asked."""
         namespace = asked.subject.governing_namespace
+        has_object = bool(asked.subject.raw_object or asked.subject.raw_old_object)
         queries: dict[Input, list[int]] = {}
         undecided: list[Undecided] = []
         for position in self._candidates(asked):
             rule = self._rules[position]
             if self._settings.off(rule.info.id, namespace) or (asked.source == "Generated" and not rule.implied):
                 continue
-            applies = YES if rule.fixed else rule.applies(asked)
+            applies = YES if rule.fixed and has_object else rule.applies(asked)
             unknown = missing(self._needs[position], asked.known) if applies.yes else []
             if applies.undecided or unknown:
                 reason = applies.undecided or f"not known here: {', '.join(unknown)}"
@@ -237,7 +238,7 @@ class RuleSet:
         key = (subject.operation, subject.subresource, subject.kind.group, subject.kind.kind)
         found = self._about.get(key)
         if found is None:
-            found = tuple(i for i, rule in enumerate(self._rules) if not rule.fixed or rule.applies(asked).yes)
+            found = tuple(i for i, rule in enumerate(self._rules) if not rule.fixed or _may_apply(rule, asked))
             if len(self._about) >= _MAX_KINDS:
                 self._about.clear()
             self._about[key] = found
@@ -248,6 +249,8 @@ class RuleSet:
         undecided = list(plan.undecided)
         findings: list[Finding] = []
         for position in sorted(answers):
+            if answers[position] == _NOTHING:
+                continue
             found = _read(self._rules[position], answers[position], asked)
             if isinstance(found, Undecided):
                 undecided.append(found)
@@ -298,6 +301,14 @@ async def load(
     )
     digest = "sha256:" + hashlib.sha256(msgspec.json.encode(material, order="deterministic")).hexdigest()
     return RuleSet(rules, loaded, settings, digest, implying, late=late)
+
+
+def _may_apply(rule: Rule, asked: Asked) -> bool:
+    applies = rule.applies(asked)
+    return applies.yes or bool(applies.undecided)
+
+
+_NOTHING = Value([])
 
 
 def _read(rule: Rule, answer: Answer, asked: Asked) -> list[Finding] | Undecided:

@@ -79,18 +79,19 @@ def _fill(batch: Batch, waiting: Sequence[tuple[int, Asked]]) -> list[tuple[int,
     """Take what fits; what is left."""
     left: list[tuple[int, Asked]] = []
     taken: set[tuple[str, str, str, str]] = set()
+    around: dict[str, Json | None] = {}
     size = 0
     for position, asked in waiting:
         subject = asked.subject
-        name = subject.object_namespace
-        identity = (subject.kind.api_version, subject.kind.kind.lower(), name or "default", subject.name)
-        known = batch.namespaces.get(name, asked.namespace)
+        name = subject.object_namespace or "default"
+        identity = (subject.kind.api_version, subject.kind.kind.lower(), name, subject.name)
         size += len(subject.raw_object)
         full = len(batch.objects) >= MAX_OBJECTS or (size > MAX_BYTES and batch.objects)
-        if full or identity in taken or known != asked.namespace:
+        if full or identity in taken or around.get(name, asked.namespace) != asked.namespace:
             left.append((position, asked))
             continue
         taken.add(identity)
+        around[name] = asked.namespace
         if asked.namespace is not None:
             batch.namespaces[name] = asked.namespace
         batch.positions.append(position)

@@ -12,6 +12,7 @@ from gateway.core.errors import MalformedRequestError, UndecidedError
 from gateway.core.subject import Json
 from policies.kyverno.batches import Batch, batches, object_of
 from policies.kyverno.command import Bounds, CallError, Done, run
+from policies.kyverno.kinds import CLUSTER_SCOPED
 from policies.kyverno.needs import OPERATION
 from policies.kyverno.policy import KyvernoPolicies, KyvernoRule
 from policies.kyverno.reading import Readings
@@ -169,6 +170,9 @@ def _unreadable(asked: Asked) -> str:
 def _unknown(rule: KyvernoRule, asked: Asked) -> str:
     """What the rule must know and is not known; of an update it is told the object alone."""
     missing = [need for need in rule.needs if need in (NAMESPACE, USER) and need not in asked.known]
+    nowhere = not asked.subject.object_namespace and asked.subject.kind.kind not in CLUSTER_SCOPED
+    if NAMESPACE in rule.needs and nowhere:
+        missing.append("namespace (the object names none, and Kyverno takes default)")
     if OPERATION in rule.needs and asked.subject.operation != "CREATE":
         missing.append("the operation and the old object (Kyverno's command line takes every object for a new one)")
     return f"not known here: {', '.join(missing)}" if missing else ""

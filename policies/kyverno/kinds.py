@@ -22,6 +22,34 @@ CONTROLLERS = (
 )
 """To whose pod templates Kyverno extends rules about Pods; which of them, its annotation may say."""
 ANY = ("*",)
+CLUSTER_SCOPED = frozenset(
+    (
+        "APIService",
+        "CSIDriver",
+        "CSINode",
+        "CertificateSigningRequest",
+        "ClusterRole",
+        "ClusterRoleBinding",
+        "CustomResourceDefinition",
+        "FlowSchema",
+        "IngressClass",
+        "MutatingAdmissionPolicy",
+        "MutatingAdmissionPolicyBinding",
+        "MutatingWebhookConfiguration",
+        "Namespace",
+        "Node",
+        "PersistentVolume",
+        "PriorityClass",
+        "PriorityLevelConfiguration",
+        "RuntimeClass",
+        "StorageClass",
+        "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding",
+        "ValidatingWebhookConfiguration",
+        "VolumeAttachment",
+    )
+)
+"""Kubernetes' own kinds without a namespace. Any other object without one Kyverno takes for one of ``default``."""
 
 
 def rule_kinds(rule: Json) -> tuple[str, ...]:

@@ -81,8 +81,8 @@ def _problems(done: Done, shown: list[KyvernoPolicy]) -> list[Diagnostic]:
             found.append(_diagnostic(by_name.get(listed[1]), listed[2]))
     error_text = done.problem if done.status else ""
     compiled = _COMPILED.search(error_text)
-    if compiled:
-        found.append(_diagnostic(by_name.get(compiled[1]), error_text))
+    if compiled or "failed to load exceptions" in error_text:
+        found.append(_diagnostic(by_name.get(compiled[1]) if compiled else None, error_text))
     return found
 
 
