@@ -48,8 +48,8 @@ class Stated(Protocol):
         ...
 
 
-class Asked(msgspec.Struct, frozen=True):
-    """One request with what is known around it.
+class Asked(msgspec.Struct, frozen=True, dict=True):
+    """One request with what is known around it. What rules make of it for each other is kept in its ``__dict__``.
 
     ``namespace``: the Namespace object of the request's namespace, None where it is not known. ``source``: whether the
     object was submitted, or is implied by one that was.

@@ -49,10 +49,11 @@ class Judge:
         Raises:
             MalformedRequestError: an object in the request is not readable JSON.
         """
-        if len(self._guards) == 1:
-            outcomes = [await self._ask(self._guards[0], subject, deadline_seconds)]
+        guards = [guard for guard in self._guards if guard.concerns(subject)]
+        if len(guards) == 1:
+            outcomes = [await self._ask(guards[0], subject, deadline_seconds)]
         else:
-            asked = (self._ask(guard, subject, deadline_seconds) for guard in self._guards)
+            asked = (self._ask(guard, subject, deadline_seconds) for guard in guards)
             outcomes = list(await asyncio.gather(*asked))
         switched_off = self._switched_off(subject)
         if switched_off:

@@ -55,6 +55,10 @@ class PolicyGuard:
         self._max_findings = max_findings
         self._waive = waive
 
+    def concerns(self, subject: Subject) -> bool:  # noqa: ARG002 - the protocol's
+        """Every request: what decides is in the objects."""
+        return True
+
     def on_error(self, subject: Subject) -> OnError:  # noqa: ARG002 - the protocol's
         """As configured, whatever the request."""
         return self._on_error

@@ -8,7 +8,7 @@ from typing import Any
 
 from gateway.core.errors import ClusterError, ConfigError, UndecidedError
 from gateway.core.finding import Action, Finding, Resource, Severity, finding_id
-from gateway.core.guard import Judged, NotApplicable, OnError, Outcome
+from gateway.core.guard import Judged, OnError, Outcome
 from gateway.core.subject import Json, Subject
 from gateway.kube import KubeClient, ResourceType, WatchCache
 from gateway.kube.lists import list_objects
@@ -88,6 +88,10 @@ class WaiverGuard:
         self._max_lifetime = max_lifetime
         self._on_error = on_error
 
+    def concerns(self, subject: Subject) -> bool:
+        """Whether a waiver is written."""
+        return subject.kind.group == GROUP and subject.kind.kind in KINDS and subject.operation != "DELETE"
+
     def on_error(self, subject: Subject) -> OnError:  # noqa: ARG002 - the protocol's
         """As configured, whatever the request."""
         return self._on_error
@@ -98,9 +102,6 @@ class WaiverGuard:
         Raises:
             UndecidedError: the cluster could not be asked what the user may do.
         """
-        kind = subject.kind
-        if kind.group != GROUP or kind.kind not in KINDS or subject.operation == "DELETE":
-            return NotApplicable(self.name, "no waiver is written")
         try:
             new = self._read(subject, subject.object)
             old = self._read(subject, subject.old_object) if subject.operation == "UPDATE" else None

@@ -51,6 +51,10 @@ class Guard(Protocol):
 
     name: str
 
+    def concerns(self, subject: Subject) -> bool:
+        """Whether it has anything to say about such a request at all; asked before, and cheap."""
+        ...
+
     def on_error(self, subject: Subject) -> OnError:
         """What is done with this request where the guard cannot decide."""
         ...

@@ -5,7 +5,8 @@ Source: gatekeeper's pkg/mutation/match and pkg/target/matcher.go.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any, Literal
 
 import msgspec
@@ -29,7 +30,7 @@ class Kinds(msgspec.Struct, frozen=True, rename="camel"):
     kinds: tuple[str, ...] | None = None
 
 
-class Match(msgspec.Struct, frozen=True, rename="camel"):
+class Match(msgspec.Struct, frozen=True, rename="camel", dict=True):
     """``spec.match``; what is not stated matches everything."""
 
     source: str | None = None
@@ -41,9 +42,19 @@ class Match(msgspec.Struct, frozen=True, rename="camel"):
     namespace_selector: Selector | None = None
     name: str | None = None
 
+    @cached_property
+    def deciders(self) -> tuple[Decider, ...]:
+        """What has to be asked of an object, in Gatekeeper's order."""
+        return tuple(decide for field, decide in _DECIDERS.items() if getattr(self, field))
 
-class Candidate(msgspec.Struct, frozen=True):
-    """What is to be matched.
+    @property
+    def by_kind_alone(self) -> bool:
+        """Whether nothing but the kind of an object is asked."""
+        return all(decide is _kinds for decide in self.deciders)
+
+
+class Candidate(msgspec.Struct, frozen=True, dict=True):
+    """What is to be matched, by many constraints.
 
     ``objects``: the object and the old object, those that there are. ``namespace``: the Namespace object that they are
     in, None if it is not known, or if they are in none.
@@ -52,6 +63,11 @@ class Candidate(msgspec.Struct, frozen=True):
     objects: tuple[Json, ...]
     namespace: Json | None
     source: Source = "Original"
+
+    @cached_property
+    def facts(self) -> tuple[_Facts, ...]:
+        """What the matchers read of each object."""
+        return tuple(_Facts(document, self) for document in self.objects)
 
 
 def matches(match: Match | None, candidate: Candidate) -> bool:
@@ -64,10 +80,9 @@ def matches(match: Match | None, candidate: Candidate) -> bool:
         return True
     if not candidate.objects:
         raise MatchError("invalid request object: neither object nor old object are defined")
-    for document in candidate.objects:
-        facts = _Facts(document, candidate)
+    for facts in candidate.facts:
         try:
-            if all(decide(match, facts) for decide in _MATCHERS):
+            if all(decide(match, facts) for decide in match.deciders):
                 return True
         except MatchError as error:
             raise MatchError(
@@ -173,13 +188,15 @@ def _source(match: Match, facts: _Facts) -> bool:
     return match.source in (None, "", "All", facts.source)
 
 
-_MATCHERS = (
-    _kinds,
-    _scope,
-    _namespaces,
-    _excluded_namespaces,
-    _label_selector,
-    _namespace_selector,
-    _names,
-    _source,
-)
+Decider = Callable[[Match, _Facts], bool]
+_DECIDERS: dict[str, Decider] = {
+    "kinds": _kinds,
+    "scope": _scope,
+    "namespaces": _namespaces,
+    "excluded_namespaces": _excluded_namespaces,
+    "label_selector": _label_selector,
+    "namespace_selector": _namespace_selector,
+    "name": _names,
+    "source": _source,
+}
+"""By the field that asks."""

@@ -40,7 +40,8 @@ def rules_of(policies: Policies, point: str = WEBHOOK) -> tuple[Compiled, list[R
             template = policies.templates[constraint.kind]
             info = _info(constraint, template, action)
             applies = partial(_applies, constraint, template)
-            rules.append(Rule(info, query, applies, partial(_read, info), implied=True))
+            fixed = constraint.match is None or constraint.match.by_kind_alone
+            rules.append(Rule(info, query, applies, partial(_read, info), fixed=fixed, implied=True))
     return compiled, rules
 
 
@@ -62,12 +63,21 @@ def _applies(constraint: Constraint, template: Template, asked: Asked) -> Applie
     if not template.concerns(subject.operation):
         return NO
     try:
+        return YES if matches(constraint.match, _candidate(asked)) else NO
+    except (MatchError, MalformedRequestError) as error:
+        return Applies(yes=False, undecided=str(error))
+
+
+def _candidate(asked: Asked) -> Candidate:
+    """What constraints are matched with, made once for all of them."""
+    made: Candidate | None = vars(asked).get("candidate")
+    if made is None:
+        subject = asked.subject
         new = subject.object or (subject.old_object if subject.operation == "DELETE" else {})
         objects = tuple(one for one in (new, subject.old_object) if one)
         namespace = asked.namespace if subject.object_namespace else None
-        return YES if matches(constraint.match, Candidate(objects, namespace, asked.source)) else NO
-    except (MatchError, MalformedRequestError) as error:
-        return Applies(yes=False, undecided=str(error))
+        made = vars(asked)["candidate"] = Candidate(objects, namespace, asked.source)
+    return made
 
 
 def _read(info: RuleInfo, value: Any, asked: Asked) -> list[Finding]:

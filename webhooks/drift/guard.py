@@ -33,6 +33,10 @@ class DriftGuard:
         self._lookup = lookup
         self._max_findings = max_findings
 
+    def concerns(self, subject: Subject) -> bool:  # noqa: ARG002 - the protocol's
+        """Every request: what decides is in the objects."""
+        return True
+
     def on_error(self, subject: Subject) -> OnError:
         """As configured where the guard enforces; where it only warns or records, no doubt refuses a request either."""
         return self._fallback(ACTIONS.get(self._policy.strictest(subject), Action.AUDIT))

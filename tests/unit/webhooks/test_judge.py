@@ -22,6 +22,9 @@ from webhooks.answer import refusal
 from webhooks.judge import Judge
 
 
+NOT_CONCERNED = object()
+
+
 class Fixed:
     """A guard that answers, or fails, as it is told."""
 
@@ -29,6 +32,9 @@ class Fixed:
         self.name = name
         self._answer = answer
         self._on_error = on_error
+
+    def concerns(self, subject: Subject) -> bool:
+        return self._answer is not NOT_CONCERNED
 
     def on_error(self, subject: Subject) -> OnError:
         return self._on_error
@@ -232,3 +238,10 @@ def test_a_denial_lists_only_what_denies() -> None:
     ]
     scoped = msgspec.structs.replace(finding(), resource=Resource("v1", "A", "", "c"), remedy="")
     assert refusal(combine([Judged("g", "x", (scoped,))]), ASKED).splitlines() == ["A c:", "- m [r, f-1]"]
+
+
+async def test_a_guard_that_is_not_concerned_is_not_asked() -> None:
+    """It has no part in the verdict, not even a reason."""
+    found = await verdict(Fixed(NOT_CONCERNED, name="idle"), Fixed(Judged("fixed", "fine")))
+    assert found.reasons == ("fixed: fine",)
+    assert (await verdict(Fixed(NOT_CONCERNED))).allowed
