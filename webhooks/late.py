@@ -107,7 +107,8 @@ class LateAudit:
                 _log.warning("late rules could not be asked", extra={"fields": {"problem": str(error)}})
 
     def _record(self, subject: Subject, outcome: Outcome) -> dict[str, Any]:
-        findings = [audited(finding, _WHY) for finding in self._waive(outcome.findings)]
+        waived = self._waive(outcome.findings)
+        findings = [finding if finding.exception else audited(finding, _WHY) for finding in waived]
         return {
             "uid": subject.uid,
             "operation": subject.operation,

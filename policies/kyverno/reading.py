@@ -57,7 +57,7 @@ class Readings:
         failing = {rule for rule, _ in findings}
         for result, name in self._excepted(results, bare):
             rule = self._about(result)[1]
-            if rule is not None and rule.info.id not in plan and rule.info.id not in failing:
+            if rule is not None and rule.info.id not in (plan.keys() | failing | undecided.keys()):
                 excepted = msgspec.structs.replace(_finding(rule, result, asked), exception=name)
                 findings[rule.info.id, result.message] = excepted
         doubts = tuple(Undecided(rule, reason) for rule, reason in sorted(undecided.items()))
