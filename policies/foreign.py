@@ -67,9 +67,16 @@ def _documents(files: Sequence[tuple[str, bytes]]) -> list[tuple[str, int, Json]
             raise _unsupported(path, file.problem.line, file.problem.message)
         for document in file.documents:
             value = msgspec.json.decode(document.json)
-            if isinstance(value, dict):
-                found.append((path, document.line, value))
+            found += [(path, document.line, one) for one in _each(value)]
     return found
+
+
+def _each(value: Any) -> list[Json]:
+    """The document, or what a list (``v1`` List, as kubectl prints several objects) holds."""
+    if not isinstance(value, dict):
+        return []
+    items = value.get("items") if value.get("kind") == "List" else None
+    return [one for item in items for one in _each(item)] if isinstance(items, list) else [value]
 
 
 def _unsupported(path: str, line: int, text: str) -> RulesError:

@@ -37,6 +37,7 @@ class Kyverno:
         self._readings = Readings(policies)
         self._shown = [policy for policy in policies.policies if not policy.withheld]
         self._users = any(USER in rule.needs for policy in self._shown for rule in policy.rules)
+        self._compiled = sum(policy.cel for policy in self._shown)
         self._turn = asyncio.Semaphore(1)
         material = [version, [policy.document for policy in policies.policies], policies.exceptions]
         self.digest = hashlib.sha256(msgspec.json.encode(material, order="deterministic")).hexdigest()
@@ -66,7 +67,7 @@ class Kyverno:
             outcomes[index] = Outcome(undecided=undecided, judged=len(undecided))
             if asks:
                 live.append((index, asked))
-        for batch in batches(live, users=self._users):
+        for batch in batches(live, users=self._users, compiled=self._compiled):
             async with self._turn:
                 await self._judge(batch, many, plans, outcomes)
         return outcomes

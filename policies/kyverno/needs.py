@@ -30,6 +30,7 @@ _OUTSIDE_KEYS = {
     "roles": "matches by roles",
     "clusterRoles": "matches by cluster roles",
 }
+_QUOTED = frozenset(("pattern", "anyPattern", "patchStrategicMerge"))
 
 
 def needs_of(part: Any) -> tuple[str, ...]:
@@ -59,12 +60,12 @@ def beyond(part: Any) -> str:
     return ""
 
 
-def _walk(part: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    """Every key with its value, items of lists under the key of their list."""
+def _walk(part: Any, key: str = "", *, quoted: bool = False) -> Iterator[tuple[str, Any]]:
+    """Every value with its key; with none in lists, and in what is ``quoted``: a part of objects, with keys of theirs."""
     yield key, part
     if isinstance(part, dict):
         for name, below in part.items():
-            yield from _walk(below, str(name))
+            yield from _walk(below, "" if quoted else str(name), quoted=quoted or name in _QUOTED)
     elif isinstance(part, list):
         for below in part:
-            yield from _walk(below, "")
+            yield from _walk(below, quoted=quoted)

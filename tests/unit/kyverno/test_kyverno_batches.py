@@ -41,6 +41,13 @@ def test_a_batch_is_bounded_in_number() -> None:
     assert (len(first.objects), second.positions) == (MAX_OBJECTS, list(range(MAX_OBJECTS, MAX_OBJECTS + 5)))
 
 
+def test_a_batch_is_smaller_the_more_there_is_to_compile() -> None:
+    """Each ValidatingPolicy costs time for each object; one object there is always room for."""
+    many = [(index, asked(pod(f"p{index}"))) for index in range(60)]
+    assert [len(batch.objects) for batch in batches(many, users=False, compiled=40)] == [25, 25, 10]
+    assert len(list(batches(many, users=False, compiled=5000))) == 60
+
+
 def test_a_batch_is_bounded_in_bytes() -> None:
     """A large object goes alone, and is not left out."""
     large = pod("large", labels={"a": "x" * 9_000_000})

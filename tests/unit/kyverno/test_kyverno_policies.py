@@ -139,6 +139,12 @@ def test_a_policy_that_asks_outside_is_withheld_with_all_its_rules() -> None:
         ({"a": "namespaceObject.metadata.name"}, ("namespace",), False),
         ({"a": "{{ request.operation }}"}, ("operation",), False),
         ({"a": "oldObject.spec.a"}, ("operation",), False),
+        ({"pattern": {"spec": {"volumes": [{"configMap": {"name": "a"}}], "namespaceSelector": {"a": 1}}}}, (), False),
+        (
+            {"anyPattern": [{"roles": ["a"], "operations": ["UPDATE"], "a": "{{ request.operation }}"}]},
+            ("operation",),
+            False,
+        ),
         ({"operations": ["UPDATE"]}, ("operation",), False),
         ({"operations": ["CREATE", "UPDATE"]}, (), False),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 from test_rules_judged import asked, judged
 
 from gateway.config.policy import Policy
@@ -64,6 +65,15 @@ async def test_constraints_are_rules_among_others(tmp_path: Path) -> None:
         ("gatekeeper/K8sLabels/owned", Action.WARN, "no label owner"),
         ("rego/main/warn", Action.WARN, "x"),
     }
+    await rules.close()
+
+
+async def test_what_a_list_holds_is_read(tmp_path: Path) -> None:
+    """Several objects as kubectl prints them are as many documents."""
+    items = [yaml.safe_load(TEMPLATE), yaml.safe_load(CONSTRAINT)]
+    listed = yaml.safe_dump({"apiVersion": "v1", "kind": "List", "items": items})
+    rules = await loaded(tmp_path, gatekeeper_yaml=listed)
+    assert [info.id for info in rules.infos] == ["gatekeeper/K8sLabels/owned"]
     await rules.close()
 
 
