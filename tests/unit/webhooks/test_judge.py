@@ -21,7 +21,6 @@ from gateway.core.verdict import Decision, combine
 from webhooks.answer import refusal
 from webhooks.judge import Judge
 
-
 NOT_CONCERNED = object()
 
 
