@@ -35,12 +35,15 @@ class Summary(msgspec.Struct):
 
 
 class Doubt(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A rule that could not be decided about an object. ``unknown``: for want of what is not in the files."""
+    """A rule that could not be decided about an object. ``unknown``: for want of what is not in the files.
+
+    ``location``: None where there is no file.
+    """
 
     rule: str
     reason: str
     resource: str
-    location: Location
+    location: Location | None = None
     unknown: bool = False
 
 

@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
+import yaml
 from cyclopts import Parameter
 
+from gateway.ci.report import REPORTERS, Format
+from gateway.ci.verdicts import add_verdict, no_verdicts
 from gateway.cli import exits
 from gateway.cli.parameters import PATHS
 from gateway.config import load_config
@@ -41,7 +44,7 @@ class Totals(msgspec.Struct):
         self.judged += 1
         self.denied += verdict.decision is Decision.DENY
         self.refused += verdict.decision is Decision.UNDECIDED
-        self.warned += any(f.action is Action.WARN for f in verdict.findings) or any(
+        self.warned += any(f.action is Action.WARN and f.exception is None for f in verdict.findings) or any(
             i.on_error is OnError.WARN for i in verdict.indeterminate
         )
         self.indeterminate += bool(verdict.indeterminate)
@@ -56,7 +59,7 @@ class Totals(msgspec.Struct):
 
 def review(
     *files: Annotated[Path, PATHS],
-    output: Annotated[Literal["table", "json"], Parameter(name=["--output", "-o"])] = "table",
+    output: Annotated[Format, Parameter(name=["--output", "-o"])] = "table",
     config: Path | None = None,
     fail_on: Literal["deny", "warn"] = "deny",
 ) -> int:
@@ -70,7 +73,7 @@ def review(
     files
         Files of AdmissionReviews, or - for standard input.
     output
-        table for people, json for programs.
+        table for people; json and yaml for programs; sarif, junit, github, gitlab, markdown for what shows findings.
     config
         The configuration file; else GOVGATE_CONFIG names it, else the embedded defaults hold.
     fail_on
@@ -81,19 +84,23 @@ def review(
     return asyncio.run(_review(files, output, config, fail_on))
 
 
-async def _review(files: Iterable[Path], output: str, config: Path | None, fail_on: str) -> int:
+async def _review(files: Iterable[Path], output: Format, config: Path | None, fail_on: str) -> int:
     assembly = await assemble(load_config(config).config)
     try:
         await _caches(assembly)
-        totals = Totals()
+        totals, run = Totals(), no_verdicts(assembly.judge.rules)
         for where, document in _documents(files):
             subject, verdict = await _judge(assembly, where, document)
             totals.add(verdict)
-            if output == "json":
-                _print_json(assembly, subject, verdict)
-            else:
+            if output == "table":
                 _print_table(subject, verdict)
-        if output == "table":
+            elif output in {"json", "yaml"}:
+                _print_answer(assembly, subject, verdict, output)
+            else:
+                add_verdict(run, subject, verdict)
+        if output not in {"table", "json", "yaml"}:
+            sys.stdout.write(REPORTERS[output](run))
+        if output != "json":
             _print_totals(totals)
         return totals.exit_code(fail_on)
     finally:
@@ -146,9 +153,12 @@ def _is_one_document(data: bytes) -> bool:
     return True
 
 
-def _print_json(assembly: Assembly, subject: Subject, verdict: Verdict) -> None:
+def _print_answer(assembly: Assembly, subject: Subject, verdict: Verdict, output: Format) -> None:
     message = assembly.message(verdict, subject)
     answer = encode_response(subject.uid, verdict, rules=assembly.judge.rules, message=message)
+    if output == "yaml":
+        text = yaml.safe_dump(msgspec.json.decode(answer), explicit_start=True, sort_keys=False, width=120)
+        answer = text.rstrip("\n").encode()
     sys.stdout.buffer.write(answer + b"\n")
     sys.stdout.buffer.flush()
 
@@ -172,7 +182,8 @@ def _details(verdict: Verdict) -> Iterator[str]:
 
 
 def _finding_line(finding: Finding) -> str:
-    return f"{finding.action.value}: {finding.message} [{finding.rule}, {finding.id}]"
+    action = f"excepted by {finding.exception}" if finding.exception else finding.action.value
+    return f"{action}: {finding.message} [{finding.rule}, {finding.id}]"
 
 
 def _print_totals(totals: Totals) -> None:

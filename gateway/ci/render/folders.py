@@ -45,6 +45,8 @@ class Folders(msgspec.Struct, frozen=True):
 
     def belongs(self, path: str) -> bool:
         """Whether a file is a part of what is rendered."""
+        if not self.parts:
+            return False
         real = os.path.realpath(path)
         return real in self.parts or any(str(parent) in self.parts for parent in Path(real).parents)
 

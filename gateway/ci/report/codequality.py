@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.ci.report.words import live, resource
+from gateway.ci.report.words import address, address_of, live, resource
 from gateway.ci.run import Run
 from gateway.core.finding import Finding, Location, Severity
 
@@ -24,7 +24,15 @@ def report(run: Run) -> str:
     issues = [_issue(finding) for finding in live(run)]
     for doubt in run.doubts:
         text = f"{doubt.resource}: undecided: {doubt.reason}"
-        issues.append(_entry(doubt.rule, text, "major", doubt.location, f"undecided {doubt.rule} {text}"))
+        issues.append(
+            _entry(
+                doubt.rule,
+                text,
+                "major",
+                address(doubt.location, *doubt.resource.split()),
+                f"undecided {doubt.rule} {text}",
+            )
+        )
     for problem in run.problems:
         at = Location(problem.path, max(problem.line, 1))
         issues.append(_entry("input", problem.message, "blocker", at, str(problem)))
@@ -33,8 +41,7 @@ def report(run: Run) -> str:
 
 def _issue(finding: Finding) -> dict[str, Any]:
     text = f"{resource(finding.resource)} {finding.field}: {finding.message}"
-    at = finding.location or Location("", 1)
-    return _entry(finding.rule, text, _SEVERITIES[finding.severity], at, finding.id)
+    return _entry(finding.rule, text, _SEVERITIES[finding.severity], address_of(finding), finding.id)
 
 
 def _entry(rule: str, text: str, severity: str, at: Location, fingerprint: str) -> dict[str, Any]:

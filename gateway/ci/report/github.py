@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from gateway.ci.report.words import live, resource, totals
 from gateway.ci.run import Run
-from gateway.core.finding import Action, Finding, Severity
+from gateway.core.finding import Action, Finding, Location, Severity
 
 MAX_OF_LEVEL = 10
 
@@ -19,10 +19,8 @@ _ORDER = list(Severity)
 def report(run: Run) -> str:
     """Annotations, and a notice with the totals."""
     lines: list[str] = []
-    errors = [_command("error", p.path, max(p.line, 1), "not readable", p.message) for p in run.problems]
-    doubts = [
-        _command("warning", d.location.path, d.location.line, d.rule, f"undecided: {d.reason}") for d in run.doubts
-    ]
+    errors = [_command("error", Location(p.path, max(p.line, 1)), "not readable", p.message) for p in run.problems]
+    doubts = [_command("warning", d.location, d.rule, f"undecided: {d.resource}: {d.reason}") for d in run.doubts]
     more = {"error": errors, "warning": doubts, "notice": []}
     for action, command in _COMMANDS.items():
         found = sorted((f for f in live(run) if f.action is action), key=lambda f: _ORDER.index(f.severity))
@@ -37,13 +35,12 @@ def report(run: Run) -> str:
 
 
 def _annotation(command: str, finding: Finding) -> str:
-    path, line = (finding.location.path, finding.location.line) if finding.location else ("", 1)
     text = f"{resource(finding.resource)} {finding.field}: {finding.message}\n{finding.remedy}".strip()
-    return _command(command, path, line, finding.rule, text)
+    return _command(command, finding.location, finding.rule, text)
 
 
-def _command(command: str, path: str, line: int, title: str, text: str) -> str:
-    where = f"file={_property(path)},line={line}," if path else ""
+def _command(command: str, at: Location | None, title: str, text: str) -> str:
+    where = f"file={_property(at.path)},line={at.line}," if at else ""
     return f"::{command} {where}title={_property(title)}::{_data(text)}"
 
 

@@ -30,7 +30,7 @@ def report(run: Run) -> str:
 
 def _row(finding: Finding) -> str:
     what = f"{finding.message} [{finding.rule}]"
-    cells = (finding.action.value, place(finding), resource(finding.resource), what)
+    cells = (finding.action.value, place(finding.location), resource(finding.resource), what)
     return "| " + " | ".join(_text(cell) for cell in cells) + " |"
 
 

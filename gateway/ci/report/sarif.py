@@ -8,9 +8,9 @@ from urllib.parse import quote
 import msgspec
 
 from gateway import __version__
-from gateway.ci.report.words import resource
+from gateway.ci.report.words import address, address_of, resource
 from gateway.ci.run import Run
-from gateway.core.finding import Action, Finding, Severity
+from gateway.core.finding import Action, Finding, Location, Severity
 from policies.rule import RuleInfo
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/os/schemas/sarif-schema-2.1.0.json"
@@ -33,10 +33,10 @@ def report(run: Run) -> str:
         "rules": [_rule(rule, run.infos.get(rule)) for rule in rules],
     }
     notes = [
-        _notification(f"{d.resource}: {d.rule}: {d.reason}", "warning", d.location.path, d.location.line)
+        _notification(f"{d.resource}: {d.rule}: {d.reason}", "warning", address(d.location, *d.resource.split()))
         for d in run.doubts
     ]
-    notes += [_notification(p.message, "error", p.path, max(p.line, 1)) for p in run.problems]
+    notes += [_notification(p.message, "error", Location(p.path, max(p.line, 1))) for p in run.problems]
     one = {
         "tool": {"driver": driver},
         "columnKind": "unicodeCodePoints",
@@ -76,7 +76,7 @@ def _result(finding: Finding, index: int) -> dict[str, Any]:
         "ruleIndex": index,
         "level": _LEVELS[finding.action],
         "message": {"text": f"{name}: {finding.message}" + (f" ({finding.remedy})" if finding.remedy else "")},
-        "locations": [{**_physical(finding), "logicalLocations": [logical]}],
+        "locations": [{**_at(address_of(finding)), "logicalLocations": [logical]}],
         "partialFingerprints": {"govgate/v1": finding.id},
     }
     if finding.exception:
@@ -84,18 +84,10 @@ def _result(finding: Finding, index: int) -> dict[str, Any]:
     return result
 
 
-def _physical(finding: Finding) -> dict[str, Any]:
-    """A result needs a file: what has none gets an address that says what it is about."""
-    if finding.location is not None:
-        return _at(finding.location.path, finding.location.line)
-    about = finding.resource
-    return _at(f"kubernetes/{about.api_version}/{about.kind}/{about.namespace or '_'}/{about.name}", 1)
+def _at(location: Location) -> dict[str, Any]:
+    uri = quote(location.path.removeprefix("./"))
+    return {"physicalLocation": {"artifactLocation": {"uri": uri}, "region": {"startLine": location.line}}}
 
 
-def _at(path: str, line: int) -> dict[str, Any]:
-    uri = quote(path.removeprefix("./"))
-    return {"physicalLocation": {"artifactLocation": {"uri": uri}, "region": {"startLine": line}}}
-
-
-def _notification(text: str, level: str, path: str, line: int) -> dict[str, Any]:
-    return {"level": level, "message": {"text": text}, "locations": [_at(path, line)]}
+def _notification(text: str, level: str, location: Location) -> dict[str, Any]:
+    return {"level": level, "message": {"text": text}, "locations": [_at(location)]}

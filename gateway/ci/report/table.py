@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.ci.report.words import place, printable, resource
+from gateway.ci.report.words import placed, printable, resource
 from gateway.ci.run import Run
 from gateway.core.finding import Finding
 
@@ -10,14 +10,12 @@ from gateway.core.finding import Finding
 def report(run: Run) -> str:
     """The findings, then what could not be decided. Problems and totals go to standard error, not here."""
     lines = [_line(finding) for finding in run.findings]
-    for doubt in run.doubts:
-        where = f"{doubt.location.path}:{doubt.location.line}"
-        lines.append(f"{where}: undecided: {doubt.resource}: {doubt.reason} [{doubt.rule}]")
+    lines += [placed(d.location, f"undecided: {d.resource}: {d.reason} [{d.rule}]") for d in run.doubts]
     return "".join(printable(line) + "\n" for line in lines)
 
 
 def _line(finding: Finding) -> str:
     action = f"excepted by {finding.exception}" if finding.exception else finding.action.value
     field = f" {finding.field}" if finding.field else ""
-    text = f"{place(finding)}: {action}: {resource(finding.resource)}{field}: {finding.message}"
-    return f"{text} [{finding.rule}, {finding.id}]"
+    text = f"{action}: {resource(finding.resource)}{field}: {finding.message} [{finding.rule}, {finding.id}]"
+    return placed(finding.location, text)

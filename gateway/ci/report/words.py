@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from gateway.ci.run import Run
-from gateway.core.finding import Finding, Resource
+from gateway.core.finding import Finding, Location, Resource
 
 
 def resource(about: Resource) -> str:
@@ -14,9 +14,25 @@ def resource(about: Resource) -> str:
     return f"{about.kind} {where}"
 
 
-def place(finding: Finding) -> str:
-    """``deploy.yaml:12``, empty where it has no file."""
-    return f"{finding.location.path}:{finding.location.line}" if finding.location else ""
+def place(location: Location | None) -> str:
+    """``deploy.yaml:12``, empty where there is no file."""
+    return f"{location.path}:{location.line}" if location else ""
+
+
+def address(location: Location | None, *about: str) -> Location:
+    """A place for formats that demand one: what has no file gets an address that says what it is about."""
+    return location or Location("/".join(("kubernetes", *(part or "_" for part in about))))
+
+
+def address_of(finding: Finding) -> Location:
+    """The same, of a finding."""
+    found = finding.resource
+    return address(finding.location, found.api_version, found.kind, found.namespace, found.name)
+
+
+def placed(location: Location | None, text: str) -> str:
+    """The text with the place before it, if there is one."""
+    return f"{place(location)}: {text}" if location else text
 
 
 def live(run: Run) -> Iterable[Finding]:
