@@ -58,11 +58,12 @@ const maxPlainDepth = 1_000
 // plainJSON reads a document in one pass. Whatever is not plain makes it give up, and the document is read again by
 // OPA's own reader, which says what is wrong with it, if anything is: what is refused here is never refused for good.
 type plainJSON struct {
-	data  string // strings are parts of it
-	at    int
-	depth int
-	keys  map[string]*ast.Term // each key is made once
-	spare []ast.Term           // made many at a time
+	data   string // strings are parts of it
+	at     int
+	depth  int
+	strict bool                 // what is skipped has no key twice in an object, and plain numbers alone
+	keys   map[string]*ast.Term // each key is made once
+	spare  []ast.Term           // made many at a time
 }
 
 func (p *plainJSON) document(leave without) ast.Value {
@@ -190,7 +191,7 @@ func twice(object ast.Object, pairs [][2]*ast.Term) bool {
 	return false
 }
 
-// skip goes past the value that begins here, as strict as value is but for keys that are there twice.
+// skip goes past the value that begins here. Unless it is strict, a key may be there twice.
 func (p *plainJSON) skip() bool {
 	switch p.next() {
 	case '{':
@@ -207,8 +208,8 @@ func (p *plainJSON) skip() bool {
 	case 'n':
 		return p.word("null", ast.NullValue) != nil
 	}
-	_, ok := p.digits()
-	return ok
+	digits, ok := p.digits()
+	return ok && (!p.strict || plainInteger(digits))
 }
 
 func (p *plainJSON) skipMembers(end byte, named bool) bool {
@@ -216,6 +217,7 @@ func (p *plainJSON) skipMembers(end byte, named bool) bool {
 		return false
 	}
 	p.at++
+	var seen keySet
 	for first := true; ; first = false {
 		another, ok := p.more(end, first)
 		if !ok || !another {
@@ -223,7 +225,8 @@ func (p *plainJSON) skipMembers(end byte, named bool) bool {
 			return ok
 		}
 		if named {
-			if _, ok := p.text(); !ok || p.next() != ':' {
+			key, ok := p.text()
+			if !ok || p.next() != ':' || p.strict && !seen.add(key) {
 				return false
 			}
 			p.at++
@@ -232,6 +235,35 @@ func (p *plainJSON) skipMembers(end byte, named bool) bool {
 			return false
 		}
 	}
+}
+
+// keySet holds the keys of one object, nearly always few.
+type keySet struct {
+	few  [12]string
+	n    int
+	many map[string]bool
+}
+
+// add tells whether the key is new.
+func (s *keySet) add(key string) bool {
+	for _, other := range s.few[:s.n] {
+		if other == key {
+			return false
+		}
+	}
+	if s.n < len(s.few) {
+		s.few[s.n] = key
+		s.n++
+		return true
+	}
+	if s.many == nil {
+		s.many = map[string]bool{}
+	}
+	if s.many[key] {
+		return false
+	}
+	s.many[key] = true
+	return true
 }
 
 func (p *plainJSON) term(value ast.Value) *ast.Term {

@@ -96,6 +96,10 @@ func readFile(content []byte) *yamlFile {
 
 // readJSON reads a stream of JSON objects; false if it is none, and may be YAML in flow style.
 func (file *yamlFile) readJSON(content []byte) bool {
+	if file.readPlainJSON(content) {
+		return true
+	}
+	file.Lines, file.documents = []int{}, nil
 	decoder := json.NewDecoder(bytes.NewReader(content))
 	for {
 		var document json.RawMessage
@@ -119,6 +123,22 @@ func (file *yamlFile) readJSON(content []byte) bool {
 		}
 		file.add(line, document)
 	}
+}
+
+// readPlainJSON reads the stream in one pass; false where something in it needs a closer look.
+func (file *yamlFile) readPlainJSON(content []byte) bool {
+	p := plainJSON{data: string(content), strict: true}
+	line, counted := 1, 0
+	for p.next() == '{' {
+		start := p.at
+		if !p.skip() {
+			return false
+		}
+		line += bytes.Count(content[counted:start], []byte("\n"))
+		counted = start
+		file.add(line, content[start:p.at:p.at])
+	}
+	return p.at == len(p.data)
 }
 
 // readYAML splits documents as k8s.io/apimachinery's YAMLReader does: at lines that begin with "---", after which
