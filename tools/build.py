@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Builds the pinned servers and clients that the tests run, into a cache outside the tree.
 
-    tools/build.py [NAME…]      build what is missing (all of them without a name)
+    tools/build.py [NAME…]      build what is missing (without a name, all that the tests run)
     tools/build.py --list       names, versions, and whether they are built
     tools/build.py --path NAME  print the path of a built tool; exit 1 if it is not built
 
@@ -49,6 +49,8 @@ class Tool:
     versioned_by: str = ""
     stamps: tuple[str, ...] = ()
     """Packages whose ``gitVersion`` (and its kin) the linker sets, as Kubernetes' own build does."""
+    bench: bool = False
+    """Only benchmarks run it: it is built when it is named."""
 
     def version(self) -> str:
         """The pinned version, such as ``v1.36.3``; that of the repository for a program of our own."""
@@ -98,6 +100,20 @@ TOOLS = {
         Tool("helm", "helm", "helm.sh/helm/v3/cmd/helm", "helm.sh/helm/v3"),
         Tool("kustomize", "kustomize", "sigs.k8s.io/kustomize/kustomize/v5", "sigs.k8s.io/kustomize/kustomize/v5"),
         Tool("etcd", "etcd", "go.etcd.io/etcd/server/v3", "go.etcd.io/etcd/server/v3"),
+        Tool(
+            "gatekeeper",
+            "gatekeeper",
+            "github.com/open-policy-agent/gatekeeper/v3",
+            "github.com/open-policy-agent/gatekeeper/v3",
+            bench=True,
+        ),
+        Tool(
+            "conftest",
+            "conftest",
+            "github.com/open-policy-agent/conftest",
+            "github.com/open-policy-agent/conftest",
+            bench=True,
+        ),
         _kubernetes("kube-apiserver"),
         _kubernetes("kube-controller-manager"),
         _kubernetes("kubectl"),
@@ -270,6 +286,11 @@ def say(line: str) -> None:
     sys.stderr.flush()
 
 
+def _default(options: argparse.Namespace) -> list[str]:
+    """Without names: all that the tests run; all there is, to list them."""
+    return [name for name, tool in TOOLS.items() if options.list or not tool.bench]
+
+
 def main(arguments: list[str]) -> int:
     """The command."""
     parser = argparse.ArgumentParser(description="Build the pinned tools that the tests run.")
@@ -277,7 +298,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--list", action="store_true", help="list the tools")
     parser.add_argument("--path", metavar="NAME", help="print the path of a built tool")
     options = parser.parse_args(arguments)
-    names: list[str] = [options.path] if options.path else options.names or list(TOOLS)
+    names: list[str] = [options.path] if options.path else options.names or _default(options)
     unknown = sorted(set(names) - set(TOOLS))
     if unknown:
         parser.error(f"unknown tool: {', '.join(unknown)}")

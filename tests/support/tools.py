@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 from functools import cache
@@ -12,6 +14,18 @@ _BUILD = Path(__file__).resolve().parents[2] / "tools" / "build.py"
 
 class ToolMissingError(RuntimeError):
     """The tool was not built; its text says how to build it."""
+
+
+@cache
+def module_folder(tool_module: str, path: str) -> Path:
+    """Where Go keeps the sources of a module that ``tools/<tool_module>`` pins, downloaded if they are not there."""
+    command = ["go", "mod", "download", "-json", path]
+    environment = {**os.environ, "GOFLAGS": "-mod=readonly", "GOTOOLCHAIN": "local"}
+    folder = _BUILD.parent / tool_module
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, env=environment)
+    if done.returncode != 0:
+        raise ToolMissingError(done.stdout.strip() + done.stderr.strip())
+    return Path(json.loads(done.stdout)["Dir"])
 
 
 @cache
