@@ -31,8 +31,9 @@ lint: $(VENV)/.installed-test ## ruff, mypy, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.installed-test native ## measure, and write bench-results/
-	PYTHONPATH=tests $(BIN)/python -m bench
+BENCH ?=
+bench: $(VENV)/.installed-test native ## measure, and write bench-results/ (BENCH="decision server": these alone)
+	PYTHONPATH=tests $(BIN)/python -m bench $(BENCH)
 
 mutation: $(VENV)/.installed-test ## switch off one condition of the drift guard at a time: a test must notice (long)
 	$(BIN)/python tools/mutate --jobs 2

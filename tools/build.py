@@ -123,6 +123,13 @@ TOOLS = {
             "github.com/kyverno/kyverno/cmd/cli/kubectl-kyverno",
             "github.com/kyverno/kyverno",
         ),
+        Tool(
+            "kyverno-admission",
+            "kyverno",
+            "github.com/kyverno/kyverno/cmd/kyverno",
+            "github.com/kyverno/kyverno",
+            bench=True,
+        ),
         Tool("loadgen", "loadgen", "."),
         Tool("opa", "opa", "github.com/open-policy-agent/opa", "github.com/open-policy-agent/opa"),
     )

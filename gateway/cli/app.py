@@ -64,8 +64,15 @@ def run(argv: Sequence[str]) -> int:
 def _fail(error: BaseException, code: int, *, debug: bool, bug: bool = False) -> int:
     if debug:
         traceback.print_exception(error)
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = " ".join(_words(error).split()) or type(error).__name__
     if bug:
         text = f"internal error: {type(error).__name__}: {text} (please report it; --debug shows where)"
     sys.stderr.write(f"govgate: {text}\n")
     return code
+
+
+def _words(error: BaseException) -> str:
+    """What the error says; the system's own say which file first, as a person would, and no number."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror
+    return str(error)

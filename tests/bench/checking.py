@@ -14,6 +14,7 @@ import yaml
 from support.tools import tool
 
 from bench import templates
+from bench.environment import Row
 
 FILES = (2_000, 10_000)
 RULES = {
@@ -56,6 +57,25 @@ def measure(folder: Path) -> dict[str, Any]:
             written = count
             found[f"{form}-{count}"] = _compared(rules, manifests, form, count)
     return found
+
+
+def rows(found: dict[str, Any]) -> list[Row]:
+    """What to print, beside the goals."""
+    few, many = FILES
+    ours, theirs = found[f"json-{many}"]["govgate"], found[f"json-{many}"]["conftest"]
+    yaml_ours, bare = found[f"yaml-{many}"]["govgate"], found[f"yaml-{many}"]["bare"]
+    yaml_theirs = found[f"yaml-{many}"]["conftest"]
+    times, over = theirs["cpuSeconds"] / ours["cpuSeconds"], yaml_ours["cpuSeconds"] / bare["cpuSeconds"]
+    before, after = found[f"json-{few}"]["govgate"]["maxResidentMib"], ours["maxResidentMib"]
+    return [
+        (f"conftest: {many:,} files as JSON, CPU", f"{theirs['cpuSeconds']:.1f} s", ""),
+        ("  govgate check", f"{ours['cpuSeconds']:.1f} s ({times:.1f} times as fast)", "≥ 3 times"),
+        (f"conftest: {many:,} files as YAML, CPU", f"{yaml_theirs['cpuSeconds']:.1f} s", ""),
+        ("  the bare parse", f"{bare['cpuSeconds']:.1f} s", ""),
+        ("  govgate check", f"{yaml_ours['cpuSeconds']:.1f} s ({over:.2f} times the parse)", "≤ 1.3 times"),
+        (f"  resident, {few:,} and {many:,} files", f"{before:.0f} and {after:.0f} MiB", "no growth"),
+        (f"  conftest, {many:,} files", f"{theirs['maxResidentMib']:.0f} MiB", ""),
+    ]
 
 
 def _compared(rules: Path, manifests: Path, form: str, count: int) -> dict[str, Any]:

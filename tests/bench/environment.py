@@ -11,6 +11,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+Row = tuple[str, str, str]
+"""What was measured, the figure with its unit, the goal or nothing."""
+
 PACKAGES = ("aiohttp", "uvloop", "msgspec", "cryptography", "prometheus-client", "zstandard")
 
 
@@ -37,3 +40,9 @@ def _cpu() -> str:
 def _commit() -> str:
     asked = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
     return asked.stdout.strip() or "unknown"
+
+
+def rate(measured: dict[str, Any]) -> str:
+    """What the load generator measured, in words; whatever failed is said loudly."""
+    failed = f", {measured['failed']} FAILED" if measured["failed"] else ""
+    return f"{measured['perSecond']:,.0f} (p99 {measured['p99Ms']:.1f} ms{failed})"

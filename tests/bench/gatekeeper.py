@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,96 +24,29 @@ from support.tools import module_folder, tool
 from support.users import ROOT
 
 from bench import templates
-from bench.server import OTHER_CORE, WORKER_CORE, started
-
-REVIEWS = 20
-SECONDS = 10
-CONNECTIONS = 8
-_CRDS = ("config", "constraint", "expansion", "provider", "syncset", "connection", "mutat", "assign", "modify")
-
-
-class Subject:
-    """A server under load: where it listens, what it trusts, its processes."""
-
-    def __init__(self, url: str, ca: Path, processes: Sequence[psutil.Process]) -> None:
-        self.url = url
-        self.ca = ca
-        self._processes = list(processes)
-        for process in self._processes:
-            for thread in process.threads():
-                os.sched_setaffinity(thread.id, {WORKER_CORE})
-            process.cpu_affinity([WORKER_CORE])
-
-    def cpu_seconds(self) -> float:
-        times = [process.cpu_times() for process in self._processes]
-        return sum(one.user + one.system for one in times)
-
-    def resident_mib(self) -> float:
-        return round(sum(process.memory_info().rss for process in self._processes) / 2**20, 1)
-
-    def load(self, bodies: Path, **options: Any) -> dict[str, Any]:
-        """What loadgen measured, with the reviews for each second of the server's CPU, and its memory."""
-        command = ["taskset", "-c", str(OTHER_CORE), tool("loadgen"), "-url", self.url, "-ca", str(self.ca)]
-        command += ["-bodies", str(bodies), "-connections", str(CONNECTIONS)]
-        command += [f"-{name}={value}" for name, value in {"seconds": SECONDS, **options}.items()]
-        before = self.cpu_seconds()
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
-        measured: dict[str, Any] = json.loads(done.stdout)
-        measured["perCpuSecond"] = measured["requests"] / max(0.01, self.cpu_seconds() - before)
-        measured["residentMib"] = self.resident_mib()
-        return measured
+from bench.beside import Subject, compare, compared, made, write_bodies
+from bench.environment import Row
+from bench.server import OTHER_CORE
 
 
 def measure(folder: Path) -> dict[str, Any]:
-    """Both servers with Pods that are allowed and Pods that are denied; then both at half of what the slower reached."""
-    bodies = {name: _bodies(folder / f"{name}.jsonl", allowed=name == "allowed") for name in ("allowed", "denied")}
-    found: dict[str, Any] = {"templates": templates.COUNT, "pod_bytes": _size(), "connections": CONNECTIONS}
-    with _gatekeeper(folder) as subject:
-        found["gatekeeper"] = _loaded(subject, bodies)
-        rate = found["gatekeeper"]["allowed"]["perSecond"] / 2
-        found["equal_load"] = {"perSecond": rate, "gatekeeper": subject.load(bodies["allowed"], rate=rate)}
-    with _govgate(folder) as subject:
-        found["govgate"] = _loaded(subject, bodies)
-        found["equal_load"]["govgate"] = subject.load(bodies["allowed"], rate=rate)
-    for name in bodies:
-        one, other = (found[who][name] for who in ("govgate", "gatekeeper"))
-        if (one["denied"] > 0, one["allowed"] > 0) != (other["denied"] > 0, other["allowed"] > 0):
-            raise RuntimeError(f"the verdicts differ: {name}: {one}, {other}")
-    return found
-
-
-def _loaded(subject: Subject, bodies: dict[str, Path]) -> dict[str, Any]:
-    for file in bodies.values():
-        subject.load(file, seconds=2)
-    return {name: subject.load(file) for name, file in bodies.items()}
-
-
-def _bodies(file: Path, *, allowed: bool) -> Path:
-    lines = (json.dumps(templates.review(number, allowed=allowed)) for number in range(REVIEWS))
-    file.write_text("".join(f"{line}\n" for line in lines))
-    return file
-
-
-def _size() -> int:
-    return len(json.dumps(templates.pod(1), separators=(",", ":")))
-
-
-@contextmanager
-def _govgate(folder: Path) -> Iterator[Subject]:
+    """Both servers under the same load; see :func:`bench.beside.compare`."""
     rules = folder / "rules.yaml"
     documents, constraints = templates.documents()
     rules.write_text("\n---\n".join(json.dumps(one) for one in (*documents, *constraints)))
-    (folder / "govgate").mkdir()
-    with started(folder / "govgate", {"policy": {"sources": [str(rules)]}}) as server:
-        root = psutil.Process(server.worker.ppid())
-        yield Subject(server.url, server.ca, [root, *root.children(recursive=True)])
+    return {"templates": templates.COUNT, **compare(folder, "gatekeeper", _gatekeeper(folder), [str(rules)])}
+
+
+def rows(found: dict[str, Any]) -> list[Row]:
+    """What to print, beside the goals."""
+    return compared(found, "gatekeeper", times=10, latency=0.1)
 
 
 @contextmanager
 def _gatekeeper(folder: Path) -> Iterator[Subject]:
-    cluster = Cluster(_made(folder / "cluster"))
+    cluster = Cluster(made(folder / "cluster"))
     authority = Authority("gatekeeper benchmark")
-    certs = _made(folder / "certs")
+    certs = made(folder / "certs")
     authority.issue_to(certs, "tls")
     (certs / "ca.crt").write_bytes(authority.pem)
     port, health, metrics = free_port(), free_port(), free_port()
@@ -134,7 +66,7 @@ def _gatekeeper(folder: Path) -> Iterator[Subject]:
         )
         for process in (cluster.apiserver, cluster.etcd):
             psutil.Process(process.pid).cpu_affinity([OTHER_CORE])
-        denied = _bodies(folder / "probe.jsonl", allowed=False)
+        denied = write_bodies(folder / "probe.jsonl", allowed=False)
         wait_for(lambda: subject.load(denied, requests=20)["denied"] == 20)
         time.sleep(5)  # constraints are added one by one: let the last one be in force
         yield subject
@@ -192,8 +124,3 @@ def _applied(root: Api, constraint: dict[str, Any]) -> bool:
 def _ready(health: int) -> bool:
     with urlopen(f"http://127.0.0.1:{health}/readyz", timeout=5) as response:
         return bool(response.status == 200)
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir()
-    return folder

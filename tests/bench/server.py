@@ -16,6 +16,7 @@ from typing import Any
 import psutil
 from support.tools import tool
 
+from bench.environment import Row, rate
 from bench.load import reviews
 
 WORKER_CORE, OTHER_CORE = 0, 1
@@ -143,6 +144,36 @@ def measure(folder: Path) -> dict[str, Any]:
         found["throughput_with_rules"] = server.load(seconds=10)
         found["resident_mib_with_rules"] = server.resident_mib()
     return found
+
+
+def rows(found: dict[str, Any]) -> list[Row]:
+    """What to print, beside the goals."""
+    growth = found["resident_mib_end"] - found["resident_mib_unique"]
+    first = found["first"]
+    return [
+        ("reviews/s, one worker, audit batched", rate(found["throughput"]), f"≥ {GOAL_PER_SECOND:,}"),
+        ("  a bare handler here, doing nothing", rate(found["bare"]), ""),
+        ("  a bare handler here, burning 100 µs", rate(found["bare_burning"]), "6,100 elsewhere"),
+        ("reviews/s, every body different", rate(found["throughput_unique_bodies"]), ""),
+        ("reviews/s, audit durable, 64 connections", rate(found["throughput_durable"]), ""),
+        ("reviews/s with the default rules too", rate(found["throughput_with_rules"]), ""),
+        ("resident per worker with them", f"{found['resident_mib_with_rules']} MiB", ""),
+        ("p99 at 2,000 reviews/s", f"{found['half_load']['p99Ms']:.2f} ms", "≤ 5 ms"),
+        ("p99 at half of what was reached", f"{found['half_of_reached']['p99Ms']:.2f} ms", ""),
+        ("resident, worker, warm", f"{found['resident_mib_start']} MiB", "≤ 110 MiB"),
+        ("resident after 200,000 more", f"{found['resident_mib_end']} MiB ({growth:+.1f})", "no growth"),
+        ("ready after", f"{found['ready_seconds']} s", "≤ 1.5 s"),
+        (
+            "first request after readiness",
+            f"{first['firstMs']:.1f} ms, {'right' if _right(first) else 'WRONG'}",
+            "right",
+        ),
+    ]
+
+
+def _right(first: dict[str, Any]) -> bool:
+    """The first scene of the load is a person's change of a declared image: a denial, well within the deadline."""
+    return bool(first["denied"] == 1 and first["firstMs"] < 10_000)
 
 
 def _sub(folder: Path, name: str) -> Path:
