@@ -5,34 +5,31 @@ Never a body, never a value of an object: exceptions are logged by type and plac
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
+
+import msgspec
 
 Fields = dict[str, str | int | float | bool]
 Emit = Callable[[str, str, Fields], None]
 """Level (``info``, ``warning``, ``error``), event and fields."""
 
 
-def structlog_emit() -> Emit:
-    """Write to stderr through structlog."""
-    import structlog  # noqa: PLC0415 - a fifth of a second, and only the supervisor needs it
-
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
-        cache_logger_on_first_use=True,
-    )
-    logger = structlog.get_logger("govgate")
+def stderr_emit() -> Emit:
+    """Write to standard error, a line at once; a log that cannot be written stops nothing."""
+    encode = msgspec.json.Encoder().encode
 
     def emit(level: str, event: str, fields: Fields) -> None:
-        getattr(logger, level)(event, **fields)
+        now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+        line = encode({**fields, "event": event, "level": level, "timestamp": now}) + b"\n"
+        with contextlib.suppress(OSError):
+            os.write(sys.stderr.fileno(), line)
 
     return emit
 

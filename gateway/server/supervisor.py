@@ -199,7 +199,7 @@ class Supervisor:
 
     def _emit(self, level: str, event: str, fields: logs.Fields) -> None:
         if self._log is None:
-            self._log = logs.structlog_emit()
+            self._log = logs.stderr_emit()
             logs.bridge(self._log)
         self._log(level, event, fields)
 
