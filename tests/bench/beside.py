@@ -39,7 +39,8 @@ class Subject:
         return sum(one.user + one.system for one in times)
 
     def resident_mib(self) -> float:
-        return round(sum(process.memory_info().rss for process in self._processes) / 2**20, 1)
+        """Of all its processes; pages that several of them share count once (proportional set size)."""
+        return round(sum(process.memory_full_info().pss for process in self._processes) / 2**20, 1)
 
     def load(self, bodies: Path, **options: Any) -> dict[str, Any]:
         """What loadgen measured, with the reviews for each second of the server's CPU, and its memory."""
