@@ -1,7 +1,8 @@
 """Rules in govgate's own form: a package with METADATA, and findings with the field they are about.
 
-``findings`` is a set of ``{"message", "field", "remedy"?}``. The input is ``input.review``, an AdmissionRequest whose
-objects have no managed fields (in a file they have none either), and ``input.parameters``.
+``findings`` is a set of ``{"message", "field", "remedy"?, "fix"?}``. The input is ``input.review``, an AdmissionRequest
+whose objects have no managed fields (in a file they have none either), and ``input.parameters``. A fix is
+``{"op": "set", "value", "path"?}`` or ``{"op": "remove", "path"?}``; without a path it is about the finding's field.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.core.finding import Action, Finding, Resource, finding_id
+from gateway.core.finding import Action, Finding, Fix, Resource, finding_id
 from policies.engine import Module
 from policies.metadata import package_of, rule_info
 from policies.rule import NO, YES, Applies, Asked, Rule, RuleInfo
@@ -26,6 +27,11 @@ class _Found(msgspec.Struct):
     message: str
     field: str = ""
     remedy: str = ""
+    fix: Fix | msgspec.UnsetType = msgspec.UNSET
+
+    def __post_init__(self) -> None:
+        if self.fix is not msgspec.UNSET and not (self.fix.path or self.field):
+            raise ValueError("a fix is about no field")
 
 
 _read_found = partial(msgspec.convert, type=list[_Found])
@@ -54,10 +60,18 @@ def read_findings(info: RuleInfo, value: Any, asked: Asked) -> list[Finding]:
     """
     found: list[_Found] = _read_found(value)
     about = resource_of(asked)
-    return [finding(info, about, one.field, one.message, one.remedy) for one in sorted(found, key=_order)]
+    return [finding(info, about, one.field, one.message, one.remedy, fix=one.fix) for one in sorted(found, key=_order)]
 
 
-def finding(info: RuleInfo, about: Resource, field: str, message: str, remedy: str = "") -> Finding:
+def finding(
+    info: RuleInfo,
+    about: Resource,
+    field: str,
+    message: str,
+    remedy: str = "",
+    *,
+    fix: Fix | msgspec.UnsetType = msgspec.UNSET,
+) -> Finding:
     """A finding of the policy guard, with the rule's own action."""
     return Finding(
         id=finding_id(info.id, about, field),
@@ -69,6 +83,7 @@ def finding(info: RuleInfo, about: Resource, field: str, message: str, remedy: s
         field=field,
         message=message,
         remedy=remedy,
+        fix=fix,
     )
 
 

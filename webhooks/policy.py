@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from typing import Protocol
 
+import msgspec
+
 from gateway.core.finding import Finding
 from gateway.core.guard import Indeterminate, Judged, NotApplicable, OnError, Outcome
 from gateway.core.subject import Subject
@@ -75,7 +77,8 @@ class PolicyGuard:
             outcome = outcome.joined(findings=more.findings, undecided=more.undecided, judged=more.judged)
         if not outcome.judged:
             return NotApplicable(self.name, "no rule concerns it")
-        findings = tuple(self._waive(outcome.findings)[: self._max_findings])
+        listed = self._waive(outcome.findings)[: self._max_findings]
+        findings = tuple(msgspec.structs.replace(one, fix=msgspec.UNSET) if one.fix else one for one in listed)
         if outcome.undecided:
             return Indeterminate(self.name, _undecided(outcome.undecided), self._on_error, findings)
         left_out = len(outcome.findings) - len(findings)

@@ -50,17 +50,18 @@ def contents(
     *,
     only: frozenset[str] | None = None,
     renderer: Renderer | None = None,
+    kept: dict[str, Content | Problem] | None = None,
 ) -> Iterator[list[Content | Problem]]:
     """The files that ``paths`` name, a batch at a time: memory does not grow with their number.
 
     Folders are read with all below them, in order of their names; hidden folders and files of other suffixes are left
     out. A path that does not exist is a glob (``**`` for any folders), or a problem. ``only``: of the files that are
     found, those with these absolute paths. With a ``renderer``, what kustomizations and charts stand for takes the place
-    of the files that they are made from.
+    of the files that they are made from. ``kept``: remembers what can be read only once, for whoever reads again.
     """
     batch: list[Content | Problem] = []
     size = 0
-    for found in _Reader(suffixes, only, renderer).read(paths):
+    for found in _Reader(suffixes, only, renderer, kept).read(paths):
         batch.append(found)
         size += len(found.data) if isinstance(found, Content) else 0
         if len(batch) >= BATCH_FILES or size >= BATCH_BYTES:
@@ -73,10 +74,17 @@ def contents(
 class _Reader:
     """Reads each file once, whatever names it."""
 
-    def __init__(self, suffixes: frozenset[str], only: frozenset[str] | None, renderer: Renderer | None) -> None:
+    def __init__(
+        self,
+        suffixes: frozenset[str],
+        only: frozenset[str] | None,
+        renderer: Renderer | None,
+        kept: dict[str, Content | Problem] | None,
+    ) -> None:
         self._suffixes = suffixes
         self._only = only
         self._renderer = renderer
+        self._kept = kept
         self._seen: set[str] = set()
 
     def read(self, paths: Sequence[str]) -> Iterator[Content | Problem]:
@@ -95,7 +103,14 @@ class _Reader:
                 continue
             elif name not in self._seen and self._is_wanted(name):
                 self._seen.add(name)
-                yield _read(name, named=name == path)
+                yield self._once(name) if name == path else _read(name, named=False)
+
+    def _once(self, name: str) -> Content | Problem:
+        if self._kept is None or not (name == STDIN or _is_pipe(name)):
+            return _read(name, named=True)
+        if name not in self._kept:
+            self._kept[name] = _read(name, named=True)
+        return self._kept[name]
 
     def _is_wanted(self, name: str) -> bool:
         return self._only is None or name == STDIN or os.path.realpath(name) in self._only

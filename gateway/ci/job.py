@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from gateway.ci.context import Captured, Snapshot, feed
-from gateway.ci.inputs import contents
+from gateway.ci.inputs import Content, Problem, contents
 from gateway.ci.render import Renderer
 from gateway.ci.run import Run, begin, judge_batch
 from gateway.config.model import Config
@@ -23,7 +23,8 @@ class Job(msgspec.Struct, frozen=True):
     """What is to be judged, and how.
 
     ``namespace``: of objects that name none. ``only``: of the files found, those with these absolute paths. ``user``: who
-    would ask; else whoever the snapshot says. ``suppressions``: whether comments in the manifests hold.
+    would ask; else whoever the snapshot says. ``suppressions``: whether comments in the manifests hold. ``kept``: standard
+    input and pipes, for a job that runs twice.
     """
 
     paths: Sequence[str]
@@ -35,6 +36,7 @@ class Job(msgspec.Struct, frozen=True):
     user: UserInfo | None = None
     suppressions: bool = True
     renderer: Renderer | None = None
+    kept: dict[str, Content | Problem] | None = None
 
 
 async def run_job(job: Job, progress: Callable[[Run], None]) -> Run:
@@ -56,7 +58,7 @@ async def run_job(job: Job, progress: Callable[[Run], None]) -> Run:
     try:
         if snapshot is not None:
             await feed(rules, snapshot)
-        for batch in contents(job.paths, only=job.only, renderer=job.renderer):
+        for batch in contents(job.paths, only=job.only, renderer=job.renderer, kept=job.kept):
             await judge_batch(
                 run,
                 rules,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
+from hashlib import sha256
 
 import msgspec
 
+from gateway.ci.fix.text import Wanted
 from gateway.ci.inputs import Content, Problem
 from gateway.ci.manifests import Manifest, read_manifests
 from gateway.ci.suppressions import Suppression, apply, find
@@ -48,7 +50,10 @@ class Doubt(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Run(msgspec.Struct):
-    """Everything that a report may show. ``infos``: the rules in force, by id; ``on_error``: what a doubt does."""
+    """Everything that a report may show. ``infos``: the rules in force, by id; ``on_error``: what a doubt does.
+
+    ``fixes``: the findings that count and say what puts them right; ``digests``: of the files that they were found in.
+    """
 
     rules: str
     infos: dict[str, RuleInfo]
@@ -59,6 +64,8 @@ class Run(msgspec.Struct):
     summary: Summary = msgspec.field(default_factory=Summary)
     waivers: Waivers | None = None
     suppressions: list[Suppression] = []
+    fixes: list[Wanted] = []
+    digests: dict[str, bytes] = {}
     today: date = msgspec.field(default_factory=lambda: datetime.now(UTC).date())
 
     def document(self) -> dict[str, object]:
@@ -118,9 +125,12 @@ async def judge_batch(
     run.summary.skipped += read.skipped
     judged = [manifest for manifest in read.manifests if manifest.subject.governing_namespace not in exempt]
     asked = [surrounded(manifest.subject, around) for manifest in judged]
+    fixes = len(run.fixes)
     outcomes = await rules.judge_all(asked, timeout_seconds=DEADLINE_SECONDS)
     for manifest, outcome in zip(judged, outcomes, strict=True):
         _add(run, manifest, outcome, suppressions.get(manifest.path, ()))
+    fixable = {one.at for one in run.fixes[fixes:]}
+    run.digests |= {one.path: sha256(one.data).digest() for one in contents if one.path in fixable and not one.rendered}
 
 
 def _add(run: Run, manifest: Manifest, outcome: Outcome, suppressions: Sequence[Suppression]) -> None:
@@ -128,6 +138,11 @@ def _add(run: Run, manifest: Manifest, outcome: Outcome, suppressions: Sequence[
     findings = apply(suppressions, _located(manifest, waived))
     live = [finding for finding in findings if finding.exception is None]
     run.findings += findings
+    run.fixes += [
+        Wanted(finding, finding.fix, manifest.path, manifest.line, manifest.prefix, rendered=not manifest.text)
+        for finding in live
+        if finding.fix
+    ]
     subject, summary = manifest.subject, run.summary
     where = f"{subject.object_namespace}/{subject.name}" if subject.object_namespace else subject.name
     about, location = f"{subject.kind.kind} {where}", Location(manifest.path, manifest.line)

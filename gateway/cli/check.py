@@ -14,12 +14,14 @@ from cyclopts import Parameter
 
 from gateway.ci.changed import changed_files
 from gateway.ci.context import Snapshot, encode_snapshot, read_snapshot, waivers_of
+from gateway.ci.inputs import Problem
 from gateway.ci.job import Job, run_job
 from gateway.ci.render import Renderer
 from gateway.ci.report import REPORTERS, Format
 from gateway.ci.report.words import printable, totals
 from gateway.ci.run import Run
 from gateway.cli import exits
+from gateway.cli.check_fix import Tried, fix_files, show_fixes
 from gateway.cli.parameters import InputPath
 from gateway.config import load_config
 from gateway.config.model import Config
@@ -30,6 +32,7 @@ from policies.sources import CLUSTER_GATEKEEPER, read_sources
 from policies.waiver_files import read_waiver_files
 from policies.waivers import Waiver, Waivers, now_utc
 
+_MAX_ROUNDS = 4
 _PROGRESS_SECONDS = 1.0
 _OLD = timedelta(days=7)
 
@@ -52,6 +55,8 @@ def check(
     group: Annotated[tuple[str, ...], Parameter(name=["--group"], negative=())] = (),
     config: Path | None = None,
     fail_on: Literal["deny", "warn"] = "deny",
+    fix: Annotated[bool, Parameter(negative=())] = False,
+    diff: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
     """Judge manifests by the rules in force: files, folders, globs, or - for standard input.
 
@@ -97,6 +102,12 @@ def check(
         The configuration file; else GOVGATE_CONFIG names it, else the embedded defaults hold.
     fail_on
         What makes the command fail.
+    fix
+        Change the files as rules say that puts their findings right, and report what is left. Of files that are named,
+        not of what is rendered from them.
+    diff
+        Print what --fix would change, instead of a report, and change nothing. The exit code is that of the files as they
+        are.
     """
     loaded = load_config(config).config
     if policies:
@@ -123,8 +134,25 @@ def check(
         user=UserInfo(user, groups=group) if user else None,
         suppressions=not no_suppressions,
         renderer=Renderer(helm_values, namespace, kube_version) if render == "auto" else None,
+        kept={} if fix else None,
     )
-    return finish(judged(job), output, fail_on)
+    run = judged(job)
+    if diff:
+        _add_problems(run, show_fixes(run))
+        return conclude(run, fail_on, problems=True)
+    return finish(_fixed(job, run) if fix else run, output, fail_on)
+
+
+def _fixed(job: Job, run: Run) -> Run:
+    """The run after its files were fixed: as often as a fix makes another one possible, within bounds."""
+    tried: Tried = set()
+    problems: list[Problem] = []
+    for _ in range(_MAX_ROUNDS):
+        if not fix_files(run, tried, problems):
+            break
+        run = judged(job)
+    _add_problems(run, problems)
+    return run
 
 
 def judged(job: Job) -> Run:
@@ -137,10 +165,15 @@ def judged(job: Job) -> Run:
 
 
 def finish(run: Run, output: Format, fail_on: str) -> int:
-    """Print the report, and on standard error what it does not hold; the exit code."""
+    """Print the report, and say what it does not hold; the exit code."""
     sys.stdout.write(REPORTERS[output](run))
     sys.stdout.flush()
-    for problem in run.problems if output in {"table", "json", "yaml"} else ():
+    return conclude(run, fail_on, problems=output in {"table", "json", "yaml"})
+
+
+def conclude(run: Run, fail_on: str, *, problems: bool) -> int:
+    """Say on standard error what a report does not hold, with ``problems`` where it does not hold these; the exit code."""
+    for problem in run.problems if problems else ():
         _say(str(problem))
     for waiver, state in sorted(run.waivers.pending.items() if run.waivers is not None else ()):
         _say(f"{waiver} does not hold: it is {state}")
@@ -156,6 +189,11 @@ def finish(run: Run, output: Format, fail_on: str) -> int:
         )
     print(totals(run), file=sys.stderr)
     return _exit_code(run, fail_on)
+
+
+def _add_problems(run: Run, problems: list[Problem]) -> None:
+    run.problems += problems
+    run.summary.problems += len(problems)
 
 
 def _held(snapshot: Snapshot | None, path: Path | None) -> list[Waiver]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 
@@ -42,11 +43,37 @@ class Location(msgspec.Struct, frozen=True):
     line: int = 1
 
 
+MAX_FIX_BYTES = 4096
+
+
+class _Fix(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, tag_field="op"):
+    path: str = ""
+    """The field that is changed; empty: the finding's."""
+
+    def __post_init__(self) -> None:
+        if len(msgspec.json.encode(self)) > MAX_FIX_BYTES:
+            raise ValueError(f"a fix has more than {MAX_FIX_BYTES} bytes")
+
+
+class SetField(_Fix, frozen=True, tag="set", kw_only=True):
+    """The field gets this value; maps above it that are not there are made."""
+
+    value: Any
+
+
+class RemoveField(_Fix, frozen=True, tag="remove"):
+    """The field, or the item of a list, is taken out."""
+
+
+Fix = SetField | RemoveField
+"""How a rule says that what it found is put right: in data, for ``check --fix``."""
+
+
 class Finding(msgspec.Struct, frozen=True):
     """One statement of one rule. ``field`` is a path such as ``spec.containers[name=api].image``, or empty.
 
     ``message`` and ``remedy`` are for a person and never hold a secret value. ``exception`` names the grant
-    that excepted the finding, if one did.
+    that excepted the finding, if one did. ``fix``: what puts it right, where one thing does; files only.
     """
 
     id: str
@@ -60,6 +87,7 @@ class Finding(msgspec.Struct, frozen=True):
     remedy: str
     location: Location | None = None
     exception: str | None = None
+    fix: Fix | msgspec.UnsetType = msgspec.UNSET
 
 
 def finding_id(rule: str, resource: Resource, field: str) -> str:

@@ -31,6 +31,7 @@ findings contains finding if {
 		"message": sprintf("container %s does not drop all capabilities", [pod.name(i, container)]),
 		"field": pod.item_field(list, i, container, "securityContext.capabilities.drop"),
 		"remedy": "set securityContext.capabilities.drop to [ALL]",
+		"fix": {"op": "set", "value": ["ALL"]},
 	}
 }
 
@@ -46,6 +47,7 @@ findings contains finding if {
 		"message": sprintf("container %s adds the capability %v", [pod.name(i, container), capability]),
 		"field": pod.item_field(list, i, container, sprintf("securityContext.capabilities.add[%d]", [j])),
 		"remedy": "remove it from securityContext.capabilities.add",
+		"fix": {"op": "remove"},
 	}
 }
 

@@ -47,3 +47,11 @@ test_rule[note] if {
 	found := {finding.field | some finding in rule.findings} with input as fixtures.created(case.object)
 	found == case.fields
 }
+
+test_the_fixes if {
+	fixes := {finding.field: finding.fix | some finding in rule.findings} with input as fixtures.created(fixtures.pod_of({"securityContext": {"capabilities": {"add": ["NET_ADMIN"]}}}))
+	fixes == {
+		"spec.containers[name=app].securityContext.capabilities.add[0]": {"op": "remove"},
+		"spec.containers[name=app].securityContext.capabilities.drop": {"op": "set", "value": ["ALL"]},
+	}
+}

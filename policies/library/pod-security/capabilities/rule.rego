@@ -49,5 +49,6 @@ findings contains finding if {
 		"message": sprintf("container %s adds the capability %v", [pod.name(i, container), capability]),
 		"field": pod.item_field(list, i, container, sprintf("securityContext.capabilities.add[%d]", [j])),
 		"remedy": "remove it from securityContext.capabilities.add",
+		"fix": {"op": "remove"},
 	}
 }

@@ -29,5 +29,6 @@ findings contains finding if {
 		"message": sprintf("the pod shares a namespace of its node (%s)", [name]),
 		"field": pod.field(name),
 		"remedy": sprintf("remove %s", [name]),
+		"fix": {"op": "remove"},
 	}
 }

@@ -48,4 +48,5 @@ found(list, i, container, path) := {
 	"message": sprintf("container %s lets kubelet send requests to another host", [pod.name(i, container)]),
 	"field": pod.item_field(list, i, container, path),
 	"remedy": "remove host: the request then goes to the pod itself",
+	"fix": {"op": "remove"},
 }

@@ -36,3 +36,20 @@ test_rule[note] if {
 	found := {finding.field | some finding in rule.findings} with input as fixtures.created(case.object)
 	found == case.fields
 }
+
+test_the_fix if {
+	fixes := {finding.fix | some finding in rule.findings} with input as fixtures.created(fixtures.pod_of({}))
+	fixes == {{"op": "set", "value": false}}
+}
+
+test_no_fix_that_the_api_server_refuses[note] if {
+	some note, context in {
+		"privileged": {"privileged": true},
+		"CAP_SYS_ADMIN": {"capabilities": {"add": ["CAP_SYS_ADMIN"]}},
+	}
+	found := rule.findings with input as fixtures.created(fixtures.pod_of({"securityContext": context}))
+	count(found) == 1
+	every finding in found {
+		not finding.fix
+	}
+}

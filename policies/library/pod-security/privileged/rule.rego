@@ -30,5 +30,6 @@ findings contains finding if {
 		"message": sprintf("container %s runs privileged", [pod.name(i, container)]),
 		"field": pod.item_field(list, i, container, "securityContext.privileged"),
 		"remedy": "remove securityContext.privileged, and add the one capability that is needed, if any",
+		"fix": {"op": "set", "value": false},
 	}
 }

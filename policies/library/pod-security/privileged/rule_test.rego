@@ -31,3 +31,8 @@ test_rule[note] if {
 	found := {finding.field | some finding in rule.findings} with input as fixtures.created(case.object)
 	found == case.fields
 }
+
+test_the_fix if {
+	fixes := {finding.fix | some finding in rule.findings} with input as fixtures.created(fixtures.pod_of({"securityContext": {"privileged": true}}))
+	fixes == {{"op": "set", "value": false}}
+}

@@ -29,5 +29,6 @@ findings contains finding if {
 		"message": sprintf("container %s mounts /proc without the usual masks", [pod.name(i, container)]),
 		"field": pod.item_field(list, i, container, "securityContext.procMount"),
 		"remedy": "remove procMount, or set it to Default",
+		"fix": {"op": "remove"},
 	}
 }

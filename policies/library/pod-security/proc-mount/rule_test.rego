@@ -39,3 +39,8 @@ test_rule[note] if {
 	found := {finding.field | some finding in rule.findings} with input as fixtures.created(case.object)
 	found == case.fields
 }
+
+test_the_fix if {
+	fixes := {finding.fix | some finding in rule.findings} with input as fixtures.created(fixtures.pod_of({"securityContext": {"procMount": "Unmasked"}}))
+	fixes == {{"op": "remove"}}
+}

@@ -31,6 +31,7 @@ findings contains finding if {
 		"message": "the pod turns seccomp off",
 		"field": pod.field("securityContext.seccompProfile.type"),
 		"remedy": remedy,
+		"fix": {"op": "set", "value": "RuntimeDefault"},
 	}
 }
 
@@ -45,6 +46,7 @@ findings contains finding if {
 		"message": sprintf("container %s runs without a seccomp profile", [pod.name(i, container)]),
 		"field": pod.item_field(list, i, container, "securityContext.seccompProfile.type"),
 		"remedy": remedy,
+		"fix": {"op": "set", "value": "RuntimeDefault"},
 	}
 }
 

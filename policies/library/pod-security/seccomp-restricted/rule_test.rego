@@ -49,3 +49,11 @@ test_rule[note] if {
 	found := {finding.field | some finding in rule.findings} with input as fixtures.created(case.object)
 	found == case.fields
 }
+
+test_the_fix if {
+	fixes := {finding.fix | some finding in rule.findings} with input as fixtures.created(fixtures.pod({
+		"securityContext": {"seccompProfile": {"type": "Unconfined"}},
+		"initContainers": [fixtures.container("first", fixtures.secure({"seccompProfile": {"type": "Unconfined"}}))],
+	}))
+	fixes == {{"op": "set", "value": "RuntimeDefault"}}
+}

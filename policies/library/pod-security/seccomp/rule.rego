@@ -29,6 +29,7 @@ findings contains finding if {
 		"message": "the pod turns seccomp off",
 		"field": pod.field("securityContext.seccompProfile.type"),
 		"remedy": "use the type RuntimeDefault or Localhost",
+		"fix": {"op": "set", "value": "RuntimeDefault"},
 	}
 }
 
@@ -43,6 +44,7 @@ findings contains finding if {
 		"message": sprintf("container %s turns seccomp off", [pod.name(i, container)]),
 		"field": pod.item_field(list, i, container, "securityContext.seccompProfile.type"),
 		"remedy": "use the type RuntimeDefault or Localhost",
+		"fix": {"op": "set", "value": "RuntimeDefault"},
 	}
 }
 

@@ -26,5 +26,6 @@ findings contains finding if {
 		"message": sprintf("an annotation holds the secret's %s once more, in plain sight of whoever reads metadata", [name]),
 		"field": path.member("metadata.annotations", "kubectl.kubernetes.io/last-applied-configuration"),
 		"remedy": "apply Secrets with kubectl apply --server-side, and remove the annotation",
+		"fix": {"op": "remove"},
 	}
 }

@@ -24,3 +24,8 @@ applied(fields) := {
 	"kind": "Secret",
 	"metadata": {"annotations": {"kubectl.kubernetes.io/last-applied-configuration": json.marshal(fields)}},
 }
+
+test_the_fix if {
+	fixes := {finding.fix | some finding in rule.findings} with input as fixtures.created(applied({"data": {"password": "aHVudGVyMg=="}}))
+	fixes == {{"op": "remove"}}
+}

@@ -1,0 +1,187 @@
+"""``check --fix``: findings put right in their files, by the rules that found them."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.library import example, rules
+
+from gateway.cli.app import app
+
+pytestmark = pytest.mark.native
+
+POD = """# The agent of each node.
+apiVersion: v1
+kind: Pod
+metadata: {name: web, namespace: shop}
+spec:
+    hostPID: true   # reads processes
+    containers:
+    - name:  'app'
+      image: registry.example/app:1.2
+      securityContext:
+          privileged: yes
+      # its port
+      ports: [{containerPort: 80}]
+---
+kind: Other # no object
+"""
+FIXED = """# The agent of each node.
+apiVersion: v1
+kind: Pod
+metadata: {name: web, namespace: shop}
+spec:
+    containers:
+    - name:  'app'
+      image: registry.example/app:1.2
+      securityContext:
+          privileged: false
+      # its port
+      ports: [{containerPort: 80}]
+---
+kind: Other # no object
+"""
+BASELINE = "builtin:pod-security-baseline"
+FIXING = sorted(
+    rule
+    for rule in rules()
+    if '"fix"' in (Path(__file__).parents[3] / "policies" / "library" / rule / "rule.rego").read_text()
+)
+
+
+def check(capsys: pytest.CaptureFixture[str], *command: str) -> tuple[int, Any, str]:
+    code = app(("check", *command, "-o", "json"), result_action="return_value") or 0
+    shown = capsys.readouterr()
+    return code, json.loads(shown.out), shown.err
+
+
+@pytest.fixture
+def pod(tmp_path: Path) -> Path:
+    file = tmp_path / "pod.yaml"
+    file.write_text(POD)
+    return file
+
+
+def test_what_is_fixed_is_judged_again(pod: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Only the fields in question change; the report and the exit code are those of what is left."""
+    code, report, said = check(capsys, str(pod), "--policies", BASELINE)
+    assert code == 3
+    assert {finding["rule"]: finding["fix"] for finding in report["findings"]} == {
+        "pod-security/host-namespaces": {"op": "remove"},
+        "pod-security/privileged": {"op": "set", "value": False},
+    }
+    code, report, said = check(capsys, str(pod), "--policies", BASELINE, "--fix")
+    assert (code, report["findings"]) == (0, [])
+    assert pod.read_text() == FIXED
+    assert f"govgate: fixed {pod}:6: pod-security/host-namespaces: spec.hostPID\n" in said
+    assert f"govgate: fixed {pod}:11: pod-security/privileged: spec.containers[name=app]" in said
+
+
+def test_what_has_no_fix_is_left(pod: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What a person has to decide stays a finding, and counts."""
+    command = (str(pod), "--policies", BASELINE, "--policies", "builtin:supply-chain", "--fix")
+    code, report, _ = check(capsys, *command)
+    assert code == 3
+    assert [finding["rule"] for finding in report["findings"]] == ["supply-chain/image-digest"]
+    before = pod.read_bytes()
+    assert check(capsys, *command)[0] == 3
+    assert pod.read_bytes() == before
+
+
+def test_a_fix_that_another_makes_possible_is_made(pod: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The API server refuses a privileged container without escalation: first the one, then the other."""
+    code, report, _ = check(capsys, str(pod), "--policies", "builtin:pod-security-restricted", "--fix")
+    assert code == 3
+    assert {finding["rule"] for finding in report["findings"]} == {"pod-security/run-as-non-root"}
+    assert "          allowPrivilegeEscalation: false\n" in pod.read_text()
+    assert "          capabilities:\n              drop: [ALL]\n" in pod.read_text()
+
+
+def test_what_is_accepted_stays(pod: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A finding that a suppression covers is not fixed."""
+    until = datetime.now(UTC).date() + timedelta(days=9)
+    accepted = f'# govgate:ignore pod-security/* until={until} reason="it is for that"'
+    pod.write_text(POD.replace("# reads processes", accepted))
+    code, report, _ = check(capsys, str(pod), "--policies", BASELINE, "--fix")
+    assert (code, [finding["field"] for finding in report["findings"]]) == (0, ["spec.hostPID"])
+    assert "hostPID: true" in pod.read_text()
+
+
+def test_a_diff_changes_nothing(pod: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """--diff prints what would change, in place of the report; git takes it for what --fix does."""
+    code = app(("check", str(pod), "--policies", BASELINE, "--diff"), result_action="return_value")
+    shown = capsys.readouterr()
+    assert (code, pod.read_text()) == (3, POD)
+    assert "-    hostPID: true   # reads processes\n" in shown.out
+    assert "2 denied" not in shown.out
+    subprocess.run(["git", "init", "-q"], cwd=pod.parent, check=True)
+    patch = shown.out.replace(str(pod), "x/pod.yaml")
+    subprocess.run(["git", "apply", "--unidiff-zero"], cwd=pod.parent, check=True, input=patch, text=True)
+    assert pod.read_text() == FIXED
+
+
+def test_a_diff_shows_no_secret(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A line that holds more than what is changed is not printed, but said to change."""
+    file = tmp_path / "pod.json"
+    env = [{"name": "PASSWORD", "value": "hunter2"}]
+    containers = [{"name": "app", "image": "a", "env": env, "securityContext": {"privileged": True}}]
+    item = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"}, "spec": {"containers": containers}}
+    file.write_text(json.dumps(item))
+    assert app(("check", str(file), "--policies", BASELINE, "--diff"), result_action="return_value") == 3
+    shown = capsys.readouterr()
+    assert "hunter2" not in shown.out + shown.err
+    assert f"{file}:1: would change; not shown" in shown.err
+
+
+def test_standard_input_is_no_file(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, pod: Path
+) -> None:
+    """What came from a pipe is judged again as it was, beside a file that was fixed."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(POD.encode())))
+    code, report, said = check(capsys, "-", str(pod), "--policies", BASELINE, "--fix")
+    assert (code, len(report["findings"]), report["summary"]["judged"]) == (3, 2, 2)
+    assert said.count("govgate: not fixed standard input:") == 2
+    assert pod.read_text() == FIXED
+
+
+def test_a_file_named_twice_is_fixed_once(pod: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two names of one file are one file."""
+    link = pod.parent / "link.yaml"
+    link.symlink_to(pod)
+    code, _, said = check(capsys, str(pod), str(link), "--policies", BASELINE, "--fix")
+    assert (code, pod.read_text(), "not fixed" in said) == (0, FIXED, False)
+    assert link.is_symlink()
+
+
+def test_an_alias_is_left_to_a_person(pod: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A field that counts elsewhere too is not changed, and it is said why."""
+    pod.write_text(
+        POD.replace("securityContext:\n          privileged: yes", "securityContext: *c").replace(
+            "kind: Pod", "kind: Pod\nx: &c {privileged: yes}"
+        )
+    )
+    code, _, said = check(capsys, str(pod), "--policies", BASELINE, "--fix")
+    assert code == 3
+    assert "securityContext: *c" in pod.read_text()
+    assert "pod-security/privileged: spec.containers[name=app].securityContext.privileged: the field is reached" in said
+
+
+@pytest.mark.parametrize("rule", FIXING)
+def test_the_bad_example_becomes_a_good_one(rule: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What a rule of the library says puts its finding right does so."""
+    file = tmp_path / "bad.json"
+    file.write_text(json.dumps(example(rule, "Bad").documents[0], indent=2))
+    command = (str(file), "--policies", f"builtin:{rules()[rule].sets[0]}")
+    _, report, _ = check(capsys, *command)
+    found = [finding for finding in report["findings"] if finding["rule"] == rule]
+    assert found
+    assert all("fix" in finding for finding in found)
+    _, report, _ = check(capsys, *command, "--fix")
+    assert rule not in {finding["rule"] for finding in report["findings"]}
