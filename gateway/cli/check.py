@@ -113,8 +113,8 @@ def check(
     if policies:
         loaded = msgspec.structs.replace(loaded, policy=msgspec.structs.replace(loaded.policy, sources=policies))
     if capture_context:
-        if paths:
-            raise UsageError("--capture-context judges nothing: name no files")
+        if paths or fix or diff:
+            raise UsageError("--capture-context judges nothing: name no files, and nothing to fix")
         return _write(asyncio.run(_capture(loaded)), file)
     if not paths:
         raise UsageError("name at least one file or folder, or - for standard input")

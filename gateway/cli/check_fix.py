@@ -64,7 +64,7 @@ def _files(run: Run, tried: Tried, problems: list[Problem]) -> Iterator[tuple[st
             continue
         tried.add(key)
         if one.rendered:
-            _refuse([(one, "it is in no file, but in what is made of several: change its source")])
+            _refuse([(one, "it is rendered: change its source, or judge files as they lie (--render never)")])
         elif one.at not in run.digests or not os.path.isfile(one.at):  # noqa: PTH113 - a string
             _refuse([(one, "what was read is no file")])
         else:

@@ -108,3 +108,13 @@ def test_without_the_program_it_is_said(overlay: Path) -> None:
     assert "neither kustomize nor kubectl" in found["problems"][0]["message"]
     code, found, _ = check(str(overlay / "base"), "--render", "never", programs=())
     assert (code, found["summary"]["judged"]) == (0, 1)
+
+
+def test_what_is_rendered_is_not_fixed(overlay: Path) -> None:
+    """The object that has the finding is in no file: it is said, and no file is changed."""
+    before = {path: path.read_bytes() for path in overlay.rglob("*.yaml")}
+    code, found, said = check(str(overlay), "--fix", programs=("kustomize",))
+    assert (code, len(found["findings"])) == (3, 1)
+    assert "not fixed" in said
+    assert "it is rendered" in said
+    assert {path: path.read_bytes() for path in overlay.rglob("*.yaml")} == before

@@ -48,7 +48,7 @@ def test_findings_say_everything_and_no_more() -> None:
     """A finding has a message, a field of the object and a remedy, and no message quotes a Secret's or env's value."""
     for rule, found in _examples("Bad"):
         for finding in found:
-            assert set(finding) <= {"message", "field", "remedy", "detail"}, rule
+            assert set(finding) <= {"message", "field", "remedy", "detail", "fix"}, rule
             assert finding["message"], rule
             assert re.match(r"[a-z][A-Za-z]*([.\[]|$)", finding["field"]), (rule, finding["field"])
 

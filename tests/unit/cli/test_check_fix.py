@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import resource
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -11,9 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 from support.library import example, rules
 
+from gateway.ci.inputs import Problem
+from gateway.ci.job import Job
 from gateway.cli.app import app
+from gateway.cli.check import judged
+from gateway.cli.check_fix import fix_files
+from gateway.config import load_config
 
 pytestmark = pytest.mark.native
 
@@ -171,6 +178,30 @@ def test_an_alias_is_left_to_a_person(pod: Path, capsys: pytest.CaptureFixture[s
     assert code == 3
     assert "securityContext: *c" in pod.read_text()
     assert "pod-security/privileged: spec.containers[name=app].securityContext.privileged: the field is reached" in said
+
+
+def test_a_file_that_changes_meanwhile_is_left_alone(pod: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What was judged is what is fixed: whatever somebody wrote since is theirs."""
+    config = load_config(None).config
+    run = judged(Job((str(pod),), structs.replace(config, policy=structs.replace(config.policy, sources=(BASELINE,)))))
+    pod.write_text(POD + "# theirs\n")
+    problems: list[Problem] = []
+    assert not fix_files(run, set(), problems)
+    assert (pod.read_text(), problems) == (POD + "# theirs\n", [])
+    assert capsys.readouterr().err.count("the file has changed since it was read") == 2
+
+
+def test_without_room_the_run_fails(pod: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that cannot be written is as it was; its findings are there, and the exit code is 1."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8, hard))
+    try:
+        code, report, _ = check(capsys, str(pod), "--policies", BASELINE, "--fix")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (code, len(report["findings"]), pod.read_text()) == (1, 2, POD)
+    assert "cannot be written, and is as it was" in report["problems"][0]["message"]
+    assert list(pod.parent.iterdir()) == [pod]
 
 
 @pytest.mark.parametrize("rule", FIXING)

@@ -25,10 +25,29 @@ import data.govgate.lib.pod
 findings contains finding if {
 	some name in ["hostNetwork", "hostPID", "hostIPC"]
 	pod.spec[name] == true
-	finding := {
+	stated := {
 		"message": sprintf("the pod shares a namespace of its node (%s)", [name]),
 		"field": pod.field(name),
 		"remedy": sprintf("remove %s", [name]),
-		"fix": {"op": "remove"},
 	}
+	finding := object.union(stated, fix(name))
+}
+
+# METADATA
+# title: What puts it right
+# description: Nothing for the network of HostProcess containers, which the API server does not take without it.
+fix("hostNetwork") := {} if host_process
+
+else := {"fix": {"op": "remove"}}
+
+fix(name) := {"fix": {"op": "remove"}} if name in {"hostPID", "hostIPC"}
+
+# METADATA
+# title: The Pod has HostProcess containers
+host_process if pod.spec.securityContext.windowsOptions.hostProcess == true
+
+host_process if {
+	some list in pod.lists
+	some container in pod.spec[list]
+	container.securityContext.windowsOptions.hostProcess == true
 }

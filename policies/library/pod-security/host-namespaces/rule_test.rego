@@ -27,3 +27,13 @@ test_the_fix if {
 	fixes := {finding.fix | some finding in rule.findings} with input as fixtures.created(fixtures.pod({"hostPID": true, "hostNetwork": true}))
 	fixes == {{"op": "remove"}}
 }
+
+test_no_fix_that_the_api_server_refuses[note] if {
+	some note, fields in {
+		"the pod": {"securityContext": {"windowsOptions": {"hostProcess": true}}},
+		"a container": {"containers": [fixtures.container("app", fixtures.secure({"windowsOptions": {"hostProcess": true}}))]},
+	}
+	request := fixtures.created(fixtures.pod(object.union(fields, {"hostNetwork": true, "hostPID": true})))
+	fixes := {finding.field | some finding in rule.findings; finding.fix} with input as request
+	fixes == {"spec.hostPID"}
+}
