@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import msgspec
 
@@ -38,7 +39,7 @@ _decode = msgspec.json.Decoder(_Object).decode
 class Manifest(msgspec.Struct, frozen=True):
     """One object in a file. ``line``: where its document begins; ``prefix``: its path in it, if it is a list's item.
 
-    ``text``: the file from that line on; empty where the object was rendered, and has no lines of its own.
+    ``text``: the file from that line to the next document; empty where the object was rendered, and has no lines of its own.
     """
 
     subject: Subject
@@ -72,11 +73,8 @@ def read_manifests(contents: Sequence[Content], *, namespace: str = "", user: Us
     for content, file in zip(contents, read_files([content.data for content in contents]), strict=True):
         read.documents[content.path] = [document.line for document in file.documents]
         lines = content.data.splitlines() if content.rendered else []
-        for index, document in enumerate(file.documents):
-            if index + 1 < len(file.documents) or document.line > 1:
-                text = _from_line(content.data, document.line)
-            else:
-                text = content.data
+        texts = _texts(content.data, read.documents[content.path])
+        for document, text in zip(file.documents, texts, strict=True):
             whole = (content.path, document.line, text)
             if content.rendered:
                 whole = (_source_of(content.path, lines, document.line), 1, b"")
@@ -98,7 +96,7 @@ class _Defaults(msgspec.Struct, frozen=True):
 
 
 _Whole = tuple[str, int, bytes]
-"""Path, the document's line, the file from there on."""
+"""Path, the document's line, the file from there to the next document."""
 
 
 def _objects(
@@ -171,8 +169,13 @@ def _source_of(path: str, lines: list[bytes], line: int) -> str:
     return path
 
 
-def _from_line(data: bytes, line: int) -> bytes:
-    at = 0
-    for _ in range(line - 1):
-        at = data.find(b"\n", at) + 1
-    return data[at:]
+def _texts(data: bytes, lines: Sequence[int]) -> list[bytes]:
+    """The file from each of the lines, which never go back, to the next one; to its end, where two are the same."""
+    starts: list[int] = []
+    at, line = 0, 1
+    for wanted in lines:
+        while line < wanted:
+            at = data.find(b"\n", at) + 1
+            line += 1
+        starts.append(at)
+    return [data[start:end] if start < end else data[start:] for start, end in pairwise((*starts, len(data)))]

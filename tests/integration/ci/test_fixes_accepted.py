@@ -32,9 +32,9 @@ def refusal(cluster: Cluster, namespace: str, pod: Any) -> str:
 def test_a_fixed_pod_is_accepted(
     cluster: Cluster, namespace: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Each field of a Pod with each value, some of them together, and Pods for Windows."""
-    made = [(harmless(), (change,)) for change in changes()]
-    made += [(harmless(), together) for together in combinations(SEED, 60)]
+    """Many values of each field of a Pod, some of them together, and Pods for Windows."""
+    made = [(harmless(), (change,)) for change in changes()[::3]]
+    made += [(harmless(), together) for together in combinations(SEED, 30)]
     made += [(windows(), (change,)) for change in windows_changes()]
     pods = [changed(pod, *those) for pod, those in made]
     notes = {f"pod-{number}": described(*those) for number, (_, those) in enumerate(made)}

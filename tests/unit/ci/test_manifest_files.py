@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from gateway.ci import manifests
 from gateway.ci.inputs import Content
 from gateway.ci.manifests import Read, read_manifests
+from gateway.core.finding import Location
 from gateway.native.manifests import lines_of, read_files, steps_of
 
 pytestmark = pytest.mark.native
@@ -32,6 +33,15 @@ def test_documents_of_a_stream() -> None:
         (12, "Pod", "p"),
     ]
     assert (found.skipped, found.problems) == (1, [])
+
+
+def test_each_document_has_its_own_text() -> None:
+    """A file of many documents is kept once, however many there are, and fields of each are found in it."""
+    text = "---\n".join(POD + f"x: {number}\n" for number in range(50))
+    found = read(text).manifests
+    assert len(found) == 50
+    assert sum(len(one.text) for one in found) == len(text)
+    assert found[7].locations(["metadata.name", "x"]) == [Location("f.yaml", 7 * 5 + 3), Location("f.yaml", 7 * 5 + 4)]
 
 
 @pytest.mark.parametrize(
