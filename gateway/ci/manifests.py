@@ -56,6 +56,24 @@ class Manifest(msgspec.Struct, frozen=True):
         return [Location(self.path, self.line + line - 1) for line in lines_of(self.text, paths)]
 
 
+def locations(manifests: Sequence[Manifest], fields: Sequence[Sequence[str]]) -> list[list[Location]]:
+    """Where the fields of each stand; a document is looked through once, however many of the objects are its items."""
+    found: list[list[Location]] = [[] for _ in manifests]
+    documents: dict[tuple[str, int], list[int]] = {}
+    for index, one in enumerate(manifests):
+        if fields[index] and one.text and one.prefix:
+            documents.setdefault((one.path, one.line), []).append(index)
+        else:
+            found[index] = one.locations(fields[index]) if fields[index] else []
+    for indexes in documents.values():
+        paths = [f"{manifests[index].prefix}.{field}" for index in indexes for field in fields[index]]
+        first = manifests[indexes[0]]
+        lines = iter(lines_of(first.text, paths))
+        for index in indexes:
+            found[index] = [Location(first.path, first.line + next(lines) - 1) for _ in fields[index]]
+    return found
+
+
 class Read(msgspec.Struct):
     """What a batch of files holds. ``skipped``: documents that are no Kubernetes objects."""
 

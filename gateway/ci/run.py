@@ -10,7 +10,7 @@ import msgspec
 
 from gateway.ci.fix.text import Wanted
 from gateway.ci.inputs import Content, Problem
-from gateway.ci.manifests import Manifest, read_manifests
+from gateway.ci.manifests import Manifest, locations, read_manifests
 from gateway.ci.suppressions import Suppression, apply, find
 from gateway.config.check import Check
 from gateway.core.finding import Action, Finding, Location
@@ -127,15 +127,18 @@ async def judge_batch(
     asked = [surrounded(manifest.subject, around) for manifest in judged]
     fixes = len(run.fixes)
     outcomes = await rules.judge_all(asked, timeout_seconds=DEADLINE_SECONDS)
-    for manifest, outcome in zip(judged, outcomes, strict=True):
-        _add(run, manifest, outcome, suppressions.get(manifest.path, ()))
+    places = locations(judged, [[finding.field for finding in outcome.findings] for outcome in outcomes])
+    for manifest, outcome, stand in zip(judged, outcomes, places, strict=True):
+        _add(run, manifest, outcome, stand, suppressions.get(manifest.path, ()))
     fixable = {one.at for one in run.fixes[fixes:]}
     run.digests |= {one.path: sha256(one.data).digest() for one in contents if one.path in fixable and not one.rendered}
 
 
-def _add(run: Run, manifest: Manifest, outcome: Outcome, suppressions: Sequence[Suppression]) -> None:
+def _add(
+    run: Run, manifest: Manifest, outcome: Outcome, places: Sequence[Location], suppressions: Sequence[Suppression]
+) -> None:
     waived = run.waivers.apply(outcome.findings) if run.waivers is not None else outcome.findings
-    findings = apply(suppressions, _located(manifest, waived))
+    findings = apply(suppressions, _located(waived, places))
     live = [finding for finding in findings if finding.exception is None]
     run.findings += findings
     run.fixes += [
@@ -165,11 +168,5 @@ def _listed(one: Suppression) -> dict[str, object]:
     }
 
 
-def _located(manifest: Manifest, findings: Sequence[Finding]) -> list[Finding]:
-    if not findings:
-        return []
-    locations = manifest.locations([finding.field for finding in findings])
-    return [
-        msgspec.structs.replace(finding, location=location)
-        for finding, location in zip(findings, locations, strict=True)
-    ]
+def _located(findings: Sequence[Finding], places: Sequence[Location]) -> list[Finding]:
+    return [msgspec.structs.replace(finding, location=place) for finding, place in zip(findings, places, strict=True)]

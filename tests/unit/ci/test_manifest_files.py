@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gateway.ci import manifests
 from gateway.ci.inputs import Content
-from gateway.ci.manifests import Read, read_manifests
+from gateway.ci.manifests import Read, locations, read_manifests
 from gateway.core.finding import Location
 from gateway.native.manifests import lines_of, read_files, steps_of
 
@@ -42,6 +42,16 @@ def test_each_document_has_its_own_text() -> None:
     assert len(found) == 50
     assert sum(len(one.text) for one in found) == len(text)
     assert found[7].locations(["metadata.name", "x"]) == [Location("f.yaml", 7 * 5 + 3), Location("f.yaml", 7 * 5 + 4)]
+
+
+def test_items_are_looked_up_together() -> None:
+    """The fields of all items of a list are found in one look, each where it is found alone."""
+    items = "".join(f"- {{apiVersion: v1, kind: Pod,\n   metadata: {{name: p{number}}}}}\n" for number in range(5))
+    found = read(f"{POD}---\napiVersion: v1\nkind: List\nitems:\n{items}").manifests
+    fields = [["metadata.name", "kind"], *([["metadata.name"], []] * 2), ["kind"]]
+    assert len(found) == len(fields)
+    assert locations(found, fields) == [one.locations(wanted) for one, wanted in zip(found, fields, strict=True)]
+    assert locations(found, fields)[3] == [Location("f.yaml", 13)]
 
 
 @pytest.mark.parametrize(
