@@ -117,6 +117,12 @@ def _starts(text: str, lines: Sequence[int]) -> list[int]:
 
 def _plan(part: _Part, fixed: Fixed) -> None:
     """Find the changes of a document, without the fixes that have none."""
+    if isinstance(part.value, dict) and isinstance(part.value.get("sops"), dict):
+        fixed.refused += [
+            (one, "the document is encrypted by SOPS, whose checksum covers the field") for one in part.wanted
+        ]
+        part.wanted = []
+        return
     steps: list[tuple[Wanted, tuple[Step, ...]]] = []
     for one in part.wanted:
         try:

@@ -107,6 +107,7 @@ REFUSALS: dict[str, tuple[str, str, Fix, str]] = {
     "a name that is not there": ("a: 1\n", "b", REMOVE, "not there"),
     "an item that is not there": ("a: [{name: b}]\n", "a[name=c].d", FALSE, "not there"),
     "two items of one name": ("a: [{name: b}, {name: b}]\n", "a[name=b].d", FALSE, "same name"),
+    "what SOPS has signed": ("a: {b: 1}\nsops:\n  mac: ENC[x]\n", "a.b", FALSE, "SOPS"),
     "no map": ("a: text\n", "a.b", FALSE, "no map"),
     "the same value": ("a: no\n", "a", FALSE, "already"),
     "everything": ("a: 1\n", "a", REMOVE, "nothing would be left"),
