@@ -7,10 +7,12 @@ import (
 	"io"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 
+	goyaml "go.yaml.in/yaml/v3"
 	kjson "sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
 )
@@ -100,6 +102,11 @@ func (file *yamlFile) readJSON(content []byte) bool {
 		return true
 	}
 	file.Lines, file.documents = []int{}, nil
+	return file.readAnyJSON(content)
+}
+
+// readAnyJSON reads the stream as Kubernetes does, and says what is wrong with it.
+func (file *yamlFile) readAnyJSON(content []byte) bool {
 	decoder := json.NewDecoder(bytes.NewReader(content))
 	for {
 		var document json.RawMessage
@@ -177,6 +184,10 @@ func (file *yamlFile) readYAML(content []byte) {
 // convert adds the document that begins in a line, if it has content; false if it cannot be read.
 func (file *yamlFile) convert(document []byte, line int) bool {
 	converted, err := yaml.YAMLToJSONStrict(document)
+	if err != nil && strings.Contains(err.Error(), "already set in map") && !hasKeyTwice(document) {
+		// The strict reader takes a key that stands beside a merge (<<) of the same one for a second key.
+		converted, err = yaml.YAMLToJSON(document)
+	}
 	if err != nil {
 		file.Problem = problemAt(err, line)
 		return false
@@ -185,6 +196,26 @@ func (file *yamlFile) convert(document []byte, line int) bool {
 		file.add(line+leadingLines(document), converted)
 	}
 	return true
+}
+
+// hasKeyTwice tells whether a mapping states a key twice, what it merges left aside; true too if that cannot be told.
+func hasKeyTwice(document []byte) bool {
+	var root goyaml.Node
+	return goyaml.Unmarshal(document, &root) != nil || keyTwice(&root)
+}
+
+func keyTwice(node *goyaml.Node) bool {
+	if node.Kind == goyaml.MappingNode {
+		seen := map[string]bool{}
+		for index := 0; index < len(node.Content); index += 2 {
+			key := node.Content[index]
+			if key.Kind != goyaml.ScalarNode || seen[key.Value] {
+				return true
+			}
+			seen[key.Value] = true
+		}
+	}
+	return slices.ContainsFunc(node.Content, keyTwice)
 }
 
 func (file *yamlFile) add(line int, document []byte) {
