@@ -31,7 +31,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 GO_PIN = HERE / "go.txt"
-MINIMUM_GO = (1, 26)
+MINIMUM_GO = (1, 26, 8)
+"""What the modules in ``tools/`` and ``gateway/native/go`` ask for."""
 FLAGS = {"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly -trimpath", "GOTOOLCHAIN": "local", "GOWORK": "off"}
 
 
@@ -50,7 +51,7 @@ class Tool:
     stamps: tuple[str, ...] = ()
     """Packages whose ``gitVersion`` (and its kin) the linker sets, as Kubernetes' own build does."""
     bench: bool = False
-    """Only benchmarks run it: it is built when it is named."""
+    """Benchmarks run it, and tests where it is there: it is built when it is named."""
 
     def version(self) -> str:
         """The pinned version, such as ``v1.36.3``; that of the repository for a program of our own."""
@@ -151,8 +152,8 @@ def go_on_path() -> tuple[str, str] | None:
         return None
     environment = {**os.environ, "GOTOOLCHAIN": "local"}
     asked = subprocess.run([go, "env", "GOVERSION"], capture_output=True, text=True, check=False, env=environment)
-    found = re.fullmatch(r"go(\d+)\.(\d+)\S*", asked.stdout.strip())
-    if asked.returncode != 0 or found is None or (int(found[1]), int(found[2])) < MINIMUM_GO:
+    found = re.fullmatch(r"go(\d+)\.(\d+)(?:\.(\d+))?\S*", asked.stdout.strip())
+    if asked.returncode != 0 or found is None or tuple(int(part or 0) for part in found.groups()) < MINIMUM_GO:
         return None
     return go, found[0]
 
@@ -170,7 +171,7 @@ def install_go(cache: Path) -> str:
     target = cache / f"toolchain-{pinned_go_version()}"
     go = target / "go" / "bin" / "go"
     if not go.exists():
-        say(f"no Go {MINIMUM_GO[0]}.{MINIMUM_GO[1]} or newer on PATH: installing {pinned_go_version()} into the cache")
+        say(f"no Go {'.'.join(map(str, MINIMUM_GO))} or newer on PATH: installing {pinned_go_version()} into the cache")
         install_wheel(GO_PIN, target)
     go.chmod(0o755)
     return str(go)

@@ -51,7 +51,7 @@ def read_files(contents: Sequence[bytes]) -> list[File]:
     Raises:
         NativeMissingError: there is no native library.
     """
-    parts = _unframed(call("yaml.documents", frames(contents)))
+    parts = unframed(call("yaml.documents", frames(contents)))
     files = []
     for part in parts:
         head = _decode_head(part)
@@ -94,7 +94,8 @@ def _unquoted(text: str) -> str:
         return text
 
 
-def _unframed(data: bytes) -> Iterator[bytes]:
+def unframed(data: bytes) -> Iterator[bytes]:
+    """The parts of a frame list."""
     at = 0
     while at < len(data):
         end = at + 4 + int.from_bytes(data[at : at + 4], "little")

@@ -45,25 +45,34 @@ func references(in []byte) ([]byte, error) {
 }
 
 func reach(compiler *ast.Compiler, node any, found map[string]struct{}, seen map[*ast.Rule]bool) {
-	ast.WalkRefs(node, func(ref ast.Ref) bool {
-		head := ref[0]
-		if !head.Equal(ast.InputRootDocument) && !head.Equal(ast.DefaultRootDocument) {
-			return false
-		}
-		constant := ref.ConstantPrefix()
-		rules := compiler.GetRules(constant)
-		for _, rule := range rules {
-			if !seen[rule] {
-				seen[rule] = true
-				reach(compiler, rule, found, seen)
-			}
-		}
-		// A reference to a package, or above, reads base documents beside the rules too.
-		if len(rules) == 0 || len(compiler.GetRulesForVirtualDocument(constant)) == 0 {
-			found[constant.String()] = struct{}{}
+	ast.NewGenericVisitor(func(node any) bool {
+		switch node := node.(type) {
+		case *ast.With: // what it replaces is not read by that
+			reach(compiler, node.Value, found, seen)
+			return true
+		case ast.Ref:
+			reachRef(compiler, node, found, seen)
 		}
 		return false
-	})
+	}).Walk(node)
+}
+
+func reachRef(compiler *ast.Compiler, ref ast.Ref, found map[string]struct{}, seen map[*ast.Rule]bool) {
+	if head := ref[0]; !head.Equal(ast.InputRootDocument) && !head.Equal(ast.DefaultRootDocument) {
+		return
+	}
+	constant := ref.ConstantPrefix()
+	rules := compiler.GetRules(constant)
+	for _, rule := range rules {
+		if !seen[rule] {
+			seen[rule] = true
+			reach(compiler, rule, found, seen)
+		}
+	}
+	// A reference to a package, or above, reads base documents beside the rules too.
+	if len(rules) == 0 || len(compiler.GetRulesForVirtualDocument(constant)) == 0 {
+		found[constant.String()] = struct{}{}
+	}
 }
 
 type annotated struct {

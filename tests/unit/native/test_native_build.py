@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 GO = """#!/bin/sh
-[ "$1" = env ] && echo go1.26.0 && exit
+[ "$1" = env ] && echo go1.26.8 && exit
 echo "$CC $CGO_ENABLED $GOTOOLCHAIN" >> "$FAKE_LOG"
 [ -n "$FAKE_FAILS" ] && echo "x.go:1:1: broken" && exit 1
 while [ "$1" != -o ]; do shift; done

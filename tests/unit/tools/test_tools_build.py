@@ -21,7 +21,7 @@ def run(tmp_path):
     """Runs a copy of tools/ with a fake Go of the given version, and a cache of its own."""
     shutil.copytree(TOOLS, tmp_path / "tools")
 
-    def build(*arguments, go="go1.26.0"):
+    def build(*arguments, go="go1.26.8"):
         fake = tmp_path / "bin"
         fake.mkdir(exist_ok=True)
         (fake / "go").write_text(f"#!/bin/sh\necho {go}\n")
@@ -60,11 +60,11 @@ def test_an_unknown_tool_is_refused(run):
 
 def test_a_built_tool_is_found_until_what_it_is_made_of_changes(run, tmp_path):
     """Its sources and the Go version decide where a tool lies: any change of them asks for a new one."""
-    place = _where(tmp_path, "etcd", "go1.26.0")
+    place = _where(tmp_path, "etcd", "go1.26.8")
     _place(place)
     assert run("--path", "etcd").stdout == f"{place}\n"
     assert run("etcd").returncode == 0
-    assert run("--path", "etcd", go="go1.26.1").returncode == 1
+    assert run("--path", "etcd", go="go1.26.9").returncode == 1
     with (tmp_path / "tools" / "etcd" / "go.sum").open("a") as sums:
         sums.write("\n")
     assert run("--path", "etcd").returncode == 1

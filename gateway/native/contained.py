@@ -1,0 +1,139 @@
+"""Calls of the native library in a child process: for handlers that read what others wrote by parsers that may recurse,
+allocate or run without bound.
+
+A panic in Go is an exception anywhere; a stack or memory that is exhausted ends the process, and a loop does not end.
+Here that costs one call its answer, not the command its life.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from gateway.native.library import NativeError, Tuning, call, frames, tune
+
+_ENVIRONMENT = frozenset(("PATH", "LD_LIBRARY_PATH", "PYTHONPATH", "PYTHONHOME", "GOGC", "GOMEMLIMIT", "GOMAXPROCS"))
+"""What a child gets to see: a file may name variables that its parser puts the values of, and those may be secrets."""
+_MEBIBYTE = 1024 * 1024
+_HEAD_BYTES = 4096  # Go says first why it ends
+# Go's garbage collector does not look at whether its own allocations succeed.
+_EXHAUSTED = re.compile(
+    r"out of memory|cannot allocate memory|MemoryError|SIGSEGV[^\0]*?\n\s+\S*runtime/m(?:gc|heap|alloc)"
+)
+
+
+class Bounds(msgspec.Struct, frozen=True):
+    """What a child may take, and how many children calls may cost."""
+
+    memory_bytes: int = 1024 * _MEBIBYTE
+    """Of data: Python, the library and everything that Go allocates; not less than 256 MiB."""
+    timeout_seconds: float = 30.0
+    """For one child and all of its calls."""
+    max_crashes: int = 8
+    """After so many calls that ended their child, the calls that are left are not made."""
+
+
+class _Answer(msgspec.Struct):
+    ok: bool
+    output: bytes = b""
+    code: str = ""
+    message: str = ""
+    details: object = None
+
+
+def call_each(method: str, payloads: Sequence[bytes], bounds: Bounds | None = None) -> list[bytes | NativeError]:
+    """The answer to each call, in their order. Blocks.
+
+    An error's code is the handler's, else ``memory``, ``timeout``, ``crash``, or ``skipped`` after too many of these.
+    """
+    bounds = bounds or Bounds()
+    answers: list[bytes | NativeError] = []
+    crashes = 0
+    while len(answers) < len(payloads):
+        if crashes == bounds.max_crashes:
+            skipped = NativeError("skipped", f"not read: {crashes} files before it could not be read within bounds")
+            answers += [skipped] * (len(payloads) - len(answers))
+            break
+        given, failure = _run(method, payloads[len(answers) :], bounds)
+        answers += given
+        if failure is not None:
+            answers.append(failure)
+            crashes += 1
+    return answers
+
+
+def _run(
+    method: str, payloads: Sequence[bytes], bounds: Bounds
+) -> tuple[list[bytes | NativeError], NativeError | None]:
+    """What one child answers, in order; and how it ended, if it did before it answered all."""
+    command = (sys.executable, "-P", "-m", "gateway.native.contained", method, str(bounds.memory_bytes))
+    # A time without a zone is one in UTC, wherever this runs; one thread does not need an arena for each.
+    environment = {"TZ": "UTC", "MALLOC_ARENA_MAX": "1"}
+    environment |= {name: value for name, value in os.environ.items() if name in _ENVIRONMENT}
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment) as child:  # noqa: S603 - this Python, this module
+        late = False
+        try:
+            output, errors = child.communicate(frames(payloads), timeout=bounds.timeout_seconds)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            output, errors = child.communicate()
+            late = True
+    answers = list(_answers(output))
+    if len(answers) == len(payloads):
+        return answers, None
+    if late:
+        return answers, NativeError("timeout", f"takes longer than {bounds.timeout_seconds:g} s to read")
+    return answers, _crash(child.returncode, errors[:_HEAD_BYTES].decode(errors="replace"), bounds)
+
+
+def _answers(output: bytes) -> Iterator[bytes | NativeError]:
+    for part in _whole_frames(output):
+        answer = msgspec.msgpack.decode(part, type=_Answer)
+        yield answer.output if answer.ok else NativeError(answer.code, answer.message, answer.details)
+
+
+def _whole_frames(data: bytes) -> Iterator[bytes]:
+    at = 0
+    while at + 4 <= len(data):
+        end = at + 4 + int.from_bytes(data[at : at + 4], "little")
+        if end > len(data):
+            return  # the child ended within it
+        yield data[at + 4 : end]
+        at = end
+
+
+def _crash(status: int, errors: str, bounds: Bounds) -> NativeError:
+    if "stack overflow" in errors or "stack exceeds" in errors:
+        return NativeError("memory", "is nested too deeply")
+    if _EXHAUSTED.search(errors):
+        return NativeError("memory", f"needs more than {bounds.memory_bytes // _MEBIBYTE} MiB of memory to read")
+    how = signal.Signals(-status).name if status < 0 else f"status {status}"
+    return NativeError("crash", f"the process that read it ended with {how}")
+
+
+def _main(method: str, memory_bytes: int) -> None:
+    """In the child: payloads on standard input, each answer on standard output as soon as there is one."""
+    received = sys.stdin.buffer.read()
+    # Not the address space: Go reserves much that it never uses.
+    resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    tune(Tuning(memory_bytes=memory_bytes * 3 // 4))
+    for payload in _whole_frames(received):
+        try:
+            answer = _Answer(ok=True, output=call(method, payload))
+        except NativeError as error:
+            answer = _Answer(ok=False, code=error.code, message=str(error), details=error.details)
+        sys.stdout.buffer.write(frames([msgspec.msgpack.encode(answer)]))
+        sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    _main(sys.argv[1], int(sys.argv[2]))
