@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import Enum, auto
+from pathlib import Path
 
 import msgspec
 
@@ -11,11 +12,12 @@ from policies.rule import Asked, Rule
 
 
 class Input(Enum):
-    """What a rule is given: the review, the review without managed fields, or the object alone."""
+    """What a rule is given: the review, the review without managed fields, the object alone, or with its file's name."""
 
     REVIEW = auto()
     LEAN = auto()
     OBJECT = auto()
+    NAMED = auto()
 
 
 def document_of(asked: Asked) -> bytes:
@@ -38,7 +40,17 @@ def document(asked: Asked, kind: Input) -> bytes:
     """The input document of this kind; the object alone is on DELETE the one that would go."""
     if kind is Input.OBJECT:
         return asked.subject.raw_object or asked.subject.raw_old_object
+    if kind is Input.NAMED:
+        return b'{"document":' + document(asked, Input.OBJECT) + b',"file":' + msgspec.json.encode(_file(asked)) + b"}"
     return document_of(asked)
+
+
+def _file(asked: Asked) -> dict[str, str]:
+    """As Conftest has it in ``data.conftest.file``."""
+    if asked.file is None:
+        return {}
+    path = Path(asked.file).absolute()
+    return {"name": path.name, "dir": str(path.parent)}
 
 
 _MANAGED_FIELDS = tuple(f"input.review.{name}.metadata.managedFields" for name in ("object", "oldObject"))
@@ -46,6 +58,8 @@ _MANAGED_FIELDS = tuple(f"input.review.{name}.metadata.managedFields" for name i
 
 def input_of(rule: Rule, references: Iterable[str] | None) -> Input:
     """Managed fields are half of many a review: they are read only for a rule that may look at them."""
+    if rule.named:
+        return Input.NAMED
     if rule.whole:
         return Input.OBJECT
     if rule.lean or (references is not None and not any(map(_may_read_managed_fields, references))):

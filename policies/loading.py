@@ -95,10 +95,15 @@ def _inspected(modules: Sequence[Module]) -> tuple[list[Module], list[Rule]]:
         raise RulesError([Diagnostic(p.path, p.line, p.column, p.code, p.message) for p in inspection.problems])
     found: list[Module] = []
     rules: dict[str, Rule] = {}
+    excepting = {seen.package for seen in inspection.modules if conftest.EXCEPTION in seen.rules}
+    named = any(conftest.FILE in module.text for module in modules)
     for module, seen in zip(modules, inspection.modules, strict=True):
         found.append(Module(module.path, module.text, 0 if module.version == 0 or seen.version == 0 else 1))
         # A package may lie in several files: its rules are the same ones.
-        rules |= {rule.info.id: rule for rule in conftest.rules_of(seen.package, seen.rules, module.path)}
+        stated = conftest.rules_of(
+            seen.package, seen.rules, module.path, exceptions=seen.package in excepting, named=named
+        )
+        rules |= {rule.info.id: rule for rule in stated}
     return found, list(rules.values())
 
 

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from policies.rule import INVENTORY, NAMESPACE, USER, RuleInfo, inventory_of
+from policies.rule import FILE, INVENTORY, NAMESPACE, USER, RuleInfo, inventory_of
 
-_CONTEXTS = {INVENTORY: "data.inventory", NAMESPACE: "input.review.namespaceObject", USER: "input.review.userInfo"}
+_CONTEXTS = {
+    INVENTORY: "data.inventory",
+    NAMESPACE: "input.review.namespaceObject",
+    USER: "input.review.userInfo",
+    FILE: "data.conftest.file",
+}
 
 
 def needs_of(info: RuleInfo, references: Iterable[str] | None) -> tuple[str, ...]:

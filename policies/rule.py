@@ -10,6 +10,8 @@ import msgspec
 from gateway.core.finding import Action, Finding, Severity
 from gateway.core.subject import Json, Subject
 
+FILE = "file"
+"""The file's name, which Conftest tells rules; where there is no file it is not known."""
 INVENTORY = "inventory"
 NAMESPACE = "namespace"
 USER = "user"
@@ -52,7 +54,8 @@ class Asked(msgspec.Struct, frozen=True, dict=True):
     """One request with what is known around it. What rules make of it for each other is kept in its ``__dict__``.
 
     ``namespace``: the Namespace object of the request's namespace, None where it is not known. ``source``: whether the
-    object was submitted, or is implied by one that was.
+    object was submitted, or is implied by one that was. ``by``: all rules, those that take a review, or
+    those that take any document as it is. ``file``: the path that it was read from.
     ``known``: which of :data:`INVENTORY`, :data:`NAMESPACE`, :data:`USER` are known at all. Of other objects some types
     only may be known: then it holds what :func:`inventory_of` gives for each.
     """
@@ -61,6 +64,8 @@ class Asked(msgspec.Struct, frozen=True, dict=True):
     namespace: Json | None = None
     known: frozenset[str] = frozenset()
     source: Literal["Original", "Generated"] = "Original"
+    by: Literal["all", "review", "document"] = "all"
+    file: str | None = None
 
 
 def inventory_of(kind: str) -> str:
@@ -85,7 +90,8 @@ class Rule(msgspec.Struct, frozen=True):
     ``applies`` is asked before anything is evaluated; ``read`` makes findings of the query's value, with the rule's
     own action, and raises ValueError where the value is not what such a rule may return. ``fixed``: whether it concerns a
     request depends on nothing but the operation, the subresource and the kind. ``whole``: its input is the
-    object itself, as Conftest gives it, instead of ``{"review": …}``. ``lean``: the objects of its review are without
+    object itself, as Conftest gives it, instead of ``{"review": …}``. ``named``: with that goes the file's name, as
+    ``{"document": …, "file": …}``, which the query takes apart. ``lean``: the objects of its review are without
     managed fields, as in files. ``optional``: no value means no finding. ``implied``: it is asked about what the object
     implies too (:mod:`policies.implied`).
     """
@@ -96,6 +102,7 @@ class Rule(msgspec.Struct, frozen=True):
     read: Callable[[Any, Asked], list[Finding]]
     fixed: bool = False
     whole: bool = False
+    named: bool = False
     lean: bool = False
     optional: bool = False
     implied: bool = False

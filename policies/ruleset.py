@@ -155,6 +155,15 @@ class RuleSet:
         return outcomes
 
     @property
+    def about_files(self) -> bool:
+        """Whether there are rules about structured files of any kind."""
+        return any(rule.whole for rule in self._rules)
+
+    async def judge_files(self, many: Sequence[Asked], *, timeout_seconds: float) -> list[Outcome]:
+        """Judge what structured files hold, each ``by`` the rules that take any document as it is."""
+        return await self._judge_all(many, timeout_seconds)
+
+    @property
     def has_late(self) -> bool:
         """Whether there are late rules at all."""
         return self._late is not None
@@ -221,7 +230,7 @@ class RuleSet:
         undecided: list[Undecided] = []
         for position in self._candidates(asked):
             rule = self._rules[position]
-            if self._settings.off(rule.info.id, namespace) or (asked.source == "Generated" and not rule.implied):
+            if self._settings.off(rule.info.id, namespace) or not _is_for(rule, asked):
                 continue
             applies = YES if rule.fixed and has_object else rule.applies(asked)
             unknown = missing(self._needs[position], asked.known) if applies.yes else []
@@ -301,6 +310,13 @@ async def load(
     )
     digest = "sha256:" + hashlib.sha256(msgspec.json.encode(material, order="deterministic")).hexdigest()
     return RuleSet(rules, loaded, settings, digest, implying, late=late)
+
+
+def _is_for(rule: Rule, asked: Asked) -> bool:
+    """Whether the rule is asked about things from there."""
+    if asked.by != "all" and rule.whole != (asked.by == "document"):
+        return False
+    return rule.implied or asked.source == "Original"
 
 
 def _may_apply(rule: Rule, asked: Asked) -> bool:

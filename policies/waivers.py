@@ -172,6 +172,8 @@ def now_utc() -> datetime:
 
 
 def _waived(finding: Finding, active: Sequence[Waiver]) -> Finding:
+    if finding.exception is not None:
+        return finding
     waiver = next((waiver for waiver in active if waiver.covers(finding)), None)
     return finding if waiver is None else msgspec.structs.replace(finding, exception=waiver.id)
 
