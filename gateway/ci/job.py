@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from gateway.ci.combined import Combined
 from gateway.ci.context import Captured, Snapshot, feed
 from gateway.ci.inputs import Content, Problem, contents
 from gateway.ci.render import Renderer
-from gateway.ci.run import Run, begin, judge_batch
+from gateway.ci.run import Run, begin, judge_batch, judge_combined
 from gateway.config.model import Config
 from gateway.core.subject import UserInfo
 from policies.embedded import EmbeddedOpa
@@ -24,7 +25,8 @@ class Job(msgspec.Struct, frozen=True):
 
     ``namespace``: of objects that name none. ``only``: of the files found, those with these absolute paths. ``user``: who
     would ask; else whoever the snapshot says. ``suppressions``: whether comments in the manifests hold. ``kept``: standard
-    input and pipes, for a job that runs twice.
+    input and pipes, for a job that runs twice. ``parser``: of all files, whatever they are called. ``combine``: rules that
+    take any document see all of them at once.
     """
 
     paths: Sequence[str]
@@ -37,6 +39,8 @@ class Job(msgspec.Struct, frozen=True):
     suppressions: bool = True
     renderer: Renderer | None = None
     kept: dict[str, Content | Problem] | None = None
+    parser: str = ""
+    combine: bool = False
 
 
 async def run_job(job: Job, progress: Callable[[Run], None]) -> Run:
@@ -55,10 +59,18 @@ async def run_job(job: Job, progress: Callable[[Run], None]) -> Run:
     user = job.user or (snapshot.user if snapshot is not None else None)
     around = _around(snapshot, user)
     exempt = (*config.policy.exempt_namespaces, config.cluster.own_namespace)
+    combined = Combined() if job.combine else None
     try:
         if snapshot is not None:
             await feed(rules, snapshot)
-        for batch in contents(job.paths, only=job.only, renderer=job.renderer, kept=job.kept):
+        for batch in contents(
+            job.paths,
+            structured=rules.about_files,
+            parser=job.parser,
+            only=job.only,
+            renderer=job.renderer,
+            kept=job.kept,
+        ):
             await judge_batch(
                 run,
                 rules,
@@ -68,8 +80,11 @@ async def run_job(job: Job, progress: Callable[[Run], None]) -> Run:
                 around=around,
                 exempt=exempt,
                 settings=config.check if job.suppressions else None,
+                combined=combined,
             )
             progress(run)
+        if combined is not None and rules.about_files:
+            await judge_combined(run, rules, combined, around)
     finally:
         await rules.close()
     return run

@@ -50,6 +50,8 @@ class Manifest(msgspec.Struct, frozen=True):
 
     def locations(self, fields: Sequence[str]) -> list[Location]:
         """Where fields stand in the file."""
+        if not fields:
+            return []
         if not self.text:
             return [Location(self.path, self.line)] * len(fields)
         paths = [f"{self.prefix}.{field}" if self.prefix else field for field in fields]
@@ -74,11 +76,26 @@ def locations(manifests: Sequence[Manifest], fields: Sequence[Sequence[str]]) ->
     return found
 
 
+class Other(msgspec.Struct, frozen=True):
+    """A document that is no Kubernetes object. ``number``: which one of the file, from 1; 0 if it is the only one. The
+    rest: as of a manifest.
+    """
+
+    json: bytes
+    path: str
+    line: int
+    text: bytes
+    number: int
+
+
 class Read(msgspec.Struct):
-    """What a batch of files holds. ``skipped``: documents that are no Kubernetes objects."""
+    """What a batch of files holds. ``others``: documents that are no Kubernetes objects. ``skipped``: items of
+    lists that are none.
+    """
 
     manifests: list[Manifest]
     problems: list[Problem]
+    others: list[Other] = []
     skipped: int = 0
     documents: dict[str, list[int]] = {}
     """By path, the lines in which documents begin."""
@@ -92,13 +109,16 @@ def read_manifests(contents: Sequence[Content], *, namespace: str = "", user: Us
         read.documents[content.path] = [document.line for document in file.documents]
         lines = content.data.splitlines() if content.rendered else []
         texts = _texts(content.data, read.documents[content.path])
-        for document, text in zip(file.documents, texts, strict=True):
+        for index, (document, text) in enumerate(zip(file.documents, texts, strict=True)):
             whole = (content.path, document.line, text)
             if content.rendered:
                 whole = (_source_of(content.path, lines, document.line), 1, b"")
             for found in _objects(document.json, whole, "", defaults, 0):
                 if isinstance(found, Manifest):
                     read.manifests.append(found)
+                elif isinstance(found, bytes):
+                    number = index + 1 if len(file.documents) > 1 else 0
+                    read.others.append(Other(found, *whole, number))
                 elif found is None:
                     read.skipped += 1
                 else:
@@ -119,15 +139,17 @@ _Whole = tuple[str, int, bytes]
 
 def _objects(
     raw: bytes, whole: _Whole, prefix: str, defaults: _Defaults, depth: int
-) -> Iterator[Manifest | Problem | None]:
+) -> Iterator[Manifest | Problem | bytes | None]:
+    """What a document is; its own bytes, if it is no object, and None for an item of a list that is none."""
     path, line, text = whole
+    other = raw if depth == 0 else None
     try:
         found = _decode(raw)
     except (msgspec.DecodeError, RecursionError) as error:
-        yield Problem(path, line, f"is no Kubernetes object: {error}") if _means_object(raw) else None
+        yield Problem(path, line, f"is no Kubernetes object: {error}") if _means_object(raw) else other
         return
     if not found.api_version or not found.kind:
-        yield None
+        yield other
         return
     if found.items is not None and found.kind.endswith("List"):
         if depth >= _MAX_NESTING:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from hashlib import sha256
 
 import msgspec
 
+from gateway.ci.combined import Combined
 from gateway.ci.fix.text import Wanted
 from gateway.ci.inputs import Content, Problem
 from gateway.ci.manifests import Manifest, locations, read_manifests
+from gateway.ci.structured import Document, locate, read_structured
 from gateway.ci.suppressions import Suppression, apply, find
 from gateway.config.check import Check
 from gateway.core.finding import Action, Finding, Location
 from gateway.core.guard import OnError
 from gateway.core.subject import UserInfo
-from policies.rule import RuleInfo
+from policies.rule import FILE, Asked, RuleInfo
 from policies.ruleset import Outcome, RuleSet
 from policies.surroundings import Surroundings, surrounded
 from policies.waivers import Waivers
@@ -25,7 +27,9 @@ DEADLINE_SECONDS = 10.0
 
 
 class Summary(msgspec.Struct):
-    """Counts of objects, but for ``skipped`` (documents that are none) and ``problems``."""
+    """Counts of objects and of what other structured files hold, but for ``skipped`` (documents that are no objects, where
+    there are no rules about these) and ``problems``.
+    """
 
     judged: int = 0
     denied: int = 0
@@ -106,49 +110,104 @@ async def judge_batch(
     around: Surroundings,
     exempt: Sequence[str] = (),
     settings: Check | None = None,
+    combined: Combined | None = None,
 ) -> None:
-    """Judge what a batch of files holds, and add it to the run. ``settings``: of suppressions; without, there are none."""
+    """Judge what a batch of files holds, and add it to the run. ``settings``: of suppressions; without, there are none.
+    ``combined``: takes what rules that take any document are to see at once, instead of each alone.
+    """
     contents = [item for item in batch if isinstance(item, Content)]
-    read = read_manifests(contents, namespace=namespace, user=user)
+    read = read_manifests([item for item in contents if not item.parser], namespace=namespace, user=user)
+    files = read_structured([item for item in contents if item.parser], read.others)
     suppressions: dict[str, list[Suppression]] = {}
     for content in contents if settings is not None and settings.suppressions else ():
         if content.rendered:
             continue  # its lines are not the file's
-        lines = read.documents.get(content.path, [])
+        lines = read.documents.get(content.path, [1])
         found = find(content.path, content.data, lines, settings or Check(), run.today)
         if found:
             suppressions[content.path] = found
             run.suppressions += found
-    problems = [*(item for item in batch if isinstance(item, Problem)), *read.problems]
+    problems = [*(item for item in batch if isinstance(item, Problem)), *read.problems, *files.problems]
     run.problems += problems
     run.summary.problems += len(problems)
     run.summary.skipped += read.skipped
     judged = [manifest for manifest in read.manifests if manifest.subject.governing_namespace not in exempt]
     asked = [surrounded(manifest.subject, around) for manifest in judged]
+    if FILE in rules.needs:
+        asked = [_with_file(one, manifest.path) for one, manifest in zip(asked, judged, strict=True)]
+    if combined is not None:
+        asked = [msgspec.structs.replace(one, by="review") for one in asked]
     fixes = len(run.fixes)
     outcomes = await rules.judge_all(asked, timeout_seconds=DEADLINE_SECONDS)
     places = locations(judged, [[finding.field for finding in outcome.findings] for outcome in outcomes])
     for manifest, outcome, stand in zip(judged, outcomes, places, strict=True):
-        _add(run, manifest, outcome, stand, suppressions.get(manifest.path, ()))
+        _add(run, manifest, outcome, _located(outcome.findings, stand), suppressions.get(manifest.path, ()))
     fixable = {one.at for one in run.fixes[fixes:]}
     run.digests |= {one.path: sha256(one.data).digest() for one in contents if one.path in fixable and not one.rendered}
+    if not rules.about_files:
+        run.summary.skipped += len(files.documents)
+    elif combined is not None:
+        combined.add([*judged, *files.documents], suppressions)
+    else:
+        await _judge_documents(run, rules, files.documents, around, suppressions)
+
+
+async def _judge_documents(
+    run: Run,
+    rules: RuleSet,
+    documents: Sequence[Document],
+    around: Surroundings,
+    suppressions: Mapping[str, Sequence[Suppression]],
+) -> None:
+    asked = [
+        msgspec.structs.replace(_with_file(surrounded(one.subject, around), one.path), by="document")
+        for one in documents
+    ]
+    outcomes = await rules.judge_files(asked, timeout_seconds=DEADLINE_SECONDS)
+    fields = [[finding.field for finding in outcome.findings] for outcome in outcomes]
+    places = locate(list(zip(documents, fields, strict=True)))
+    for one, outcome, stand in zip(documents, outcomes, places, strict=True):
+        _add(run, one, outcome, _located(outcome.findings, stand), suppressions.get(one.path, ()))
+
+
+async def judge_combined(run: Run, rules: RuleSet, combined: Combined, around: Surroundings) -> None:
+    """Judge all that was combined at once, and add it to the run: what is found in one of the parts is about that."""
+    asked = _with_file(surrounded(combined.subject, around), combined.subject.name)
+    asked = msgspec.structs.replace(asked, by="document")
+    (outcome,) = await rules.judge_files([asked], timeout_seconds=DEADLINE_SECONDS)
+    findings = combined.attributed(outcome.findings)
+    suppressions = [one for several in combined.suppressions.values() for one in several]
+    _add(run, combined, outcome, findings, suppressions)
+
+
+def _with_file(asked: Asked, path: str) -> Asked:
+    """The same with the name of its file."""
+    return msgspec.structs.replace(asked, file=path, known=asked.known | {FILE})
 
 
 def _add(
-    run: Run, manifest: Manifest, outcome: Outcome, places: Sequence[Location], suppressions: Sequence[Suppression]
+    run: Run,
+    judged: Manifest | Document | Combined,
+    outcome: Outcome,
+    found: Sequence[Finding],
+    suppressions: Sequence[Suppression],
 ) -> None:
-    waived = run.waivers.apply(outcome.findings) if run.waivers is not None else outcome.findings
-    findings = apply(suppressions, _located(waived, places))
+    """``found``: the findings of the outcome, with their places."""
+    subject = judged.subject
+    location = None if isinstance(judged, Combined) else Location(judged.path, judged.line)
+    waived = run.waivers.apply(found) if run.waivers is not None else found
+    findings = apply(suppressions, waived)
     live = [finding for finding in findings if finding.exception is None]
     run.findings += findings
-    run.fixes += [
-        Wanted(finding, finding.fix, manifest.path, manifest.line, manifest.prefix, rendered=not manifest.text)
-        for finding in live
-        if finding.fix
-    ]
-    subject, summary = manifest.subject, run.summary
+    if isinstance(judged, Manifest):
+        run.fixes += [
+            Wanted(finding, finding.fix, judged.path, judged.line, judged.prefix, rendered=not judged.text)
+            for finding in live
+            if finding.fix
+        ]
+    summary = run.summary
     where = f"{subject.object_namespace}/{subject.name}" if subject.object_namespace else subject.name
-    about, location = f"{subject.kind.kind} {where}", Location(manifest.path, manifest.line)
+    about = f"{subject.kind.kind} {where}"
     run.doubts += [Doubt(doubt.rule, doubt.reason, about, location, doubt.unknown) for doubt in outcome.undecided]
     summary.judged += 1
     summary.denied += any(finding.action is Action.DENY for finding in live)

@@ -27,6 +27,7 @@ from gateway.config import load_config
 from gateway.config.model import Config
 from gateway.core.errors import GovgateError, UsageError
 from gateway.core.subject import UserInfo
+from gateway.native.documents import JSON, PARSERS, YAML
 from policies.loading import recognise
 from policies.sources import CLUSTER_GATEKEEPER, read_sources
 from policies.waiver_files import read_waiver_files
@@ -49,6 +50,8 @@ def check(
     context: Path | None = None,
     capture_context: Annotated[bool, Parameter(negative=())] = False,
     file: Annotated[Path | None, Parameter(name=["--file", "-O"])] = None,
+    parser: str = "",
+    combine: Annotated[bool, Parameter(negative=())] = False,
     waivers: Annotated[tuple[Path, ...], Parameter(name=["--waivers"], negative=())] = (),
     no_suppressions: Annotated[bool, Parameter(negative=())] = False,
     user: str = "",
@@ -58,7 +61,8 @@ def check(
     fix: Annotated[bool, Parameter(negative=())] = False,
     diff: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
-    """Judge manifests by the rules in force: files, folders, globs, or - for standard input.
+    """Judge manifests by the rules in force: files, folders, globs, or - for standard input. Rules as Conftest has them
+    judge other structured files too: Dockerfile, HCL, TOML and more.
 
     Findings go to standard output, with file and line; totals and what could not be read, to standard error. Exit code
     3 when anything is denied, 2 for warnings with --fail-on warn, 1 when something could not be read.
@@ -89,6 +93,10 @@ def check(
         Write that, from the cluster that the configuration connects to, and judge nothing.
     file
         Where --capture-context writes; else standard output.
+    parser
+        Read all files so, whatever they are called: yaml, json, dockerfile, hcl2, toml, ini, dotenv, …
+    combine
+        Rules as Conftest has them see all files at once, as a list of {path, contents}.
     waivers
         Files with PolicyWaivers as the cluster has them (kubectl get policywaivers -A -o yaml); repeatable. What one in
         force covers is shown, and does not count.
@@ -122,6 +130,8 @@ def check(
         raise UsageError("--file is where --capture-context writes; reports go to standard output")
     if group and not user:
         raise UsageError("--group needs --user")
+    if parser and parser not in (YAML, JSON, *PARSERS):
+        raise UsageError(f"--parser: there is no parser {parser}; there are {', '.join((YAML, JSON, *PARSERS))}")
     snapshot = read_snapshot(context) if context is not None else None
     accepted = Waivers(read_waiver_files(waivers) + _held(snapshot, context), now_utc())
     job = Job(
@@ -135,6 +145,8 @@ def check(
         suppressions=not no_suppressions,
         renderer=Renderer(helm_values, namespace, kube_version) if render == "auto" else None,
         kept={} if fix else None,
+        parser=parser,
+        combine=combine,
     )
     run = judged(job)
     if diff:

@@ -32,7 +32,7 @@ def test_documents_of_a_stream() -> None:
         (3, "Pod", "p"),
         (12, "Pod", "p"),
     ]
-    assert (found.skipped, found.problems) == (1, [])
+    assert ([other.json for other in found.others], found.problems) == ([b'{"a":1}'], [])
 
 
 def test_each_document_has_its_own_text() -> None:
