@@ -1,0 +1,6 @@
+path "secret/data/*" {
+  capabilities = ["read", "list"]
+}
+path "sys/*" {
+  capabilities = ["sudo"]
+}
