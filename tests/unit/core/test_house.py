@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import median
 
 ROOT = Path(__file__).resolve().parents[3]
-PACKAGES = ("gateway", "webhooks")
+PACKAGES = ("gateway", "webhooks", "secrets")
 
 
 def test_the_standard_librarys_secrets_win() -> None:

@@ -27,7 +27,7 @@ class Tree:
     def __init__(self, folder: Path) -> None:
         self.folder, self.log, self.bin = folder / "tree", folder / "log", folder / "bin"
         ignored = shutil.ignore_patterns("__pycache__", "_library", "kubernetes", "mutate")
-        for name in ("gateway", "webhooks", "policies", "tools", "requirements"):
+        for name in ("gateway", "webhooks", "policies", "secrets", "tools", "requirements"):
             shutil.copytree(ROOT / name, self.folder / name, ignore=ignored)
         for name in ("pyproject.toml", "README.md", "LICENSE"):
             shutil.copy(ROOT / name, self.folder / name)
@@ -137,12 +137,14 @@ def _wheel(tree: Tree, **environment) -> zipfile.ZipFile:
 
 
 def test_a_wheel_carries_the_library_and_is_for_this_platform(tree):
-    """Without the Go sources, and with a tag that pip refuses elsewhere."""
+    """Without the Go sources, with a tag that pip refuses elsewhere, and with no package called ``secrets``."""
     with _wheel(tree) as wheel:
         assert wheel.filename.endswith(f"-py3-none-linux_{os.uname().machine}.whl")
         names = wheel.namelist()
     assert "gateway/native/_library/libgovgate.so" in names
     assert not [name for name in names if name.endswith((".go", ".h"))]
+    assert "gateway_secrets/__init__.py" in names
+    assert not [name for name in names if name.startswith("secrets")]
 
 
 def test_a_wheel_without_the_library_is_for_any_platform(tree):
