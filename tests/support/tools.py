@@ -19,7 +19,8 @@ class ToolMissingError(RuntimeError):
 @cache
 def module_folder(tool_module: str, path: str) -> Path:
     """Where Go keeps the sources of a module that ``tools/<tool_module>`` pins, downloaded if they are not there."""
-    command = ["go", "mod", "download", "-json", path]
+    go = _asked("--go")
+    command = [go, "mod", "download", "-json", path]
     environment = {**os.environ, "GOFLAGS": "-mod=readonly", "GOTOOLCHAIN": "local"}
     folder = _BUILD.parent / tool_module
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, env=environment)
@@ -31,7 +32,11 @@ def module_folder(tool_module: str, path: str) -> Path:
 @cache
 def tool(name: str) -> str:
     """Path of the binary."""
-    asked = subprocess.run([sys.executable, _BUILD, "--path", name], capture_output=True, text=True, check=False)
+    return _asked("--path", name)
+
+
+def _asked(*options: str) -> str:
+    asked = subprocess.run([sys.executable, _BUILD, *options], capture_output=True, text=True, check=False)
     if asked.returncode != 0:
         raise ToolMissingError(asked.stderr.strip())
     return asked.stdout.strip()

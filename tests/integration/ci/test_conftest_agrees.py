@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from support.structured import FILES, FOLDER, messages_of_conftest, record, recorded
-from support.tools import ToolMissingError, module_folder, tool
+from support.tools import module_folder
 
 from gateway.ci.inputs import contents
 from gateway.ci.job import Job, run_job
@@ -90,11 +90,7 @@ def test_same_results(name: str, judged: dict[str, dict[str, list[str]]]) -> Non
 
 @pytest.mark.servers
 def test_the_recording_is_what_conftest_says() -> None:
-    """Recorded anew, it is the same. Building conftest takes minutes, so that it is built when it is named."""
-    try:
-        tool("conftest")
-    except ToolMissingError as missing:
-        pytest.skip(f"the recording is not compared with the tool: {missing}")
+    """Recorded anew, it is the same."""
     assert json.loads(json.dumps(record()), parse_int=float) == _EXPECTED
 
 
@@ -102,10 +98,6 @@ def test_the_recording_is_what_conftest_says() -> None:
 @pytest.mark.parametrize("combine", [False, True])
 async def test_its_own_examples_come_out_alike(combine: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """The examples that conftest's sources hold: the same messages, one by one and combined; rules that it refuses are refused."""
-    try:
-        tool("conftest")
-    except ToolMissingError as missing:
-        pytest.skip(f"conftest's examples are not compared: {missing}")
     seen = 0
     for folder, files in _examples():
         monkeypatch.chdir(folder)
