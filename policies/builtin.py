@@ -19,7 +19,7 @@ from policies.rule import NO, YES, Applies, Asked, Rule, RuleInfo
 
 GUARD = "policy"
 
-_SUBRESOURCES = frozenset(("", "ephemeralcontainers", "resize"))
+SUBRESOURCES = frozenset(("", "ephemeralcontainers", "resize"))
 """Those whose object is the whole object, with a specification that the request may change."""
 
 
@@ -103,7 +103,7 @@ def kind_matches(pattern: str, group: str, kind: str) -> bool:
 
 def _applies(info: RuleInfo, asked: Asked) -> Applies:
     subject = asked.subject
-    if subject.operation not in info.operations or subject.subresource not in _SUBRESOURCES:
+    if subject.operation not in info.operations or subject.subresource not in SUBRESOURCES:
         return NO
     return YES if any(kind_matches(p, subject.kind.group, subject.kind.kind) for p in info.kinds) else NO
 

@@ -66,6 +66,11 @@ class EmbeddedRules:
         """See :class:`policies.engine.Rules`."""
         return rego.overrunning()
 
+    @property
+    def problem(self) -> str:
+        """None: what is in this process can be asked."""
+        return ""
+
     async def close(self) -> None:
         """Let go of the rules."""
         self._rules.close()

@@ -98,6 +98,11 @@ class Rules(Protocol):
         """Evaluations that were answered and still run in this process: a number that stays calls for another one."""
         ...
 
+    @property
+    def problem(self) -> str:
+        """Why the rules cannot be asked at the moment; empty while they can."""
+        ...
+
     async def close(self) -> None:
         """Let go of the rules."""
         ...

@@ -18,6 +18,7 @@ from policies.foreign import Foreign, read_foreign
 from policies.gatekeeper.expansion import Expansion
 from policies.kyverno.loading import load_kyverno
 from policies.kyverno.policy import KyvernoPolicies
+from policies.remote.decisions import decision_rules
 from policies.rule import Rule, Stated
 from policies.ruleset import RuleSet, load
 from policies.settings import Settings
@@ -37,14 +38,22 @@ async def load_rules(
     """
     source = read_sources(config.sources, config.bundle_keys, held)
     found = recognise(source)
-    if not found.stated and not found.kyverno.notes:
+    decisions = decision_rules(config.opa)
+    if not found.stated and not found.kyverno.notes and not decisions:
         raise ConfigError(f"there are no rules in {', '.join(config.sources)}")
-    settings = Settings(config.rules, found.stated, strict=alone)
+    settings = Settings(config.rules, (*found.stated, *decisions), strict=alone)
     kyverno = (
         await load_kyverno(found.kyverno, config.kyverno) if found.kyverno.notes or found.kyverno.policies else None
     )
     return await load(
-        engine, found.modules, found.rules, settings, found.data, expansions=found.expansions, late=kyverno
+        engine,
+        found.modules,
+        found.rules,
+        settings,
+        found.data,
+        expansions=found.expansions,
+        late=kyverno,
+        opa=config.opa,
     )
 
 
@@ -118,7 +127,7 @@ def _check_ids(rules: Sequence[Stated]) -> None:
 
 def no_rules(config: Policy) -> bool:
     """Whether the configuration asks for no rules at all, so that nothing has to be loaded."""
-    if config.sources:
+    if config.sources or config.opa.decisions:
         return False
     if config.rules:
         raise ConfigError("policy.rules: there are no rules: policy.sources is empty")

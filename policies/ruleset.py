@@ -12,13 +12,16 @@ from typing import Any, Protocol
 
 import msgspec
 
+from gateway.config.opa import Opa
 from gateway.core.finding import Finding
 from policies.documents import Input, document, input_of
 from policies.engine import Answer, Engine, Failed, Module, Rules, Undefined, Value
 from policies.gatekeeper.expansion import Expansion, ExpansionError, Expansions
 from policies.gatekeeper.implied import unfold
 from policies.implied import Implied, Unfold
+from policies.joined import JoinedRules
 from policies.needs import missing, needs_of
+from policies.remote.decisions import DecisionRules, decision_rules
 from policies.rule import YES, Asked, Rule, RuleInfo
 from policies.settings import Settings
 
@@ -275,6 +278,11 @@ class RuleSet:
         """Evaluations that were answered at their deadline and still run in this process."""
         return self._loaded.overrunning()
 
+    @property
+    def problem(self) -> str:
+        """Why rules cannot be asked at the moment; empty while they can."""
+        return self._loaded.problem
+
     async def close(self) -> None:
         """Let go of the rules."""
         await self._loaded.close()
@@ -289,8 +297,9 @@ async def load(
     *,
     expansions: Sequence[Expansion] = (),
     late: Late | None = None,
+    opa: Opa | None = None,
 ) -> RuleSet:
-    """Load rules into an engine, all of them or none.
+    """Load rules into an engine, all of them or none. ``opa``: a server that decisions are asked of beside them.
 
     Raises:
         RulesError: a rule does not compile.
@@ -300,7 +309,9 @@ async def load(
     implying = partial(unfold, Expansions(expansions)) if expansions else None
     parameters = {rule.info.id: settings.parameters(rule.info) for rule in rules if rule.info.parameters}
     everything = {**data, "govgate": {"parameters": parameters}}
-    loaded = await engine.load(modules, [rule.query for rule in rules], everything)
+    decisions = decision_rules(opa) if opa is not None else []
+    loaded = await _loaded(engine, modules, rules, everything, opa if decisions else None)
+    rules = [*rules, *decisions]
     material = (
         [(module.path, module.text, module.version) for module in modules],
         [(rule.info, rule.query) for rule in rules],
@@ -317,6 +328,15 @@ def _is_for(rule: Rule, asked: Asked) -> bool:
     if asked.by != "all" and rule.whole != (asked.by == "document"):
         return False
     return rule.implied or asked.source == "Original"
+
+
+async def _loaded(
+    engine: Engine, modules: Sequence[Module], rules: Sequence[Rule], data: Mapping[str, Any], opa: Opa | None
+) -> Rules:
+    if opa is not None and not rules and not modules:
+        return DecisionRules(opa)
+    loaded = await engine.load(modules, [rule.query for rule in rules], data)
+    return loaded if opa is None else JoinedRules(loaded, DecisionRules(opa), len(rules))
 
 
 def _may_apply(rule: Rule, asked: Asked) -> bool:

@@ -16,8 +16,8 @@ from gateway.core.guard import Guard
 from gateway.core.subject import Json, Subject
 from gateway.core.verdict import Verdict
 from gateway.kube import KubeClient, connect
-from policies.embedded import EmbeddedOpa
 from policies.engine import Engine
+from policies.engines import engine_of
 from policies.loading import load_rules, no_rules
 from policies.ruleset import RuleSet
 from policies.sources import CLUSTER_GATEKEEPER
@@ -77,8 +77,10 @@ class Assembly:
         return checks
 
     def warnings(self) -> dict[str, str]:
-        """What somebody should look at, while all checks hold: rules of the cluster that are not in force."""
-        return self._constraints.warnings() if self._constraints is not None else {}
+        """What somebody should look at, while all checks hold: rules that are not in force, or cannot be asked."""
+        problem = self._rules.problem if self._rules is not None else ""
+        unasked = {"opa": problem} if problem else {}
+        return unasked | (self._constraints.warnings() if self._constraints is not None else {})
 
     def overrunning(self) -> int:
         """Evaluations of rules that were answered at their deadline and still run."""
@@ -102,8 +104,10 @@ class Assembly:
             await self._rules.close()
 
 
-async def assemble(config: Config) -> Assembly:
+async def assemble(config: Config, *, patient: bool = False) -> Assembly:
     """Build everything that decides. Caches begin to fill; :meth:`Assembly.ready` tells when they are.
+
+    ``patient``: an engine that is not there yet is waited for.
 
     Raises:
         ConfigError: the configuration asks for something that cannot be had.
@@ -111,7 +115,7 @@ async def assemble(config: Config) -> Assembly:
         UndecidedError: the engine that evaluates rules is not there.
         ClusterError: the credentials for the cluster are missing or not usable.
     """
-    engine = EmbeddedOpa(hosts=config.policy.hosts, trial=True)
+    engine = engine_of(config.policy, trial=True, patient=patient)
     rules = await _rules(config.policy, engine)
     client = await connect(config.cluster)
     if client is None:
@@ -125,7 +129,7 @@ async def assemble(config: Config) -> Assembly:
     guards = [drift_guard(config, facts, facts.scaled)]
     parts: list[Part] = [facts]
     constraints, late = None, None
-    if config.policy.sources:
+    if config.policy.sources or rules is not None:
         surroundings = ClusterSurroundings(client, config.policy.inventory)
         surroundings.start()
         parts.append(surroundings)
@@ -167,7 +171,9 @@ async def _rules(policy: PolicySection, engine: Engine) -> RuleSet | None:
     files = tuple(name for name in policy.sources if name != CLUSTER_GATEKEEPER)
     if len(files) == len(policy.sources):
         return None if no_rules(policy) else await load_rules(policy, engine)
-    return await load_rules(msgspec.structs.replace(policy, sources=files), engine, alone=False) if files else None
+    if not files and not policy.opa.decisions:
+        return None
+    return await load_rules(msgspec.structs.replace(policy, sources=files), engine, alone=False)
 
 
 def policy_guard(

@@ -80,7 +80,8 @@ class ClusterConstraints:
 
     def warnings(self) -> dict[str, str]:
         """What is not in force, or not as it is now."""
-        return {f"{kind} {name}": problem for (kind, name), problem in sorted(self.problems.items())}
+        unasked = {"opa (constraints)": self._rules.problem} if self._rules is not None and self._rules.problem else {}
+        return unasked | {f"{kind} {name}": problem for (kind, name), problem in sorted(self.problems.items())}
 
     def start(self) -> None:
         """Begin to list, watch and compile."""

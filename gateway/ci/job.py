@@ -13,7 +13,7 @@ from gateway.ci.render import Renderer
 from gateway.ci.run import Run, begin, judge_batch, judge_combined
 from gateway.config.model import Config
 from gateway.core.subject import UserInfo
-from policies.embedded import EmbeddedOpa
+from policies.engines import engine_of
 from policies.loading import load_rules
 from policies.rule import USER
 from policies.surroundings import Alone, Surroundings
@@ -53,7 +53,7 @@ async def run_job(job: Job, progress: Callable[[Run], None]) -> Run:
     """
     config, snapshot = job.config, job.snapshot
     held = snapshot.gatekeeper if snapshot is not None else None
-    rules = await load_rules(config.policy, EmbeddedOpa(hosts=config.policy.hosts), held=held)
+    rules = await load_rules(config.policy, engine_of(config.policy), held=held)
     run = begin(rules, config.policy.on_error)
     run.waivers = job.waivers
     user = job.user or (snapshot.user if snapshot is not None else None)

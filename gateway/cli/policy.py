@@ -13,6 +13,7 @@ from gateway.config import load_config
 from gateway.config.policy import RuleSetting
 from gateway.core.errors import UsageError
 from policies.loading import recognise
+from policies.remote.decisions import decision_rules
 from policies.rule import RuleInfo, Stated
 from policies.settings import Settings
 from policies.sources import read_sources
@@ -91,7 +92,8 @@ class Described(msgspec.Struct, frozen=True, rename="camel"):
 def _described(policies: tuple[str, ...], config: Path | None) -> list[Described]:
     loaded = load_config(config)
     policy = loaded.config.policy
-    rules = recognise(read_sources(policies or policy.sources, policy.bundle_keys)).stated
+    stated = recognise(read_sources(policies or policy.sources, policy.bundle_keys)).stated
+    rules = (*stated, *decision_rules(policy.opa))
     # A setting may concern rules that are in force, but not among those asked for.
     known = {rule.info.id for rule in rules}
     settings = [s for s in policy.rules if any(s.names(name) for name in known)]

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from gateway.config.model import Config
+from gateway.config.opa import problem_of
 from gateway.config.yaml import read_yaml
 from gateway.core.errors import ConfigError
 
@@ -80,6 +81,9 @@ def _check(config: Config, source: str) -> None:
         raise ConfigError(f"{source}: server.tls.clientNames: needs clientCaFile")
     if config.opt_out.namespaces and not config.opt_out.reason:
         raise ConfigError(f"{source}: optOut.reason: say why; it is written into every record there")
+    problem = problem_of(config.policy.opa, engine=config.policy.engine == "opa")
+    if problem:
+        raise ConfigError(f"{source}: policy.{problem}")
     for index, writer in enumerate(config.drift.writers):
         where = f"{source}: drift.writers[{index}]"
         if not writer.actors.users and not writer.actors.groups:

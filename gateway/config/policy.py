@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
+from gateway.config.opa import Opa
 from gateway.core.guard import OnError
 
 RuleAction = Literal["deny", "warn", "audit", "off"]
@@ -63,7 +64,7 @@ class KyvernoCommand(_Section, frozen=True):
 
 class Policy(_Section, frozen=True):
     """The policy guard. ``sources``: built-in sets (``builtin:gitops``), folders, bundles (``.tar.gz``).
-
+    ``engine``: where they are evaluated, in this process or by the server ``opa``.
     ``bundle_keys``: with any, every bundle must be signed by one of them. ``timeout_seconds``: of one evaluation.
     ``recycle_seconds``: a worker is replaced when evaluations that were answered run on for so long.
     ``inventory``: types of objects that rules see below ``data.inventory``, beside those they name themselves.
@@ -71,6 +72,8 @@ class Policy(_Section, frozen=True):
     """
 
     sources: tuple[str, ...] = ("builtin:gitops", "builtin:secrets")
+    engine: Literal["embedded", "opa"] = "embedded"
+    opa: Opa = Opa()
     bundle_keys: tuple[BundleKey, ...] = ()
     rules: tuple[RuleSetting, ...] = ()
     timeout_seconds: Annotated[float, Meta(gt=0, le=30)] = 5.0

@@ -75,9 +75,8 @@ class Worker:
         self._recorder = AuditClient(start.config.audit, folder=Path(start.state_dir))
         await self._recorder.start()
         limits = start.config.server.limits
-        self._admission = Admission(
-            Serving(await assemble(start.config), limits), self._recorder, counted, on_bug=self._bug
-        )
+        assembly = await assemble(start.config, patient=True)
+        self._admission = Admission(Serving(assembly, limits), self._recorder, counted, on_bug=self._bug)
         self._listener = Listener(
             self._admission, limits, on_malformed=self._admission.malformed, on_refused=counted.refused_connection
         )

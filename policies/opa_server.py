@@ -1,0 +1,208 @@
+"""OPA as a server: rules are handed to it, and evaluated there.
+
+A set of rules gets a package root of its own (:mod:`policies.remote.world`), named by what it holds: what is in force is
+never half of one set and half of another, and whoever hands over the same rules again changes nothing. Each question
+proves that the rules are still there; a server that was started anew has none, and is given them again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from gateway.config.opa import Opa
+from gateway.core.errors import GovgateError, UndecidedError
+from policies.engine import Answer, Failed, Module, Undefined, Value
+from policies.remote.documents import checked, without_managed_fields
+from policies.remote.errors import AnswerTooLargeError, RefusedError, UnreachableError
+from policies.remote.failures import failed
+from policies.remote.leases import RENEW_SECONDS, leave, renew, sweep, take
+from policies.remote.link import Link, several
+from policies.remote.push import World, ask, hand_over
+from policies.remote.references import References
+from policies.remote.tree import Tree
+
+_RETRY_SECONDS = 0.5
+_CLOSE_SECONDS = 5.0
+_CALL_SECONDS = 10.0
+_log = logging.getLogger(__name__)
+
+
+class RemoteRules:
+    """Rules that a server holds."""
+
+    def __init__(self, link: Link, world: World) -> None:
+        self._link = link
+        self._world = world
+        self._tree = Tree(world.data)
+        self._references: References | None = None
+        self._pushing: asyncio.Task[None] | None = None
+        self._upkeep: asyncio.Task[None] | None = None
+
+    async def ask(
+        self, document: bytes, queries: Sequence[int], *, timeout_seconds: float, lean: bool = False
+    ) -> list[Answer]:
+        """See :class:`policies.engine.Rules`: in one request, unless a rule fails."""
+        given = _given(document, lean=lean)
+        if isinstance(given, Failed):
+            return [given] * len(queries)
+        until = time.monotonic() + timeout_seconds
+        try:
+            return await self._answers(given, queries, until)
+        except (RefusedError, AnswerTooLargeError) as error:
+            if len(queries) == 1:
+                return [failed(error, self._world)]
+        except GovgateError as error:
+            return [failed(error, self._world)] * len(queries)
+        # One of the rules fails: the others are asked by themselves.
+        alone = (self._alone(given, query, until) for query in queries)
+        return list(await asyncio.gather(*alone))
+
+    async def ask_all(
+        self, documents: Sequence[bytes], queries: Sequence[int], *, timeout_seconds: float, lean: bool = False
+    ) -> list[list[Answer]]:
+        """See :class:`policies.engine.Rules`: as many at a time as the server is asked."""
+        one = partial(self.ask, queries=queries, timeout_seconds=timeout_seconds, lean=lean)
+        return await several(one, documents, at_a_time=self._link.opa.concurrency)
+
+    async def put_data(self, path: Sequence[str], value: Any) -> None:
+        """See :class:`policies.engine.Rules`."""
+        changes = self._tree.put(self._world.place(path), value)
+        if not changes:
+            return
+        try:
+            await self._link.call(lambda c: c.patch_data(self._world.root, changes), _CALL_SECONDS)
+        except RefusedError:
+            # The server holds something else than it was given: it was started anew.
+            await self.push(_CALL_SECONDS)
+
+    def references(self, query: int) -> frozenset[str] | None:
+        """See :class:`policies.engine.Rules`."""
+        return None if self._references is None else self._references.of(query)
+
+    def overrunning(self) -> int:
+        """None: nothing runs in this process."""
+        return 0
+
+    @property
+    def problem(self) -> str:
+        """See :class:`policies.engine.Rules`."""
+        return self._link.problem
+
+    async def push(self, timeout_seconds: float) -> None:
+        """Hand the rules over, with the data as it is now.
+
+        Raises:
+            RulesError: the server does not take them.
+            UndecidedError: it cannot be reached.
+        """
+        await take(self._link.call, self._world, timeout_seconds)
+        await hand_over(self._link.call, self._world, self._tree.documents, timeout_seconds)
+
+    async def start(self, timeout_seconds: float) -> None:
+        """See what the rules refer to, and hold them from now on."""
+        names = sorted(self._world.texts)
+        found = await asyncio.gather(*(self._link.call(partial(_syntax, name), timeout_seconds) for name in names))
+        self._references = References(found, self._world.root)
+        self._upkeep = asyncio.create_task(self._hold(), name="rules in OPA")
+
+    async def close(self) -> None:
+        """Let go of the rules; the server is told, if it can be."""
+        tasks = [task for task in (self._upkeep, self._pushing) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        with contextlib.suppress(GovgateError):
+            await leave(self._link.call, self._world, _CLOSE_SECONDS)
+        await self._link.close()
+
+    async def _answers(self, given: msgspec.Raw, queries: Sequence[int], until: float) -> list[Answer]:
+        question = partial(ask, world=self._world, queries=queries, document=given)
+        found = await self._link.call(question, until - time.monotonic())
+        if found is None:
+            await self._again(until)
+            found = await self._link.call(question, until - time.monotonic())
+        if found is None:
+            raise UndecidedError("the OPA server does not have the rules")
+        return [_value(found, str(query)) for query in queries]
+
+    async def _alone(self, given: msgspec.Raw, query: int, until: float) -> Answer:
+        try:
+            [answer] = await self._answers(given, (query,), until)
+        except GovgateError as error:
+            return failed(error, self._world)
+        return answer
+
+    async def _again(self, until: float) -> None:
+        """Hand the rules over again, once for all who wait for it, and for as long as they may."""
+        if self._pushing is None or self._pushing.done():
+            _log.warning("the OPA server has lost the rules; it is given them again")
+            self._pushing = asyncio.create_task(self.push(self._link.opa.load_seconds))
+        try:
+            async with asyncio.timeout(until - time.monotonic()):
+                await asyncio.shield(self._pushing)
+        except TimeoutError:
+            raise UnreachableError("not_loaded", "the OPA server is still being given the rules") from None
+
+    async def _hold(self) -> None:
+        while True:
+            await asyncio.sleep(RENEW_SECONDS)
+            try:
+                await renew(self._link.call, self._world, _CALL_SECONDS)
+                await sweep(self._link.call, _CALL_SECONDS)
+            except GovgateError as error:
+                _log.warning("rules in OPA not held", extra={"fields": {"problem": str(error)}})
+
+
+class OpaServer:
+    """Loads rules into a server. ``patient``: one that is not there yet is waited for, as long as loading may take."""
+
+    def __init__(self, opa: Opa, *, patient: bool = False) -> None:
+        self._opa = opa
+        self._patient = patient
+
+    async def load(self, modules: Sequence[Module], queries: Sequence[str], data: Mapping[str, Any]) -> RemoteRules:
+        """See :class:`policies.engine.Engine`."""
+        link = Link(self._opa)
+        rules = RemoteRules(link, World.of(modules, queries, data))
+        try:
+            await self._push(rules)
+            await rules.start(self._opa.load_seconds)
+        except BaseException:
+            await rules.close()
+            raise
+        with contextlib.suppress(GovgateError):
+            await sweep(link.call, _CALL_SECONDS)
+        return rules
+
+    async def _push(self, rules: RemoteRules) -> None:
+        until = time.monotonic() + self._opa.load_seconds
+        while True:
+            try:
+                return await rules.push(max(0.0, until - time.monotonic()))
+            except UnreachableError:
+                if not self._patient or time.monotonic() + _RETRY_SECONDS > until:
+                    raise
+                await asyncio.sleep(_RETRY_SECONDS)
+
+
+def _given(document: bytes, *, lean: bool) -> msgspec.Raw | Failed:
+    given = checked(document)
+    return without_managed_fields(given) if lean and not isinstance(given, Failed) else given
+
+
+async def _syntax(name: str, client: Any) -> Any:
+    """A module as the server has compiled it."""
+    found = await client.get_policy(name)
+    return found["result"]["ast"]
+
+
+def _value(found: Mapping[str, Any], query: str) -> Answer:
+    return Value(found[query]) if query in found else Undefined()

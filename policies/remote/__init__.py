@@ -1,0 +1,1 @@
+"""A remote OPA: the connection, what is handed to it, and what it is asked in place."""

@@ -1,0 +1,116 @@
+"""What queries may read, found in the rules as the server has compiled them. Pure.
+
+The same as the native library's ``rego.references``: it may name more than is ever read, never less. Source: the JSON of
+OPA's abstract syntax, as ``GET /v1/policies/ID`` gives it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from policies.remote.world import ENTRY, INVENTORY, SESSION, SESSIONS
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_CONSTANTS = frozenset(("string", "number", "boolean", "null"))
+_ROOTS = frozenset(("input", "data"))
+
+_IN_SESSION = 4
+"""``data``, the root, the sessions, one of them, and here begins what it holds."""
+
+Path = tuple[Any, ...]
+
+
+class _Rule:
+    """A rule's path, and where it refers to."""
+
+    def __init__(self, path: Path, refers: frozenset[Path]) -> None:
+        self.path = path
+        self.refers = refers
+
+
+class References:
+    """By query, found when it is asked for. ``root``: below which everything lies, and which is not named."""
+
+    def __init__(self, modules: Iterable[Any], root: str) -> None:
+        self._root = root
+        rules = [rule for module in modules for rule in _rules(module)]
+        self._rules = rules
+        self._by_query = {rule.path[3]: rule for rule in rules if rule.path[:3] == (root, ENTRY, "answer")}
+
+    def of(self, query: int) -> frozenset[str]:
+        """What the query, and all that it reaches, refers to, up to where that becomes dynamic."""
+        found: set[str] = set()
+        seen: set[int] = set()
+        left = [self._by_query[query]]
+        while left:
+            for path in left.pop().refers:
+                rules = self._reached(path)
+                left += [rule for rule in rules if id(rule) not in seen]
+                seen.update(map(id, rules))
+                # A reference to a package, or above, reads base documents beside the rules too.
+                if path[2:] != (SESSION,) and not any(rule.path == path[1 : len(rule.path) + 1] for rule in rules):
+                    found.add(_shown(path, self._root))
+        return frozenset(found)
+
+    def _reached(self, path: Path) -> list[_Rule]:
+        if path[0] != "data":
+            return []
+        below = path[1:]
+        return [rule for rule in self._rules if all(a == b for a, b in zip(rule.path, below, strict=False))]
+
+
+def _rules(module: Any) -> Iterator[_Rule]:
+    package = tuple(term["value"] for term in module["package"]["path"][1:])
+    for rule in module.get("rules", ()):
+        head = rule["head"]
+        names = head.get("ref") or [{"type": "var", "value": head["name"]}]
+        path = package + _constant(names)
+        yield _Rule(path, frozenset(_references(rule)))
+
+
+def _references(node: Any) -> Iterator[Path]:
+    """Each reference to a root document in what is below a node, its dynamic parts included."""
+    left = [node]
+    while left:
+        at = left.pop()
+        if isinstance(at, dict):
+            terms = at.get("value")
+            if at.get("type") == "ref" and isinstance(terms, list):
+                if terms[0].get("type") == "var" and terms[0].get("value") in _ROOTS:
+                    yield _steps(terms)
+                left += terms
+            else:
+                left += at.values()
+        elif isinstance(at, list):
+            left += at
+
+
+def _steps(terms: Sequence[Any]) -> Path:
+    """The constant steps; what is in whatever session is the inventory of all."""
+    found = _constant(terms)
+    if found[2:] == (SESSIONS,) and len(terms) > _IN_SESSION:
+        inner = _constant([terms[0], terms[1], *terms[_IN_SESSION:]])
+        return inner if inner[2:3] == (INVENTORY,) else found
+    return found
+
+
+def _constant(terms: Sequence[Any]) -> Path:
+    """The steps up to the first one that is not constant."""
+    path: list[Any] = [terms[0]["value"]]
+    for term in terms[1:]:
+        if term["type"] not in _CONSTANTS:
+            break
+        path.append(term.get("value"))
+    return tuple(path)
+
+
+def _shown(path: Path, root: str) -> str:
+    if path[:2] == ("data", root):
+        path = (path[0], *path[2:])
+    steps = (
+        f".{step}" if isinstance(step, str) and _NAME.match(step) else f"[{json.dumps(step)}]" for step in path[1:]
+    )
+    return str(path[0]) + "".join(steps)
