@@ -84,13 +84,28 @@ class OpaClient(AsyncOpaClient):  # type: ignore[misc]  # it carries no types
 
     @contextlib.asynccontextmanager
     async def _request(self, method: str, url: str, **kwargs: Any) -> AsyncIterator[aiohttp.ClientResponse]:
-        """The client's, without redirects (a token is for one server), and sent in pieces."""
+        """The client's, without redirects (a token is for one server), and sent in pieces.
+
+        A kept connection that turns out to have ended is not an answer: the request is sent by another one, at once and
+        once. Nothing else is ever tried again.
+        """
         if "json" in kwargs:
             kwargs["data"] = msgspec.json.encode(kwargs.pop("json"))
             kwargs["headers"] = {"Content-Type": "application/json", **(kwargs.get("headers") or {})}
-        if "data" in kwargs:
-            kwargs["data"] = io.BytesIO(kwargs["data"])
-        async with super()._request(method, url, allow_redirects=False, **kwargs) as response:
+        body = kwargs.pop("data", None)
+        async with contextlib.AsyncExitStack() as stack:
+            for last in (False, True):
+                # A large body in one piece would hold up everything else.
+                data = None if body is None else io.BytesIO(body)
+                sent = super()._request(method, url, allow_redirects=False, data=data, **kwargs)
+                try:
+                    response = await stack.enter_async_context(sent)
+                    break
+                except aiohttp.ClientConnectorError:
+                    raise
+                except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+                    if last:
+                        raise
             yield response
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 import ssl
+import time
 import urllib.request
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any, Self
 
+import psutil
 from support.processes import Server, free_port
 from support.tools import tool
 
@@ -29,10 +32,6 @@ class OpaProcess:
         fixed = ["--addr", address, "--skip-version-check", "--log-level", "error"]
         self._server = Server("opa", [tool("opa"), "run", "--server", *fixed, *arguments], folder / "opa.log")
 
-    @property
-    def pid(self) -> int:
-        return self._server.pid
-
     def start(self) -> Self:
         self._server.start()
         self._server.wait_until(self._listens)
@@ -41,6 +40,18 @@ class OpaProcess:
     def kill(self) -> None:
         self._server.kill()
         self.socket.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """It is there, and does nothing."""
+        process = psutil.Process(self._server.pid)
+        process.suspend()
+        while any(psutil.Process(thread.id).status() != psutil.STATUS_STOPPED for thread in process.threads()):
+            time.sleep(0.01)
+        try:
+            yield
+        finally:
+            process.resume()
 
     def request(self, method: str, path: str, body: Any = None) -> Any:
         """Ask it by itself, without the client under test."""

@@ -63,11 +63,11 @@ async def test_what_is_undefined_is_no_value(engine: Engine) -> None:
     assert answers == [Value(False), Value(None), Value([]), Undefined(), Undefined(), Undefined()]
 
 
-@pytest.mark.parametrize("document", [{}, [], False, 0, "", "text", [1, {}], {"input": {"review": 1}}])
-async def test_any_json_is_an_input(engine: Engine, document: Any) -> None:
+async def test_any_json_is_an_input(engine: Engine) -> None:
     """Rules get the input as it is, empty ones too."""
     async with loaded(engine, {"p.rego": "package p\n\nwhole := input\n"}, ["data.p.whole"]) as rules:
-        assert await ask(rules, document, 1) == [Value(document)]
+        for document in ({}, [], False, 0, "", "text", [1, {}], {"input": {"review": 1}}):
+            assert await ask(rules, document, 1) == [Value(document)]
 
 
 async def test_what_is_no_json_is_a_failure(engine: Engine) -> None:
@@ -105,11 +105,13 @@ async def test_a_rule_that_fails_costs_no_other_its_answer(engine: Engine) -> No
     assert "govgate" not in failed.message
 
 
-@pytest.mark.parametrize("text", ['to_number("a")', "1 / 0", 'json.unmarshal("{")', 'regex.match("(", "a")'])
-async def test_builtins_that_fail_leave_their_rule_undefined(engine: Engine, text: str) -> None:
+async def test_builtins_that_fail_leave_their_rule_undefined(engine: Engine) -> None:
     """As in OPA, a built-in function that fails is no error."""
-    async with loaded(engine, {"p.rego": f"package p\n\nq := {text}\n"}, ["data.p.q"]) as rules:
-        assert await ask(rules, {}, 1) == [Undefined()]
+    texts = ('to_number("a")', "1 / 0", 'json.unmarshal("{")', 'regex.match("(", "a")')
+    module = "package p\n\n" + "".join(f"q{number} := {text}\n" for number, text in enumerate(texts))
+
+    async with loaded(engine, {"p.rego": module}, [f"data.p.q{number}" for number in range(len(texts))]) as rules:
+        assert await ask(rules, {}, len(texts)) == [Undefined()] * len(texts)
 
 
 async def test_an_evaluation_that_does_not_end_is_answered(engine: Engine) -> None:
@@ -271,7 +273,7 @@ async def test_what_does_not_compile_is_refused_at_its_place(engine: Engine, nam
 
 async def test_built_in_rules_are_known_to_read_the_same(opa: OpaProcess) -> None:
     """What each built-in rule needs to know, which makes it undecided where that is unknown, is found in both engines."""
-    found = recognise(read_sources(["builtin:network", "builtin:gitops"]))
+    found = recognise(read_sources(["builtin:network"]))
     queries = [rule.query for rule in found.rules]
     here = await EmbeddedOpa().load(found.modules, queries, {})
     there = await OpaServer(Opa(url=opa.url)).load(found.modules, queries, {})

@@ -1,0 +1,255 @@
+"""An OPA server that is not there, hangs, lies or floods: nothing is decided, it is said why, and it ends when the server is well."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.opa import OpaProcess, Strange, answering
+
+from gateway.config.opa import Decision, Opa
+from gateway.config.policy import Policy
+from gateway.core.errors import UndecidedError
+from gateway.core.subject import GroupVersionKind, GroupVersionResource, Subject, UserInfo
+from policies.embedded import EmbeddedOpa
+from policies.engine import Failed, Module, Undefined, Value
+from policies.loading import load_rules
+from policies.opa_server import OpaServer, RemoteRules
+from policies.rule import Asked
+from policies.ruleset import Outcome
+
+pytestmark = pytest.mark.servers
+
+RULES = [Module("main.rego", 'package main\n\ndeny contains "bad" if input.bad\n')]
+SECONDS = 30.0
+BAD = b'{"bad": true}'
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Any:
+    """An OPA of the test's own, to be killed."""
+    process = OpaProcess(tmp_path)
+    try:
+        yield process.start()
+    finally:
+        process.kill()
+
+
+@contextlib.asynccontextmanager
+async def handed(url: str, **settings: Any) -> AsyncIterator[RemoteRules]:
+    rules = await OpaServer(Opa(url=url, **settings)).load(RULES, ["data.main.deny"], {})
+    try:
+        yield rules
+    finally:
+        await rules.close()
+
+
+async def asked_of(url: str, *, seconds: float = SECONDS, **settings: Any) -> Outcome:
+    """What a decision of this server makes of a ConfigMap."""
+    opa = Opa(url=url, decisions=(Decision(name="main", path="main/deny"),), **settings)
+    rules = await load_rules(Policy(sources=(), opa=opa), EmbeddedOpa())
+    item = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "web"}}
+    subject = Subject(
+        uid="u", operation="CREATE", kind=GroupVersionKind("", "v1", "ConfigMap"),
+        resource=GroupVersionResource("", "v1", "configmaps"), user=UserInfo("ann"), namespace="web", name="c",
+        raw_object=json.dumps(item).encode(), raw_request=json.dumps({"operation": "CREATE", "object": item}).encode(),
+    )  # fmt: skip
+    try:
+        return await rules.judge(Asked(subject), timeout_seconds=seconds)
+    finally:
+        await rules.close()
+
+
+STRANGE = {
+    "an error without a reason": ("500 Internal Server Error", b"oops"),
+    "an error in JSON": ("503 Service Unavailable", b'{"code": "unavailable", "message": "later"}'),
+    "a page": ("200 OK", b"<html>welcome</html>"),
+    "half of an answer": ("200 OK", b'{"result": ["bad"'),
+    "no object": ("200 OK", b'["bad"]'),
+    "a refusal": ("404 Not Found", b'{"code": "resource_not_found", "message": "no such thing"}'),
+    "no permission": (
+        "401 Unauthorized",
+        b'{"code": "unauthorized", "message": "request rejected by administrative policy"}',
+    ),
+    "nothing": ("200 OK", b""),
+    "undefined": ("200 OK", b'{"decision_id": "1"}'),
+    "another value": ("200 OK", b'{"result": {"bad": true}}'),
+    "not UTF-8": ("200 OK", b'{"result": ["\xff"]}'),
+}
+
+
+@pytest.mark.parametrize("name", STRANGE)
+async def test_strange_answers_decide_nothing(name: str) -> None:
+    """Whatever is no answer of OPA's is neither a pass nor a denial: it is named, with the rule."""
+    status, body = STRANGE[name]
+    async with Strange(answering(status, body, "Content-Type: application/json")) as server:
+        outcome = await asked_of(server.url)
+
+    assert outcome.findings == ()
+    [undecided] = outcome.undecided
+    assert undecided.rule == "opa/main"
+    assert undecided.reason
+    assert server.requests == 1  # no second try: a request waits
+
+
+async def test_a_redirect_is_not_followed() -> None:
+    """A server that sends elsewhere is not one to be trusted with a token."""
+    async with Strange(answering("200 OK", b'{"result": []}')) as other:
+        async with Strange(
+            answering("307 Temporary Redirect", b"", f"Location: {other.url}/v1/data/main/deny")
+        ) as server:
+            outcome = await asked_of(server.url)
+        assert other.requests == 0
+
+    assert [one.rule for one in outcome.undecided] == ["opa/main"]
+
+
+async def test_an_answer_without_end_is_cut_off() -> None:
+    """A body beyond the limit is read no further, and decides nothing."""
+    sent = 0
+
+    async def flood(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        writer.write(b'HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{"result": ["')
+        while True:
+            writer.write(b"x" * 65536)
+            await writer.drain()
+            sent += 65536
+
+    async with Strange(flood) as server:
+        outcome = await asked_of(server.url, answer_bytes=65536)
+
+    assert "more than 65536 bytes" in outcome.undecided[0].reason
+    assert sent < 32 * 1024 * 1024
+
+
+@pytest.mark.parametrize("begin", [b"", b"HTTP/1.1 200 OK\r\n", b'HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"res'])
+async def test_a_server_that_hangs_is_waited_for_until_the_deadline(begin: bytes) -> None:
+    """Before the head, within it, or within the body: at the deadline it is said that there was no answer."""
+
+    async def hang(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(begin)
+        await writer.drain()
+        await asyncio.sleep(60)
+
+    async with Strange(hang) as server:
+        began = time.monotonic()
+        outcome = await asked_of(server.url, seconds=0.2)
+
+    assert time.monotonic() - began < SECONDS
+    assert "did not answer within" in outcome.undecided[0].reason
+
+
+async def test_a_server_that_is_killed_is_left_alone_and_asked_again_when_it_is_back(own: OpaProcess) -> None:
+    """Failures open the breaker, which says why; the server that was started anew is given the rules, and answers as before."""
+    async with handed(own.url, breaker_failures=2, breaker_seconds=0.3) as rules:
+        assert await rules.ask(BAD, [0], timeout_seconds=SECONDS) == [Value(["bad"])]
+        own.kill()
+        for _ in range(3):
+            [answer] = await rules.ask(b"{}", [0], timeout_seconds=SECONDS)
+            assert isinstance(answer, Failed)
+            assert answer.code == "unreachable"
+        assert "not asked for a while" in answer.message
+        assert "cannot be reached" in rules.problem
+
+        own.start()
+        await asyncio.sleep(0.3)
+        assert await rules.ask(BAD, [0], timeout_seconds=SECONDS) == [Value(["bad"])]
+        assert rules.problem == ""
+
+
+async def test_rules_that_a_server_has_lost_are_no_pass(own: OpaProcess) -> None:
+    """A server that was started anew between two requests has no rules: it is given them before it is believed."""
+    async with handed(own.url) as rules:
+        await rules.put_data(["inventory", "x"], 1)
+        own.kill()
+        own.start()
+        many = await asyncio.gather(*(rules.ask(BAD, [0], timeout_seconds=SECONDS) for _ in range(20)))
+        assert own.request("GET", "/v1/data/govgate_leases")["result"]
+
+    assert many == [[Value(["bad"])]] * 20
+
+
+async def test_a_module_that_is_taken_away_is_missed(own: OpaProcess) -> None:
+    """The server lets none of the modules go while the rules are in use; without the entry they are given again."""
+    async with handed(own.url) as rules:
+        ids = [policy["id"] for policy in own.request("GET", "/v1/policies")["result"]]
+        entry, module = sorted(ids, reverse=True)
+        with pytest.raises(OSError, match="400"):
+            own.request("DELETE", f"/v1/policies/{module}")
+        own.request("DELETE", f"/v1/policies/{entry}")
+        own.request("DELETE", f"/v1/policies/{module}")
+        assert await rules.ask(BAD, [0], timeout_seconds=SECONDS) == [Value(["bad"])]
+
+
+async def test_a_server_that_is_stopped_costs_no_more_than_the_deadline(own: OpaProcess) -> None:
+    """Connections are accepted by the kernel and nothing answers: each request ends at its deadline, then none is made."""
+    async with handed(own.url, breaker_failures=2, breaker_seconds=30.0) as rules:
+        with own.paused():
+            answers = [(await rules.ask(BAD, [0], timeout_seconds=0.2))[0] for _ in range(3)]
+
+    assert [answer.code for answer in answers if isinstance(answer, Failed)] == ["deadline", "deadline", "unreachable"]
+
+
+async def test_a_request_that_is_given_up_counts_as_a_failure(own: OpaProcess) -> None:
+    """Whoever asks under a deadline shorter than the rules' own finds the breaker open all the same."""
+    async with handed(own.url, breaker_failures=1, breaker_seconds=30.0) as rules:
+        with own.paused():
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.2):
+                    await rules.ask(BAD, [0], timeout_seconds=SECONDS)
+            [answer] = await rules.ask(BAD, [0], timeout_seconds=SECONDS)
+
+    assert isinstance(answer, Failed)
+    assert "given up" in answer.message
+
+
+async def test_a_server_that_is_not_there_is_waited_for_by_a_server_only(tmp_path: Path) -> None:
+    """A command says at once that there is no OPA; a server that starts beside it waits, and goes on."""
+    process = OpaProcess(tmp_path)
+    opa = Opa(url=process.url, breaker_failures=100)
+    with pytest.raises(UndecidedError, match="cannot be reached"):
+        await OpaServer(opa).load(RULES, ["data.main.deny"], {})
+    waiting = asyncio.create_task(OpaServer(opa, patient=True).load(RULES, ["data.main.deny"], {}))
+    await asyncio.sleep(0.1)
+    try:
+        process.start()
+        rules = await waiting
+        assert await rules.ask(b"{}", [0], timeout_seconds=SECONDS) == [Value([])]
+        await rules.close()
+    finally:
+        process.kill()
+
+
+async def test_what_was_left_behind_is_taken_away(own: OpaProcess) -> None:
+    """Rules whose lease has run out, and sessions of processes that died, go; what is in use stays."""
+    async with handed(own.url) as rules:
+        mine = {policy["id"] for policy in own.request("GET", "/v1/policies")["result"]}
+        [root] = own.request("GET", "/v1/data/govgate_leases")["result"]
+        own.request("PUT", "/v1/policies/govgate/govgate_old/1", "package govgate_old.p1\n\nf(x) := x\n")
+        own.request(
+            "PUT", "/v1/policies/govgate/govgate_old/0", "package govgate_old.p0\n\nq := data.govgate_old.p1.f(1)\n"
+        )
+        ids = ["govgate/govgate_old/1", "govgate/govgate_old/0", "somebody/else"]
+        lease = {"held": {"until": 1}, "policies": {"ids": ids}, "sessions": {}}
+        own.request("PUT", "/v1/data/govgate_leases/govgate_old", lease)
+        own.request("PUT", "/v1/policies/somebody/else", "package somebody.else_\n\nq := 1\n")
+        own.request("PUT", f"/v1/data/govgate_leases/{root}/sessions/dead", {"until": 1})
+        own.request("PUT", f"/v1/data/{root}/govgate_sessions/dead", {"inventory": {"x": 1}})
+
+        async with handed(own.url):
+            left = {policy["id"] for policy in own.request("GET", "/v1/policies")["result"]}
+        leases = own.request("GET", "/v1/data/govgate_leases")["result"]
+
+        assert left == {*mine, "somebody/else"}
+        assert list(leases) == [root]
+        assert "dead" not in leases[root]["sessions"]
+        assert "dead" not in own.request("GET", f"/v1/data/{root}/govgate_sessions")["result"]
+        assert await rules.ask(BAD, [0], timeout_seconds=SECONDS) == [Value(["bad"])]
+        assert Undefined() not in await rules.ask(b"{}", [0], timeout_seconds=SECONDS)
