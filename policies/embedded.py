@@ -10,6 +10,7 @@ import msgspec
 
 from gateway.core.errors import UndecidedError
 from gateway.native import rego
+from gateway.native.inspect import Inspection, inspect_modules
 from gateway.native.library import NativeError, NativeMissingError
 from gateway.native.trial import try_rules
 from policies.engine import Answer, Diagnostic, Failed, Module, RulesError, Undefined, Value
@@ -104,6 +105,13 @@ class EmbeddedOpa:
         except NativeError as error:
             raise RulesError([Diagnostic("", 0, 0, error.code, str(error))]) from None
         return EmbeddedRules(rules)
+
+    async def inspect(self, modules: Sequence[Module]) -> Inspection:
+        """See :class:`policies.engine.Engine`."""
+        try:
+            return inspect_modules([(module.path, module.text) for module in modules])
+        except NativeMissingError as error:
+            raise UndecidedError(str(error)) from None
 
 
 _NOTHING = Value([])

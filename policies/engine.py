@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from gateway.core.errors import GovgateError
+from gateway.native.inspect import Inspection
 
 
 class Module(msgspec.Struct, frozen=True):
@@ -116,6 +117,14 @@ class Engine(Protocol):
 
         Raises:
             RulesError: what is wrong, and where.
+            UndecidedError: the engine cannot be reached, or is not there.
+        """
+        ...
+
+    async def inspect(self, modules: Sequence[Module]) -> Inspection:
+        """What modules hold before they are loaded: their packages, the names of their rules, the version of Rego.
+
+        Raises:
             UndecidedError: the engine cannot be reached, or is not there.
         """
         ...

@@ -10,7 +10,7 @@ import msgspec
 from gateway.config.policy import Policy
 from gateway.core.errors import ConfigError
 from gateway.core.subject import Json
-from gateway.native.inspect import inspect_modules
+from gateway.native.inspect import Inspection, inspect_modules
 from policies import conftest
 from policies.builtin import rule_of
 from policies.engine import Diagnostic, Engine, Module, RulesError
@@ -37,7 +37,8 @@ async def load_rules(
         UndecidedError: the engine cannot be had.
     """
     source = read_sources(config.sources, config.bundle_keys, held)
-    found = recognise(source)
+    others = modules_of_others(source)
+    found = recognise(source, await engine.inspect(others) if others else None)
     decisions = decision_rules(config.opa)
     if not found.stated and not found.kyverno.notes and not decisions:
         raise ConfigError(f"there are no rules in {', '.join(config.sources)}")
@@ -74,32 +75,34 @@ class Recognised(msgspec.Struct, frozen=True):
         return (*self.rules, *self.kyverno.rules)
 
 
-def recognise(source: Source) -> Recognised:
-    """The rules that a source states.
+def recognise(source: Source, inspection: Inspection | None = None) -> Recognised:
+    """The rules that a source states. ``inspection``: of the modules of others; None has the native library do it.
 
     Raises:
         RulesError: a module cannot be parsed, or two rules have one id.
         GovgateError: a rule of another engine is wrong.
     """
-    own: list[Module] = []
-    others: list[Module] = []
-    rules: list[Rule] = []
-    for module in source.modules:
-        rule = rule_of(module)
-        if rule is not None:
-            rules.append(rule)
-        (own if rule is not None or module.path.startswith(BUILTIN) else others).append(module)
-    found, more = _inspected(others) if others else ([], [])
+    others = modules_of_others(source)
+    rules = [rule for module in source.modules if (rule := rule_of(module)) is not None]
+    if inspection is None and others:
+        inspection = inspect_modules([(module.path, module.text) for module in others])
+    found, more = _inspected(others, inspection) if inspection is not None else ([], [])
     foreign = read_foreign(source.documents) if source.documents else Foreign((), (), {})
     rules += [*more, *foreign.rules]
     _check_ids([*rules, *foreign.kyverno.rules])
+    theirs = {module.path for module in others}
+    own = [module for module in source.modules if module.path not in theirs]
     modules = (*own, *found, *foreign.modules)
     return Recognised(modules, tuple(rules), source.data | foreign.data, foreign.expansions, foreign.kyverno)
 
 
-def _inspected(modules: Sequence[Module]) -> tuple[list[Module], list[Rule]]:
+def modules_of_others(source: Source) -> list[Module]:
+    """Modules that are not ours, and state no rule in our form: what is in them must be looked for."""
+    return [m for m in source.modules if not m.path.startswith(BUILTIN) and rule_of(m) is None]
+
+
+def _inspected(modules: Sequence[Module], inspection: Inspection) -> tuple[list[Module], list[Rule]]:
     """Other people's modules: which Rego they are written in, and which of their names are rules."""
-    inspection = inspect_modules([(module.path, module.text) for module in modules])
     if inspection.problems:
         raise RulesError([Diagnostic(p.path, p.line, p.column, p.code, p.message) for p in inspection.problems])
     found: list[Module] = []

@@ -19,6 +19,8 @@ import msgspec
 
 from gateway.config.opa import Opa
 from gateway.core.errors import GovgateError, UndecidedError
+from gateway.native.inspect import Inspected, Inspection, inspect_modules
+from gateway.native.library import NativeMissingError
 from policies.engine import Answer, Failed, Module, Undefined, Value
 from policies.remote.documents import checked, without_managed_fields
 from policies.remote.errors import AnswerTooLargeError, RefusedError, UnreachableError
@@ -26,7 +28,7 @@ from policies.remote.failures import failed
 from policies.remote.leases import RENEW_SECONDS, leave, renew, sweep, take
 from policies.remote.link import Link, several
 from policies.remote.push import World, ask, hand_over
-from policies.remote.references import References
+from policies.remote.references import References, stated
 from policies.remote.tree import Tree
 
 _RETRY_SECONDS = 0.5
@@ -108,10 +110,25 @@ class RemoteRules:
 
     async def start(self, timeout_seconds: float) -> None:
         """See what the rules refer to, and hold them from now on."""
-        names = sorted(self._world.texts)
-        found = await asyncio.gather(*(self._link.call(partial(_syntax, name), timeout_seconds) for name in names))
-        self._references = References(found, self._world.root)
+        self._references = References((await self._syntax(timeout_seconds)).values(), self._world.root)
         self._upkeep = asyncio.create_task(self._hold(), name="rules in OPA")
+
+    async def stated(self) -> list[Inspected]:
+        """What each module states, as the server has read it.
+
+        Raises:
+            UndecidedError: it cannot be asked.
+        """
+        found = await self._syntax(self._link.opa.load_seconds)
+        modules = {name: stated(syntax, self._world.root) for name, syntax in found.items()}
+        return [
+            Inspected(self._world.modules[name].path, package, 1, rules) for name, (package, rules) in modules.items()
+        ]
+
+    async def _syntax(self, timeout_seconds: float) -> dict[str, Any]:
+        names = list(self._world.texts)
+        found = await asyncio.gather(*(self._link.call(partial(_syntax, name), timeout_seconds) for name in names))
+        return dict(zip(names, found, strict=True))
 
     async def close(self) -> None:
         """Let go of the rules; the server is told, if it can be."""
@@ -181,6 +198,18 @@ class OpaServer:
         with contextlib.suppress(GovgateError):
             await sweep(link.call, _CALL_SECONDS)
         return rules
+
+    async def inspect(self, modules: Sequence[Module]) -> Inspection:
+        """See :class:`policies.engine.Engine`; by the native library, and without it by the server."""
+        try:
+            return inspect_modules([(module.path, module.text) for module in modules])
+        except NativeMissingError:
+            rules = await self.load(modules, (), {})
+        try:
+            # The entry, which is ours, comes last.
+            return Inspection(tuple(await rules.stated())[:-1], ())
+        finally:
+            await rules.close()
 
     async def _push(self, rules: RemoteRules) -> None:
         until = time.monotonic() + self._opa.load_seconds

@@ -1,4 +1,4 @@
-"""What queries may read, found in the rules as the server has compiled them. Pure.
+"""What queries may read, and what modules state, found in the rules as the server has compiled them. Pure.
 
 The same as the native library's ``rego.references``: it may name more than is ever read, never less. Source: the JSON of
 OPA's abstract syntax, as ``GET /v1/policies/ID`` gives it.
@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from policies.remote.world import ENTRY, INVENTORY, SESSION, SESSIONS
+from policies.remote.world import ENTRY, HERE, INVENTORY, SESSION, SESSIONS
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _CONSTANTS = frozenset(("string", "number", "boolean", "null"))
@@ -62,13 +62,26 @@ class References:
         return [rule for rule in self._rules if all(a == b for a, b in zip(rule.path, below, strict=False))]
 
 
+def stated(module: Any, root: str) -> tuple[str, tuple[str, ...]]:
+    """A module's package, below the root, and the names that it defines there."""
+    package = _shown(_package(module), root).removeprefix("data.")
+    names = {_shown(_head(rule), root) for rule in module.get("rules", ())}
+    return package, tuple(sorted(name for name in names if not name.startswith(HERE)))
+
+
 def _rules(module: Any) -> Iterator[_Rule]:
-    package = tuple(term["value"] for term in module["package"]["path"][1:])
+    package = _package(module)[1:]
     for rule in module.get("rules", ()):
-        head = rule["head"]
-        names = head.get("ref") or [{"type": "var", "value": head["name"]}]
-        path = package + _constant(names)
-        yield _Rule(path, frozenset(_references(rule)))
+        yield _Rule(package + _head(rule), frozenset(_references(rule)))
+
+
+def _package(module: Any) -> Path:
+    return tuple(term["value"] for term in module["package"]["path"])
+
+
+def _head(rule: Any) -> Path:
+    head = rule["head"]
+    return _constant(head.get("ref") or [{"type": "var", "value": head["name"]}])
 
 
 def _references(node: Any) -> Iterator[Path]:
