@@ -32,7 +32,8 @@ from policies.remote.references import References, stated
 from policies.remote.tree import Tree
 
 _RETRY_SECONDS = 0.5
-_CLOSE_SECONDS = 5.0
+_AGAIN_SECONDS = 2.0
+_CLOSE_SECONDS = 2.0
 _CALL_SECONDS = 10.0
 _log = logging.getLogger(__name__)
 
@@ -47,6 +48,8 @@ class RemoteRules:
         self._references: References | None = None
         self._pushing: asyncio.Task[None] | None = None
         self._upkeep: asyncio.Task[None] | None = None
+        self._not_before = 0.0
+        self._changing = asyncio.Lock()
 
     async def ask(
         self, document: bytes, queries: Sequence[int], *, timeout_seconds: float, lean: bool = False
@@ -76,14 +79,15 @@ class RemoteRules:
 
     async def put_data(self, path: Sequence[str], value: Any) -> None:
         """See :class:`policies.engine.Rules`."""
-        changes = self._tree.put(self._world.place(path), value)
-        if not changes:
-            return
-        try:
-            await self._link.call(lambda c: c.patch_data(self._world.root, changes), _CALL_SECONDS)
-        except RefusedError:
-            # The server holds something else than it was given: it was started anew.
-            await self.push(_CALL_SECONDS)
+        async with self._changing:
+            changes = self._tree.put(self._world.place(path), value)
+            if not changes:
+                return
+            try:
+                await self._link.call(lambda c: c.patch_data(self._world.root, changes), _CALL_SECONDS)
+            except RefusedError:
+                # The server holds something else than it was given: it was started anew.
+                await self._hand_over(self._link.opa.load_seconds)
 
     def references(self, query: int) -> frozenset[str] | None:
         """See :class:`policies.engine.Rules`."""
@@ -105,6 +109,10 @@ class RemoteRules:
             RulesError: the server does not take them.
             UndecidedError: it cannot be reached.
         """
+        async with self._changing:
+            await self._hand_over(timeout_seconds)
+
+    async def _hand_over(self, timeout_seconds: float) -> None:
         await take(self._link.call, self._world, timeout_seconds)
         await hand_over(self._link.call, self._world, self._tree.documents, timeout_seconds)
 
@@ -136,8 +144,9 @@ class RemoteRules:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        with contextlib.suppress(GovgateError):
-            await leave(self._link.call, self._world, _CLOSE_SECONDS)
+        with contextlib.suppress(GovgateError, TimeoutError):
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await leave(self._link.call, self._world, _CLOSE_SECONDS)
         await self._link.close()
 
     async def _answers(self, given: msgspec.Raw, queries: Sequence[int], until: float) -> list[Answer]:
@@ -159,14 +168,20 @@ class RemoteRules:
 
     async def _again(self, until: float) -> None:
         """Hand the rules over again, once for all who wait for it, and for as long as they may."""
-        if self._pushing is None or self._pushing.done():
+        if self._pushing is None or (self._pushing.done() and time.monotonic() >= self._not_before):
             _log.warning("the OPA server has lost the rules; it is given them again")
             self._pushing = asyncio.create_task(self.push(self._link.opa.load_seconds))
+            self._pushing.add_done_callback(self._pushed)
         try:
             async with asyncio.timeout(until - time.monotonic()):
                 await asyncio.shield(self._pushing)
         except TimeoutError:
             raise UnreachableError("not_loaded", "the OPA server is still being given the rules") from None
+
+    def _pushed(self, task: asyncio.Task[None]) -> None:
+        """Where it failed, whoever asks next is told so for a while, and then it is tried again."""
+        failed = not task.cancelled() and task.exception() is not None
+        self._not_before = time.monotonic() + (_AGAIN_SECONDS if failed else 0.0)
 
     async def _hold(self) -> None:
         while True:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
@@ -19,6 +20,7 @@ LEASES = "govgate_leases"
 """The base document that holds them, by the rules' root."""
 RENEW_SECONDS = 60.0
 _LEASE_SECONDS = 600.0
+_LINGER_SECONDS = 120.0
 _NOT_FOUND = 404
 
 
@@ -51,8 +53,12 @@ async def renew(call: Caller, world: World, timeout_seconds: float) -> None:
 
 
 async def leave(call: Caller, world: World, timeout_seconds: float) -> None:
-    """End the session. The rules stay for a while: whoever comes next finds them there."""
+    """End the session. Rules that nobody else uses stay for a while: whoever comes soon finds them there."""
     await _drop_session(call, world.root, world.session, timeout_seconds)
+    lease = (await _leases(call, timeout_seconds)).get(world.root)
+    if lease is not None and all(held.until < time.time() for held in lease.sessions.values()):
+        held = {"until": time.time() + _LINGER_SECONDS}
+        await call(lambda c: c.update_or_create_data(held, f"{LEASES}/{world.root}/held"), timeout_seconds)
 
 
 async def sweep(call: Caller, timeout_seconds: float) -> None:
@@ -61,13 +67,7 @@ async def sweep(call: Caller, timeout_seconds: float) -> None:
     Raises:
         UndecidedError: the server does not let them go, or cannot be asked.
     """
-    found = await call(lambda c: c.query_rule({}, LEASES), timeout_seconds)
-    leases = found.get("result")
-    for root, document in leases.items() if isinstance(leases, dict) else ():
-        try:
-            lease = msgspec.convert(document, _Lease)
-        except msgspec.ValidationError:
-            continue
+    for root, lease in (await _leases(call, timeout_seconds)).items():
         if lease.held.until < time.time():
             own = [name for name in lease.policies.ids if name.startswith(policy_id(root, ""))]
             await _take_away(call, root, own, timeout_seconds)
@@ -75,6 +75,16 @@ async def sweep(call: Caller, timeout_seconds: float) -> None:
         for session, held in lease.sessions.items():
             if held.until < time.time():
                 await _drop_session(call, root, session, timeout_seconds)
+
+
+async def _leases(call: Caller, timeout_seconds: float) -> dict[str, _Lease]:
+    """All of them, by root; what is none is left out."""
+    found = (await call(lambda c: c.query_rule({}, LEASES), timeout_seconds)).get("result")
+    leases = {}
+    for root, document in found.items() if isinstance(found, dict) else ():
+        with contextlib.suppress(msgspec.ValidationError):
+            leases[root] = msgspec.convert(document, _Lease)
+    return leases
 
 
 async def _drop_session(call: Caller, root: str, session: str, timeout_seconds: float) -> None:
