@@ -23,12 +23,12 @@ from gateway.native.inspect import Inspected, Inspection, inspect_modules
 from gateway.native.library import NativeMissingError
 from policies.engine import Answer, Failed, Module, Undefined, Value
 from policies.remote.documents import checked, without_managed_fields
-from policies.remote.errors import AnswerTooLargeError, RefusedError, UnreachableError
+from policies.remote.errors import AnswerTooLargeError, RefusedError, ServerFaultError, UnreachableError
 from policies.remote.failures import failed
 from policies.remote.leases import RENEW_SECONDS, leave, renew, sweep, take
 from policies.remote.link import Link, several
 from policies.remote.push import World, ask, hand_over
-from policies.remote.references import References, stated
+from policies.remote.references import references, stated
 from policies.remote.tree import Tree
 
 _RETRY_SECONDS = 0.5
@@ -44,8 +44,8 @@ class RemoteRules:
     def __init__(self, link: Link, world: World) -> None:
         self._link = link
         self._world = world
-        self._tree = Tree(world.data)
-        self._references: References | None = None
+        self._tree = Tree(world.documents)
+        self._references: dict[int, frozenset[str]] = {}
         self._pushing: asyncio.Task[None] | None = None
         self._upkeep: asyncio.Task[None] | None = None
         self._not_before = 0.0
@@ -89,9 +89,9 @@ class RemoteRules:
                 # The server holds something else than it was given: it was started anew.
                 await self._hand_over(self._link.opa.load_seconds)
 
-    def references(self, query: int) -> frozenset[str] | None:
+    def references(self, query: int) -> frozenset[str]:
         """See :class:`policies.engine.Rules`."""
-        return None if self._references is None else self._references.of(query)
+        return self._references[query]
 
     def overrunning(self) -> int:
         """None: nothing runs in this process."""
@@ -117,8 +117,13 @@ class RemoteRules:
         await hand_over(self._link.call, self._world, self._tree.documents, timeout_seconds)
 
     async def start(self, timeout_seconds: float) -> None:
-        """See what the rules refer to, and hold them from now on."""
-        self._references = References((await self._syntax(timeout_seconds)).values(), self._world.root)
+        """See what the rules refer to, and hold them from now on.
+
+        Raises:
+            UndecidedError: the server cannot be asked.
+        """
+        syntax = await self._syntax(timeout_seconds)
+        self._references = await asyncio.to_thread(references, list(syntax.values()), self._world.root)
         self._upkeep = asyncio.create_task(self._hold(), name="rules in OPA")
 
     async def stated(self) -> list[Inspected]:
@@ -244,8 +249,10 @@ def _given(document: bytes, *, lean: bool) -> msgspec.Raw | Failed:
 
 async def _syntax(name: str, client: Any) -> Any:
     """A module as the server has compiled it."""
-    found = await client.get_policy(name)
-    return found["result"]["ast"]
+    match await client.get_policy(name):
+        case {"result": {"ast": {"package": _} as syntax}}:
+            return syntax
+    raise ServerFaultError("its answer is none to what it was asked")
 
 
 def _value(found: Mapping[str, Any], query: str) -> Answer:

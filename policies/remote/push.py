@@ -78,6 +78,14 @@ class World(msgspec.Struct, frozen=True):
         """The path of this process's session."""
         return f"{self.root}/{SESSIONS}/{self.session}"
 
+    @property
+    def documents(self) -> dict[str, Any]:
+        """The base documents where they lie below the root."""
+        if self.fixed or INVENTORY not in self.data:
+            return self.data
+        others = {name: value for name, value in self.data.items() if name != INVENTORY}
+        return others | {SESSIONS: {self.session: {INVENTORY: self.data[INVENTORY]}}}
+
     def place(self, path: Sequence[str]) -> tuple[str, ...]:
         """Where a base document lies below the root."""
         if path[0] == INVENTORY and not self.fixed:

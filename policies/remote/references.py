@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from policies.remote.errors import ServerFaultError
 from policies.remote.world import ENTRY, HERE, INVENTORY, SESSION, SESSIONS
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -31,35 +32,55 @@ class _Rule:
         self.refers = refers
 
 
-class References:
-    """By query, found when it is asked for. ``root``: below which everything lies, and which is not named."""
+def references(modules: Iterable[Any], root: str) -> dict[int, frozenset[str]]:
+    """By query, what it, and all that it reaches, refers to, up to where that becomes dynamic.
 
-    def __init__(self, modules: Iterable[Any], root: str) -> None:
-        self._root = root
+    ``root``: below which everything lies, and which is not named.
+
+    Raises:
+        ServerFaultError: that is no syntax of OPA's.
+    """
+    try:
         rules = [rule for module in modules for rule in _rules(module)]
-        self._rules = rules
-        self._by_query = {rule.path[3]: rule for rule in rules if rule.path[:3] == (root, ENTRY, "answer")}
+    except (KeyError, IndexError, TypeError, AttributeError):
+        raise ServerFaultError("the syntax of its modules cannot be read") from None
+    graph = _Graph(rules, root)
+    return {rule.path[3]: graph.reached(rule) for rule in rules if rule.path[:3] == (root, ENTRY, "answer")}
 
-    def of(self, query: int) -> frozenset[str]:
-        """What the query, and all that it reaches, refers to, up to where that becomes dynamic."""
+
+class _Graph:
+    def __init__(self, rules: Sequence[_Rule], root: str) -> None:
+        self._root = root
+        self._rules = rules
+        self._known: dict[Path, tuple[list[_Rule], str]] = {}
+
+    def reached(self, rule: _Rule) -> frozenset[str]:
+        """What a rule refers to, directly or not, that is no rule."""
         found: set[str] = set()
-        seen: set[int] = set()
-        left = [self._by_query[query]]
+        seen = {id(rule)}
+        left = [rule]
         while left:
             for path in left.pop().refers:
-                rules = self._reached(path)
-                left += [rule for rule in rules if id(rule) not in seen]
+                rules, outside = self._at(path)
+                left += [one for one in rules if id(one) not in seen]
                 seen.update(map(id, rules))
-                # A reference to a package, or above, reads base documents beside the rules too.
-                if path[2:] != (SESSION,) and not any(rule.path == path[1 : len(rule.path) + 1] for rule in rules):
-                    found.add(_shown(path, self._root))
-        return frozenset(found)
+                found.add(outside)
+        return frozenset(found - {""})
 
-    def _reached(self, path: Path) -> list[_Rule]:
-        if path[0] != "data":
-            return []
-        below = path[1:]
-        return [rule for rule in self._rules if all(a == b for a, b in zip(rule.path, below, strict=False))]
+    def _at(self, path: Path) -> tuple[list[_Rule], str]:
+        """The rules that a path leads to, or to where they are; and what is there beside rules, empty if nothing is."""
+        known = self._known.get(path)
+        if known is None:
+            below = path[1:]
+            rules = [
+                rule
+                for rule in (self._rules if path[0] == "data" else ())
+                if all(a == b for a, b in zip(rule.path, below, strict=False))
+            ]
+            # A reference to a package, or above, reads base documents beside the rules too.
+            inside = any(rule.path == below[: len(rule.path)] for rule in rules) or path[2:] == (SESSION,)
+            known = self._known[path] = (rules, "" if inside else _shown(path, self._root))
+        return known
 
 
 def stated(module: Any, root: str) -> tuple[str, tuple[str, ...]]:

@@ -118,9 +118,11 @@ def without_function(module: str) -> str:
 
 
 def inventory_is_fixed(text: str) -> bool:
-    """Whether a module names the inventory where only a fixed path may stand, or may reach it by way of its root."""
+    """Whether a module names the inventory where only a fixed path may stand, may reach it by way of its root, or is it."""
     for found in _WORD.finditer(text):
         word = found[0]
+        if found["first"] == INVENTORY:
+            return True
         if word.startswith(('"', "`", "#", "$", "{", "}")) or found["first"]:
             continue
         if (found["inventory"] and found["fixed"]) or (not found["inventory"] and found["goes_on"] is None):

@@ -174,7 +174,10 @@ async def test_the_inventory_can_be_changed(engine: Engine, text: str) -> None:
     queries = ["data.p.names", "data.p.cluster", "data.p.all"]
     ingress = ["inventory", "namespace", "a", "networking.k8s.io/v1", "Ingress"]
 
-    async with loaded(engine, {"p.rego": text}, queries) as rules:
+    start = {"cluster": {"v1": {"Node": {"first": {}}}}}
+    async with loaded(engine, {"p.rego": text}, queries, {"inventory": start}) as rules:
+        assert await ask(rules, {"ns": "a"}, 3) == [Value([]), Value(["first"]), Value(start)]
+        await rules.put_data(["inventory"], None)
         assert await ask(rules, {"ns": "a"}, 3) == [Value([]), Value([]), Undefined()]
         await rules.put_data(ingress, {"x": {"k": 1}, "y": {}})
         await rules.put_data(["inventory", "cluster", "v1", "Node", "odd/na~me%2Fé"], {"k": 9007199254740993})
@@ -190,6 +193,14 @@ async def test_the_inventory_can_be_changed(engine: Engine, text: str) -> None:
     assert found[2].value["cluster"]["v1"]["Node"] == {"odd/na~me%2Fé": {"k": 9007199254740993}}  # type: ignore[union-attr]
     assert without[:2] == [Value(["y"]), Value(["odd/na~me%2Fé"])]
     assert replaced == [Value([]), Value(["other"]), Value({"cluster": {"v1": {"Node": {"other": {}}}}})]
+
+
+async def test_a_package_may_be_called_inventory(engine: Engine) -> None:
+    """Rules there are found where they are referred to."""
+    modules = {"i.rego": "package inventory.own\n\nx := 1\n", "p.rego": "package p\n\nq := data.inventory.own.x\n"}
+
+    async with loaded(engine, modules, ["data.p.q"]) as rules:
+        assert await ask(rules, {}, 1) == [Value(1)]
 
 
 async def test_rules_are_apart_from_each_other(engine: Engine) -> None:
@@ -260,15 +271,15 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("name", WRONG)
-async def test_what_does_not_compile_is_refused_at_its_place(engine: Engine, name: str) -> None:
+async def test_what_does_not_compile_is_refused_at_its_place(engine: Engine) -> None:
     """All of it is refused, with OPA's errors at the lines and columns of the file; the messages know no other names."""
-    with pytest.raises(RulesError) as caught:
-        await engine.load([Module("some/p.rego", WRONG[name]), Module("fine.rego", "package f\n")], ["data.p.q"], {})
-    with pytest.raises(RulesError) as here:
-        await EmbeddedOpa().load([Module("some/p.rego", WRONG[name])], ["data.p.q"], {})
+    for name, text in WRONG.items():
+        with pytest.raises(RulesError) as caught:
+            await engine.load([Module("some/p.rego", text), Module("fine.rego", "package f\n")], ["data.p.q"], {})
+        with pytest.raises(RulesError) as here:
+            await EmbeddedOpa().load([Module("some/p.rego", text)], ["data.p.q"], {})
 
-    assert set(caught.value.diagnostics) == set(here.value.diagnostics)
+        assert set(caught.value.diagnostics) == set(here.value.diagnostics), name
 
 
 async def test_built_in_rules_are_known_to_read_the_same(opa: OpaProcess) -> None:

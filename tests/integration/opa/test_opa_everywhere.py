@@ -211,6 +211,19 @@ def test_decisions_of_a_central_server_are_asked_in_place(
     assert (len(by_rule(found)) > len(own)) == with_rules
 
 
+@pytest.mark.native
+def test_a_server_that_others_own_takes_no_rules(central: OpaProcess, sources: Path, tmp_path: Path) -> None:
+    """Where a bundle owns everything, the server's own reason is told, and nothing is judged."""
+    config = configured(tmp_path, sources=[str(sources)], engine="opa", opa={"url": central.url})
+    command = [sys.executable, "-m", "gateway", "check", "-", "--config", str(config)]
+    done = subprocess.run(command, input=b"{}", capture_output=True, check=False, timeout=100)
+
+    assert done.returncode == 1
+    assert done.stdout == b""
+    assert done.stderr.decode().startswith("govgate: the OPA server refuses: ")
+    assert b"owned by bundle" in done.stderr
+
+
 # The native library is not there: what loads it is made to look where nothing is.
 WITHOUT = """import sys, pathlib, gateway.native.library as library
 library.LIBRARY = pathlib.Path("/nowhere/libgovgate.so")
