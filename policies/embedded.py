@@ -120,7 +120,10 @@ _NOTHING = Value([])
 def _answer(answer: rego.Answer) -> Answer:
     if isinstance(answer, rego.Value):
         raw = bytes(answer.value)
-        return _NOTHING if raw == b"[]" else Value(msgspec.json.decode(raw))
+        try:
+            return _NOTHING if raw == b"[]" else Value(msgspec.json.decode(raw))
+        except msgspec.DecodeError as error:
+            return Failed("result", f"the value cannot be read: {error}")
     if isinstance(answer, rego.Undefined):
         return Undefined()
     if isinstance(answer, rego.TimedOut):

@@ -23,7 +23,7 @@ from gateway.native.inspect import Inspected, Inspection, inspect_modules
 from gateway.native.library import NativeMissingError
 from policies.engine import Answer, Failed, Module, Undefined, Value
 from policies.remote.documents import checked, without_managed_fields
-from policies.remote.errors import AnswerTooLargeError, RefusedError, ServerFaultError, UnreachableError
+from policies.remote.errors import RefusedError, ServerFaultError, UnreachableError, UnusableAnswerError
 from policies.remote.failures import failed
 from policies.remote.leases import RENEW_SECONDS, leave, renew, sweep, take
 from policies.remote.link import Link, several
@@ -61,7 +61,7 @@ class RemoteRules:
         until = time.monotonic() + timeout_seconds
         try:
             return await self._answers(given, queries, until)
-        except (RefusedError, AnswerTooLargeError) as error:
+        except (RefusedError, UnusableAnswerError) as error:
             if len(queries) == 1:
                 return [failed(error, self._world)]
         except GovgateError as error:
@@ -89,9 +89,9 @@ class RemoteRules:
                 # The server holds something else than it was given: it was started anew.
                 await self._hand_over(self._link.opa.load_seconds)
 
-    def references(self, query: int) -> frozenset[str]:
+    def references(self, query: int) -> frozenset[str] | None:
         """See :class:`policies.engine.Rules`."""
-        return self._references[query]
+        return self._references.get(query)
 
     def overrunning(self) -> int:
         """None: nothing runs in this process."""
@@ -122,8 +122,10 @@ class RemoteRules:
         Raises:
             UndecidedError: the server cannot be asked.
         """
-        syntax = await self._syntax(timeout_seconds)
-        self._references = await asyncio.to_thread(references, list(syntax.values()), self._world.root)
+        # Syntax that holds a number no float is cannot be read: then nobody knows what the rules refer to.
+        with contextlib.suppress(UnusableAnswerError):
+            syntax = await self._syntax(timeout_seconds)
+            self._references = await asyncio.to_thread(references, list(syntax.values()), self._world.root)
         self._upkeep = asyncio.create_task(self._hold(), name="rules in OPA")
 
     async def stated(self) -> list[Inspected]:

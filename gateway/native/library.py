@@ -165,7 +165,7 @@ def _loaded(path: Path) -> Library:
         raise NativeMissingError(
             "the native library is not installed, which evaluates Rego and reads YAML as Kubernetes does: "
             "install govgate from a wheel, or reinstall it from source without GOVGATE_NATIVE=skip "
-            "(in a clone: python tools/build_native.py)"
+            "(in a clone: python tools/build_native.py); or let an OPA server evaluate rules (policy.engine: opa)"
         )
     try:
         loaded = Library(path)

@@ -22,7 +22,7 @@ from opa_client.errors import DeleteDataError, DeletePolicyError, PatchDataError
 
 from gateway.config.opa import Opa, address_of
 from gateway.core.errors import ConfigError
-from policies.remote.errors import AnswerTooLargeError, RefusedError, ServerFaultError, UnreachableError
+from policies.remote.errors import RefusedError, ServerFaultError, UnreachableError, UnusableAnswerError
 
 _MAX_TOKEN_BYTES = 64 * 1024
 _CHUNK_BYTES = 256 * 1024
@@ -118,7 +118,7 @@ class _Answer(aiohttp.ClientResponse):
         """The body.
 
         Raises:
-            AnswerTooLargeError: it goes on beyond the limit; the connection is not used again.
+            UnusableAnswerError: it goes on beyond the limit; the connection is not used again.
         """
         if self._body is None:
             parts: list[bytes] = []
@@ -127,7 +127,9 @@ class _Answer(aiohttp.ClientResponse):
                 size += len(part)
                 if size > self.limit:
                     self.close()
-                    raise AnswerTooLargeError(f"the OPA server's answer has more than {self.limit} bytes")
+                    raise UnusableAnswerError(
+                        "result_too_large", f"the OPA server's answer has more than {self.limit} bytes"
+                    )
                 parts.append(part)
             self._body = b"".join(parts)
         return self._body
@@ -140,11 +142,14 @@ class _Answer(aiohttp.ClientResponse):
 
         Raises:
             RefusedError: the server says what is wrong with the request, or with the rules it is about.
+            UnusableAnswerError: it holds a number that no float is.
             ServerFaultError: anything but that.
         """
         body = await self.read()
         try:
             document = msgspec.json.decode(body)
+        except msgspec.ValidationError as error:
+            raise UnusableAnswerError("result", f"the value cannot be read: {error}") from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise ServerFaultError(f"HTTP {self.status}, and no JSON") from None
         if not isinstance(document, dict):

@@ -24,8 +24,14 @@ class ServerFaultError(UnreachableError):
         super().__init__("server", f"the OPA server failed: {message}")
 
 
-class AnswerTooLargeError(UndecidedError):
-    """The answer is larger than it may be: what was asked for is, not the server, at fault."""
+class UnusableAnswerError(UndecidedError):
+    """The answer is larger than it may be, or says what cannot be said here: not the server is at fault, but what was asked
+    for. ``code``: of the :class:`policies.engine.Failed`.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class Place(msgspec.Struct, frozen=True):

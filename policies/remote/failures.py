@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from gateway.core.errors import GovgateError
 from policies.engine import Failed
-from policies.remote.errors import AnswerTooLargeError, Error, RefusedError, UnreachableError
+from policies.remote.errors import Error, RefusedError, UnreachableError, UnusableAnswerError
 from policies.remote.push import World
 
 
 def failed(error: GovgateError, world: World | None = None) -> Failed:
     """The failure; a rule's own names the rule's file and line."""
-    if isinstance(error, UnreachableError):
+    if isinstance(error, UnreachableError | UnusableAnswerError):
         return Failed(error.code, str(error))
-    if isinstance(error, AnswerTooLargeError):
-        return Failed("result_too_large", str(error))
     if isinstance(error, RefusedError) and error.errors:
         return Failed(error.errors[0].code, _explained(error.errors[0], world))
     return Failed("server", str(error))

@@ -13,7 +13,7 @@ from gateway.config.opa import Opa
 from gateway.core.errors import ConfigError
 from policies.remote.breaker import Breaker
 from policies.remote.client import OpaClient, read_credentials, translated
-from policies.remote.errors import AnswerTooLargeError, RefusedError, UnreachableError
+from policies.remote.errors import RefusedError, UnreachableError, UnusableAnswerError
 
 _LOOK_SECONDS = 1.0
 """How often it is looked whether the files of certificates and the token are others."""
@@ -66,7 +66,7 @@ class Link:
         Raises:
             UnreachableError: there is no answer, in time or at all; or the server is left alone at the moment.
             RefusedError: the server says no, and why.
-            AnswerTooLargeError: the answer is.
+            UnusableAnswerError: the answer is too large, or cannot be read.
             ConfigError: a file that is needed cannot be read.
         """
         if not self._breaker.admit():
@@ -78,7 +78,7 @@ class Link:
             with translated(timeout_seconds):
                 async with asyncio.timeout(timeout_seconds), self._slots:
                     result = await self._ask(what)
-        except (RefusedError, AnswerTooLargeError):
+        except (RefusedError, UnusableAnswerError):
             problem = ""
             raise
         except (UnreachableError, ConfigError) as error:

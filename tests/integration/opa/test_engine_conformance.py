@@ -91,6 +91,16 @@ async def test_numbers_and_texts_are_kept(engine: Engine) -> None:
     assert answers == [Value(document), Value(9007199254740994), Value(True), Value(f"{2**70 + 1} é")]
 
 
+async def test_a_number_that_no_float_is_costs_no_other_rule_its_answer(engine: Engine) -> None:
+    """JSON can say 1e400, which cannot be read: a failure of that rule."""
+    async with loaded(engine, {"p.rego": "package p\n\nq := [1e400]\n\nr := 1\n"}, ["data.p.q", "data.p.r"]) as rules:
+        huge, other = await ask(rules, {}, 2)
+
+    assert isinstance(huge, Failed)
+    assert huge.code == "result"
+    assert other == Value(1)
+
+
 async def test_a_rule_that_fails_costs_no_other_its_answer(engine: Engine) -> None:
     """A conflict is a failure with OPA's code and the rule's place; what is asked with it is answered."""
     text = "package p\n\nq := 1 if input.x\n\nq := 2 if input.x\n\nfine contains 1\n"
