@@ -27,7 +27,7 @@ class Decision(_Section, frozen=True):
     name: Annotated[str, Meta(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*(/[a-z0-9]+(-[a-z0-9]+)*)*$", max_length=200)]
     path: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]+([./][A-Za-z0-9_-]+)*$", max_length=400)]
     input: Literal["review", "admissionReview", "object"] = "review"
-    result: Literal["messages", "allow", "review"] = "messages"
+    result: Literal["messages", "findings", "allow", "review"] = "messages"
     title: str = ""
     message: str = ""
     severity: Severity = Severity.MEDIUM

@@ -13,7 +13,7 @@ import msgspec
 from gateway.config.opa import Decision, Opa
 from gateway.core.errors import GovgateError
 from gateway.core.finding import Finding
-from policies.builtin import SUBRESOURCES, finding, kind_matches, resource_of
+from policies.builtin import SUBRESOURCES, finding, kind_matches, read_findings, resource_of
 from policies.conftest import read_results
 from policies.engine import Answer, Failed, Undefined, Value
 from policies.remote.client import OpaClient
@@ -109,7 +109,7 @@ def _reader(decision: Decision, info: RuleInfo) -> Callable[[Any, Asked], list[F
         return partial(_read_allow, info, message=message)
     if decision.result == "review":
         return partial(_read_review, info, message=message)
-    return partial(read_results, info)
+    return partial(read_findings if decision.result == "findings" else read_results, info)
 
 
 def _applies(info: RuleInfo, asked: Asked) -> Applies:

@@ -21,6 +21,7 @@ from policies.embedded import EmbeddedOpa
 from policies.engine import Failed, Module, Undefined, Value
 from policies.loading import load_rules
 from policies.opa_server import OpaServer, RemoteRules
+from policies.remote.decisions import DecisionRules
 from policies.rule import Asked
 from policies.ruleset import Outcome
 
@@ -103,6 +104,34 @@ async def test_a_redirect_is_not_followed() -> None:
         assert other.requests == 0
 
     assert [one.rule for one in outcome.undecided] == ["opa/main"]
+
+
+async def test_connections_are_kept_and_bounded() -> None:
+    """No more requests than configured are under way at a time, over as many connections; the others wait for their turn."""
+    connections = running = most = 0
+
+    async def keeps(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections, running, most
+        connections += 1
+        head = server.heads[-1]
+        while True:
+            await reader.readexactly(int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]))
+            running += 1
+            most = max(most, running)
+            await asyncio.sleep(0.01)
+            running -= 1
+            writer.write(b'HTTP/1.1 200 OK\r\nContent-Length: 14\r\n\r\n{"result": []}')
+            await writer.drain()
+            head = await reader.readuntil(b"\r\n\r\n")
+
+    async with Strange(keeps) as server:
+        rules = DecisionRules(Opa(url=server.url, concurrency=2, decisions=(Decision(name="a", path="a"),)))
+        rows = await rules.ask_all([b'{"review": {}}'] * 6, [0], timeout_seconds=SECONDS)
+        more = await asyncio.gather(*(rules.ask(b'{"review": {}}', [0], timeout_seconds=SECONDS) for _ in range(6)))
+        await rules.close()
+
+    assert [*rows, *more] == [[Value([])]] * 12
+    assert (connections, most) == (2, 2)
 
 
 async def test_an_answer_without_end_is_cut_off() -> None:

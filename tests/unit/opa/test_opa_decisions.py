@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from gateway.cli.app import run
 from gateway.config.opa import Decision, Opa
 from gateway.core.subject import GroupVersionKind, GroupVersionResource, Subject, UserInfo
 from policies.engine import Failed
@@ -53,6 +55,7 @@ READ = [
     ("messages", [], []),
     ("messages", ["b", "a", "a"], ["a", "b"]),
     ("messages", [{"msg": "é", "details": 1}], ["é"]),
+    ("findings", [{"message": "b", "field": "spec.x", "remedy": "do"}, {"message": "a", "field": "spec"}], ["a", "b"]),
     ("allow", True, []),
     ("allow", False, ["The title"]),
     ("review", {"response": {"allowed": True}}, []),
@@ -74,6 +77,7 @@ def test_results(result: str, value: Any, messages: list[str]) -> None:
     ("result", "value"),
     [
         ("messages", {"msg": "a"}), ("messages", "a"), ("messages", None), ("messages", [1]), ("messages", False),
+        ("findings", ["a"]), ("findings", {}), ("findings", [{"msg": "a"}]),
         ("allow", None), ("allow", "true"), ("allow", 1), ("allow", []),
         ("review", {"allowed": True}), ("review", True), ("review", {"response": {"allowed": "yes"}}),
         ("review", {"response": {"allowed": True, "patchType": "JSONPatch", "patch": "W10="}}),
@@ -109,3 +113,18 @@ def test_managed_fields_are_cut_out_and_the_rest_is_kept() -> None:
         assert not isinstance(document, Failed)
         assert json.loads(bytes(without_managed_fields(document))) == json.loads(expected)
         assert bytes(without_managed_fields(document)).decode() == expected
+
+
+def test_decisions_are_listed_and_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the other rules in force, with what is set for them; nobody is asked for that."""
+    config = tmp_path / "govgate.yaml"
+    config.write_text(
+        "policy:\n  opa:\n    url: https://opa.example\n    decisions: [{name: a, path: p/deny, title: The title}]\n"
+        "  rules: [{rules: [opa/a], action: audit}]\n"
+    )
+    assert run(["policy", "list", "-o", "json", "--config", str(config)]) == 0
+    rules = {found["id"]: found for found in json.loads(capsys.readouterr().out)["rules"]}
+    assert (rules["opa/a"]["title"], rules["opa/a"]["action"]) == ("The title", "audit")
+    assert len(rules) > 1
+    assert run(["policy", "show", "opa/a", "--config", str(config)]) == 0
+    assert "https://opa.example p/deny" in capsys.readouterr().out
