@@ -12,7 +12,6 @@ import contextlib
 import io
 import ssl
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -21,31 +20,14 @@ from opa_client import AsyncOpaClient
 from opa_client.errors import DeleteDataError, DeletePolicyError, PatchDataError, PolicyNotFoundError, RegoParseError
 
 from gateway.config.opa import Opa, address_of
-from gateway.core.errors import ConfigError
-from policies.remote.errors import RefusedError, ServerFaultError, UnreachableError, UnusableAnswerError
+from policies.remote.credentials import Credentials
+from policies.remote.errors import RefusedError, ServerFaultError, UnreachableError, UnusableAnswerError, reason_of
 
-_MAX_TOKEN_BYTES = 64 * 1024
 _CHUNK_BYTES = 256 * 1024
 _SERVER_ERROR = 500
 _FAULTS = frozenset((401, 403, 408, 429))
 """Answers that are not about what was asked; so is every 5xx without an error of an evaluation."""
 _EVALUATION = "eval_"
-
-
-class Credentials(msgspec.Struct, frozen=True):
-    """What the files held when they were read."""
-
-    tls: ssl.SSLContext | None
-    token: str
-
-
-def read_credentials(opa: Opa) -> Credentials:
-    """Read the authority, the certificate and the token.
-
-    Raises:
-        ConfigError: a file cannot be read, or is not what it should be.
-    """
-    return Credentials(_tls(opa) if address_of(opa.url).tls else None, _token(opa.token_file))
 
 
 class OpaClient(AsyncOpaClient):  # type: ignore[misc]  # it carries no types
@@ -179,40 +161,8 @@ def translated(seconds: float) -> Iterator[None]:
             "tls", f"the OPA server's certificate is not accepted: {error.certificate_error}"
         ) from None
     except (aiohttp.ClientConnectorError, ssl.SSLError, OSError) as error:
-        raise UnreachableError("unreachable", f"the OPA server cannot be reached: {_reason(error)}") from None
+        raise UnreachableError("unreachable", f"the OPA server cannot be reached: {reason_of(error)}") from None
     except (aiohttp.ClientError, asyncio.IncompleteReadError, ValueError) as error:
-        raise UnreachableError("server", f"the OPA server's answer is broken: {_reason(error)}") from None
+        raise UnreachableError("server", f"the OPA server's answer is broken: {reason_of(error)}") from None
     except _FOUND_ODD:
         raise ServerFaultError("it answers what OPA would not") from None
-
-
-def _reason(error: BaseException) -> str:
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return " ".join(text.split())[:200] or type(error).__name__
-
-
-def _tls(opa: Opa) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=opa.ca_file or None)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(f"policy.opa.caFile: {opa.ca_file}: {_reason(error)}") from None
-    if opa.cert_file:
-        try:
-            context.load_cert_chain(opa.cert_file, opa.key_file)
-        except (OSError, ssl.SSLError) as error:
-            raise ConfigError(f"policy.opa.certFile: {opa.cert_file}, {opa.key_file}: {_reason(error)}") from None
-    return context
-
-
-def _token(path: str) -> str:
-    if not path:
-        return ""
-    try:
-        with Path(path).open("rb") as file:
-            token = file.read(_MAX_TOKEN_BYTES + 1).decode("ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not ASCII"
-        raise ConfigError(f"policy.opa.tokenFile: {path}: {reason}") from None
-    if not token or len(token) > _MAX_TOKEN_BYTES or not token.isprintable():
-        raise ConfigError(f"policy.opa.tokenFile: {path}: holds no token")
-    return token

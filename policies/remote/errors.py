@@ -67,3 +67,9 @@ class RefusedError(UndecidedError):
             errors = ()
         said = " ".join(str(document.get("message") or document.get("code") or "no reason is given").split())
         return cls(status, said[:200], errors)
+
+
+def reason_of(error: BaseException) -> str:
+    """What a foreign error says, in one line."""
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return " ".join(text.split())[:200] or type(error).__name__

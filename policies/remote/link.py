@@ -12,7 +12,8 @@ from typing import TypeVar
 from gateway.config.opa import Opa
 from gateway.core.errors import ConfigError
 from policies.remote.breaker import Breaker
-from policies.remote.client import OpaClient, read_credentials, translated
+from policies.remote.client import OpaClient, translated
+from policies.remote.credentials import read_credentials
 from policies.remote.errors import RefusedError, UnreachableError, UnusableAnswerError
 
 _LOOK_SECONDS = 1.0

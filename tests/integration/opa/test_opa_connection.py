@@ -16,7 +16,8 @@ from support.pki import Authority
 from gateway.config.opa import Opa
 from gateway.core.errors import ConfigError, GovgateError
 from policies.engine import Failed, Module, Value
-from policies.opa_server import OpaServer, RemoteRules
+from policies.opa_server import OpaServer
+from policies.remote.rules import RemoteRules
 
 pytestmark = pytest.mark.servers
 

@@ -20,8 +20,9 @@ from gateway.core.subject import GroupVersionKind, GroupVersionResource, Subject
 from policies.embedded import EmbeddedOpa
 from policies.engine import Failed, Module, Undefined, Value
 from policies.loading import load_rules
-from policies.opa_server import OpaServer, RemoteRules
+from policies.opa_server import OpaServer
 from policies.remote.decisions import DecisionRules
+from policies.remote.rules import RemoteRules
 from policies.rule import Asked
 from policies.ruleset import Outcome
 
