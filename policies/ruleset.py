@@ -21,7 +21,7 @@ from policies.gatekeeper.implied import unfold
 from policies.implied import Implied, Unfold
 from policies.joined import JoinedRules
 from policies.needs import missing, needs_of
-from policies.remote.decisions import DecisionRules, decision_rules
+from policies.remote.decisions import decision_rules
 from policies.rule import YES, Asked, Rule, RuleInfo
 from policies.settings import Settings
 
@@ -333,10 +333,14 @@ def _is_for(rule: Rule, asked: Asked) -> bool:
 async def _loaded(
     engine: Engine, modules: Sequence[Module], rules: Sequence[Rule], data: Mapping[str, Any], opa: Opa | None
 ) -> Rules:
-    if opa is not None and not rules and not modules:
+    if opa is None:
+        return await engine.load(modules, [rule.query for rule in rules], data)
+    from policies.remote.in_place import DecisionRules  # noqa: PLC0415 - slow to import, and seldom needed
+
+    if not rules and not modules:
         return DecisionRules(opa)
     loaded = await engine.load(modules, [rule.query for rule in rules], data)
-    return loaded if opa is None else JoinedRules(loaded, DecisionRules(opa), len(rules))
+    return JoinedRules(loaded, DecisionRules(opa), len(rules))
 
 
 def _may_apply(rule: Rule, asked: Asked) -> bool:

@@ -21,7 +21,7 @@ from policies.embedded import EmbeddedOpa
 from policies.engine import Failed, Module, Undefined, Value
 from policies.loading import load_rules
 from policies.opa_server import OpaServer
-from policies.remote.decisions import DecisionRules
+from policies.remote.in_place import DecisionRules
 from policies.remote.rules import RemoteRules
 from policies.rule import Asked
 from policies.ruleset import Outcome

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -128,3 +130,12 @@ def test_decisions_are_listed_and_shown(tmp_path: Path, capsys: pytest.CaptureFi
     assert len(rules) > 1
     assert run(["policy", "show", "opa/a", "--config", str(config)]) == 0
     assert "https://opa.example p/deny" in capsys.readouterr().out
+
+
+def test_commands_do_not_import_the_client_for_nothing() -> None:
+    """It, and what it runs on, takes longer to import than a small check takes to run."""
+    code = (
+        "import sys, gateway.ci.job, gateway.cli.check; print('opa_client' in sys.modules or 'requests' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "False\n"
