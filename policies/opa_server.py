@@ -8,21 +8,17 @@ proves that the rules are still there; a server that was started anew has none, 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.config.opa import Opa
-from gateway.core.errors import GovgateError
 from gateway.native.inspect import Inspection, inspect_modules
 from gateway.native.library import NativeMissingError
 from policies.engine import Module
 from policies.remote.errors import UnreachableError
-from policies.remote.leases import sweep
 from policies.remote.link import Link
 from policies.remote.push import World
-from policies.remote.rules import CALL_SECONDS, RemoteRules
+from policies.remote.rules import RemoteRules
 
 _RETRY_SECONDS = 0.5
 
@@ -36,16 +32,18 @@ class OpaServer:
 
     async def load(self, modules: Sequence[Module], queries: Sequence[str], data: Mapping[str, Any]) -> RemoteRules:
         """See :class:`policies.engine.Engine`."""
-        link = Link(self._opa)
-        rules = RemoteRules(link, World.of(modules, queries, data))
+        rules = RemoteRules(Link(self._opa), World.of(modules, queries, data))
+        within = self._opa.load_seconds
         try:
-            await self._push(rules)
-            await rules.start(self._opa.load_seconds)
+            async with asyncio.timeout(within):
+                await self._push(rules)
+                await rules.start(within)
+        except TimeoutError:
+            await rules.close()
+            raise UnreachableError("deadline", f"the OPA server did not take the rules within {within:g} s") from None
         except BaseException:
             await rules.close()
             raise
-        with contextlib.suppress(GovgateError):
-            await sweep(link.call, CALL_SECONDS)
         return rules
 
     async def inspect(self, modules: Sequence[Module]) -> Inspection:
@@ -61,11 +59,10 @@ class OpaServer:
             await rules.close()
 
     async def _push(self, rules: RemoteRules) -> None:
-        until = time.monotonic() + self._opa.load_seconds
         while True:
             try:
-                return await rules.push(max(0.0, until - time.monotonic()))
+                return await rules.push(self._opa.load_seconds)
             except UnreachableError:
-                if not self._patient or time.monotonic() + _RETRY_SECONDS > until:
+                if not self._patient:
                     raise
                 await asyncio.sleep(_RETRY_SECONDS)

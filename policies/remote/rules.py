@@ -190,13 +190,15 @@ class RemoteRules:
         self._not_before = time.monotonic() + (_AGAIN_SECONDS if failed else 0.0)
 
     async def _hold(self) -> None:
+        """Take away what was left behind; hold what is ours."""
         while True:
-            await asyncio.sleep(RENEW_SECONDS)
             try:
-                await renew(self._link.call, self._world, CALL_SECONDS)
                 await sweep(self._link.call, CALL_SECONDS)
+                await asyncio.sleep(RENEW_SECONDS)
+                await renew(self._link.call, self._world, CALL_SECONDS)
             except GovgateError as error:
                 _log.warning("rules in OPA not held", extra={"fields": {"problem": str(error)}})
+                await asyncio.sleep(RENEW_SECONDS)
 
 
 def _given(document: bytes, *, lean: bool) -> msgspec.Raw | Failed:

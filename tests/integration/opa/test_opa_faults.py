@@ -252,6 +252,13 @@ async def test_a_server_that_is_not_there_is_waited_for_by_a_server_only(tmp_pat
         process.kill()
 
 
+async def test_a_server_that_does_not_take_rules_in_time_is_given_up(tmp_path: Path) -> None:
+    """Even one that is waited for: what starts must not start for ever."""
+    opa = Opa(url=OpaProcess(tmp_path).url, load_seconds=0.3)
+    with pytest.raises(UndecidedError, match="did not take the rules within"):
+        await OpaServer(opa, patient=True).load(RULES, ["data.main.deny"], {})
+
+
 async def test_what_was_left_behind_is_taken_away(opa: OpaProcess) -> None:
     """Rules whose lease has run out, and sessions of processes that died, go; what is in use stays."""
     async with handed(opa.url) as rules:
@@ -268,11 +275,18 @@ async def test_what_was_left_behind_is_taken_away(opa: OpaProcess) -> None:
         opa.request("PUT", f"/v1/data/govgate_leases/{root}/sessions/dead", {"until": 1})
         opa.request("PUT", f"/v1/data/{root}/govgate_sessions/dead", {"inventory": {"x": 1}})
 
-        async with handed(opa.url):
-            left = {policy["id"] for policy in opa.request("GET", "/v1/policies")["result"]}
-        leases = opa.request("GET", "/v1/data/govgate_leases")["result"]
+        def left() -> tuple[set[str], Any]:
+            policies = opa.request("GET", "/v1/policies")["result"]
+            return {policy["id"] for policy in policies}, opa.request("GET", "/v1/data/govgate_leases")["result"]
 
-        assert left == {*mine, "somebody/else"}
+        async with handed(opa.url):
+            until = time.monotonic() + SECONDS
+            while "govgate_old" in left()[1] or "dead" in left()[1][root]["sessions"]:
+                assert time.monotonic() < until
+                await asyncio.sleep(0.05)
+        policies, leases = left()
+
+        assert policies == {*mine, "somebody/else"}
         assert list(leases) == [root]
         assert "dead" not in leases[root]["sessions"]
         assert "dead" not in opa.request("GET", f"/v1/data/{root}/govgate_sessions")["result"]
