@@ -43,6 +43,7 @@ class RemoteRules:
         self._upkeep: asyncio.Task[None] | None = None
         self._not_before = 0.0
         self._changing = asyncio.Lock()
+        self._behind = False
 
     async def ask(
         self, document: bytes, queries: Sequence[int], *, timeout_seconds: float, lean: bool = False
@@ -74,8 +75,6 @@ class RemoteRules:
         """See :class:`policies.engine.Rules`."""
         async with self._changing:
             changes = self._tree.put(self._world.place(path), value)
-            if not changes:
-                return
             try:
                 await self._patch(changes)
             except (RulesError, ConfigError) as error:
@@ -105,15 +104,23 @@ class RemoteRules:
             await self._hand_over(timeout_seconds)
 
     async def _patch(self, changes: list[Operation]) -> None:
-        try:
-            await self._link.call(lambda c: c.patch_data(self._world.root, changes), CALL_SECONDS)
-        except RefusedError:
-            # The server holds something else than it was given: it was started anew.
+        """Change what the server holds; what it may not have heard of before is said again with it."""
+        if not changes and not self._behind:
+            return
+        if not self._behind:
+            self._behind = True
+            # Refused: the server holds something else than it was given, since it was started anew.
+            with contextlib.suppress(RefusedError):
+                await self._link.call(lambda c: c.patch_data(self._world.root, changes), CALL_SECONDS)
+                self._behind = False
+        if self._behind:
             await self._hand_over(self._link.opa.load_seconds)
 
     async def _hand_over(self, timeout_seconds: float) -> None:
+        self._behind = True
         await take(self._link.call, self._world, timeout_seconds)
         await hand_over(self._link.call, self._world, self._tree.documents, timeout_seconds)
+        self._behind = False
 
     async def start(self, timeout_seconds: float) -> None:
         """See what the rules refer to, and hold them from now on.

@@ -28,7 +28,7 @@ HERE = "govgate_here"
 _WORD = re.compile(
     r"""\#[^\n]* | `[^`]*` | "(?:\\.|[^"\\\n])*" | \$["`] | [{}]
       | (?<![.\w])package(?P<space>\s+)(?P<first>[A-Za-z_]\w*)
-      | (?P<fixed>(?<![.\w])(?:import|with)\s+)?(?<![.\w])data\b(?P<inventory>\.inventory\b)?(?P<goes_on>(?=\.))?""",
+      | (?P<root>(?P<fixed>(?<![.\w])(?:import|with)\s+)?(?<![.\w])data\b(?P<inventory>\.inventory\b)?(?P<on>(?=\.))?)""",
     re.VERBOSE,
 )
 _LITERAL = {'"': re.compile(r'(?:\\.|[^"\\{])*', re.DOTALL), "`": re.compile(r"(?:\\\{|[^`{])*")}
@@ -92,11 +92,10 @@ class Mover:
         return len(text)
 
     def _word(self, found: re.Match[str]) -> str:
-        word = found[0]
         if found["first"]:
             return f"package{found['space']}{self._root}.{found['first']}"
-        if not word.endswith(("data", ".inventory")) or word.startswith(('"', "`", "#")):
-            return word
+        if not found["root"]:
+            return found[0]
         before = found["fixed"] or ""
         return before + (self._inventory if found["inventory"] else f"data.{self._root}")
 
@@ -120,12 +119,9 @@ def without_function(module: str) -> str:
 def inventory_is_fixed(text: str) -> bool:
     """Whether a module names the inventory where only a fixed path may stand, may reach it by way of its root, or is it."""
     for found in _WORD.finditer(text):
-        word = found[0]
         if found["first"] == INVENTORY:
             return True
-        if word.startswith(('"', "`", "#", "$", "{", "}")) or found["first"]:
-            continue
-        if (found["inventory"] and found["fixed"]) or (not found["inventory"] and found["goes_on"] is None):
+        if found["root"] and (found["fixed"] if found["inventory"] else found["on"] is None):
             return True
     return False
 

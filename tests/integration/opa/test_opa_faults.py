@@ -235,6 +235,21 @@ async def test_a_request_that_is_given_up_counts_as_a_failure(opa: OpaProcess) -
     assert "given up" in answer.message
 
 
+async def test_what_could_not_be_removed_is_removed_later(opa: OpaProcess) -> None:
+    """An object that went while the server could not be told is not seen any more once it can be told something."""
+    known = [Module("p.rego", "package p\n\nq := data.inventory\n")]
+    rules = await OpaServer(Opa(url=opa.url, breaker_failures=1, breaker_seconds=0.3)).load(known, ["data.p.q"], {})
+    await rules.put_data(["inventory", "x"], {"a": 1, "b": 2})
+    with opa.paused():
+        await rules.ask(b"{}", [0], timeout_seconds=0.2)
+        with pytest.raises(UndecidedError):
+            await rules.put_data(["inventory", "x", "a"], None)
+    await asyncio.sleep(0.3)
+    await rules.put_data(["inventory", "x", "a"], None)
+    assert await rules.ask(b"{}", [0], timeout_seconds=SECONDS) == [Value({"x": {"b": 2}})]
+    await rules.close()
+
+
 async def test_a_server_that_is_not_there_is_waited_for_by_a_server_only(tmp_path: Path) -> None:
     """A command says at once that there is no OPA; a server that starts beside it waits, and goes on."""
     process = OpaProcess(tmp_path)
