@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import ssl
 from typing import Any
 
 import msgspec
@@ -70,6 +73,9 @@ class RefusedError(UndecidedError):
 
 
 def reason_of(error: BaseException) -> str:
-    """What a foreign error says, in one line."""
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    """What a foreign error says, in one line; of the system's own errors, the system's words."""
+    text = str(error)
+    number = error.errno if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) else None
+    if number is not None and number in errno.errorcode:
+        text = os.strerror(number)
     return " ".join(text.split())[:200] or type(error).__name__
