@@ -16,6 +16,8 @@ from policies.remote.world import ENTRY, HERE, INVENTORY, SESSION, SESSIONS
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _CONSTANTS = frozenset(("string", "number", "boolean", "null"))
+_NOT_READ = frozenset(("annotations", "target"))
+"""What is said about a rule; what a ``with`` replaces."""
 _ROOTS = frozenset(("input", "data"))
 
 _IN_SESSION = 4
@@ -117,7 +119,7 @@ def _references(node: Any) -> Iterator[Path]:
                     yield _steps(terms)
                 left += terms
             else:
-                left += at.values()
+                left += (below for name, below in at.items() if name not in _NOT_READ)
         elif isinstance(at, list):
             left += at
 
