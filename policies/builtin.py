@@ -94,11 +94,11 @@ def resource_of(asked: Asked) -> Resource:
 
 
 def kind_matches(pattern: str, group: str, kind: str) -> bool:
-    """Whether ``group/Kind`` (the core group without one), ``group/*`` or ``*`` names this kind."""
+    """Whether ``group/Kind`` (the core group without one), ``group/*``, ``*/Kind`` or ``*`` names this kind."""
     if pattern == "*":
         return True
     wanted_group, _, wanted_kind = pattern.rpartition("/")
-    return wanted_group == group and wanted_kind in ("*", kind)
+    return wanted_group in ("*", group) and wanted_kind in ("*", kind)
 
 
 def _applies(info: RuleInfo, asked: Asked) -> Applies:

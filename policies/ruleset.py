@@ -6,7 +6,7 @@ What is judged is decided here, once, for the webhook, for ``check`` and for the
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -14,9 +14,11 @@ import msgspec
 
 from gateway.config.opa import Opa
 from gateway.core.finding import Finding
+from gateway.core.subject import Subject
+from policies.builtin import kind_matches
 from policies.documents import Input, document, input_of
 from policies.engine import Answer, Engine, Failed, Module, Rules, Undefined, Value
-from policies.gatekeeper.expansion import Expansion, ExpansionError, Expansions
+from policies.gatekeeper.expansion import Expansion, ExpansionError, Expansions, Gvk
 from policies.gatekeeper.implied import unfold
 from policies.implied import Implied, Unfold
 from policies.joined import JoinedRules
@@ -69,6 +71,10 @@ class Late(Protocol):
         """Whether any of its rules may be about the request."""
         ...
 
+    def about(self, subject: Subject) -> bool:
+        """Whether any of its rules may be about objects of the subject's type, wherever they are."""
+        ...
+
     async def judge_all(self, many: Sequence[Asked]) -> list[Outcome]:
         """Judge many requests, within bounds of its own."""
         ...
@@ -93,8 +99,10 @@ class RuleSet:
         unfold: Unfold | None = None,
         *,
         late: Late | None = None,
+        expands: Callable[[Gvk], bool] | None = None,
     ) -> None:
         self._rules = tuple(rules)
+        self._expands = expands
         self._late = late
         self._unfold = unfold
         self._loaded = loaded
@@ -120,6 +128,22 @@ class RuleSet:
     def needs(self) -> frozenset[str]:
         """All that rules need to know beyond the object."""
         return frozenset(need for needs in self._needs for need in needs)
+
+    def about(self, subject: Subject) -> bool:
+        """Whether any rule may be about objects of the subject's type, when they are made. Never falsely no: where it is
+        no, such objects need not be read at all.
+        """
+        kind = subject.kind
+        if self._expands is not None and self._expands((kind.group, kind.version, kind.kind)):
+            return True
+        if self._late is not None and self._late.about(subject):
+            return True
+        return any(
+            subject.operation in rule.info.operations
+            and any(kind_matches(pattern, kind.group, kind.kind) for pattern in rule.info.kinds)
+            and not self._settings.gone(rule.info.id)
+            for rule in self._rules
+        )
 
     async def judge(self, asked: Asked, *, timeout_seconds: float) -> Outcome:
         """Judge one request by every rule that concerns it.
@@ -306,7 +330,8 @@ async def load(
         UndecidedError: the engine cannot be had.
         ExpansionError: expansions contradict each other.
     """
-    implying = partial(unfold, Expansions(expansions)) if expansions else None
+    every = Expansions(expansions) if expansions else None
+    implying = partial(unfold, every) if every is not None else None
     parameters = {rule.info.id: settings.parameters(rule.info) for rule in rules if rule.info.parameters}
     everything = {**data, "govgate": {"parameters": parameters}}
     decisions = decision_rules(opa) if opa is not None else []
@@ -320,7 +345,8 @@ async def load(
         *([late.digest] if late is not None else []),
     )
     digest = "sha256:" + hashlib.sha256(msgspec.json.encode(material, order="deterministic")).hexdigest()
-    return RuleSet(rules, loaded, settings, digest, implying, late=late)
+    expands = every.concerns if every is not None else None
+    return RuleSet(rules, loaded, settings, digest, implying, late=late, expands=expands)
 
 
 def _is_for(rule: Rule, asked: Asked) -> bool:

@@ -33,6 +33,11 @@ class Settings:
         """Whether the rule is switched off in this namespace (empty: for cluster-scoped objects)."""
         return self._action(rule, namespace) == "off"
 
+    def gone(self, rule: str) -> bool:
+        """Whether the rule is switched off wherever it is asked."""
+        set_ = [setting for setting in self._by_rule.get(rule, ()) if setting.action is not None]
+        return any(not setting.namespaces for setting in set_) and all(setting.action == "off" for setting in set_)
+
     def apply(self, finding: Finding, namespace: str) -> Finding:
         """The finding with the action that is set for its rule there."""
         action = self._action(finding.rule, namespace)

@@ -116,7 +116,7 @@ async def assemble(config: Config, *, patient: bool = False) -> Assembly:
         ClusterError: the credentials for the cluster are missing or not usable.
     """
     engine = engine_of(config.policy, trial=True, patient=patient)
-    rules = await _rules(config.policy, engine)
+    rules = await rules_in_files(config.policy, engine)
     client = await connect(config.cluster)
     if client is None:
         if CLUSTER_GATEKEEPER in config.policy.sources:
@@ -166,7 +166,7 @@ def _judge(
     return Judge(config, guards, version=lambda: f"{__version__} {digest} {constraints.digest}")
 
 
-async def _rules(policy: PolicySection, engine: Engine) -> RuleSet | None:
+async def rules_in_files(policy: PolicySection, engine: Engine) -> RuleSet | None:
     """The rules that lie in files, None if there are to be none."""
     files = tuple(name for name in policy.sources if name != CLUSTER_GATEKEEPER)
     if len(files) == len(policy.sources):

@@ -8,11 +8,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from gateway.config.policy import Policy
 from gateway.core.errors import GovgateError
-from gateway.core.subject import Json
+from gateway.core.subject import Json, Subject
 from gateway.kube import Key, KubeClient, ResourceType, WatchCache
 from gateway.kube.limits import CacheLimits
 from policies.engine import Engine, Module
@@ -22,7 +23,7 @@ from policies.gatekeeper.expansion import GROUP as EXPANSIONS
 from policies.gatekeeper.lenient import Documents, Name, Usable, by_name, usable
 from policies.gatekeeper.rules import rules_of
 from policies.gatekeeper.template import GROUP as TEMPLATES
-from policies.rule import Asked
+from policies.rule import Asked, RuleInfo
 from policies.ruleset import Outcome, RuleSet, load
 from policies.settings import Settings
 from policies.sources import CLUSTER_GATEKEEPER
@@ -66,6 +67,21 @@ class ClusterConstraints:
     async def judge(self, asked: Asked, *, timeout_seconds: float) -> Outcome:
         """Judge one request by every rule that concerns it."""
         return Outcome() if self._rules is None else await self._rules.judge(asked, timeout_seconds=timeout_seconds)
+
+    async def judge_all(self, many: Sequence[Asked], *, timeout_seconds: float) -> list[Outcome]:
+        """Judge many requests, each as :meth:`judge` does; ``timeout_seconds`` is for each."""
+        if self._rules is None:
+            return [Outcome() for _ in many]
+        return await self._rules.judge_all(many, timeout_seconds=timeout_seconds)
+
+    @property
+    def infos(self) -> tuple[RuleInfo, ...]:
+        """The rules in force, by id."""
+        return self._rules.infos if self._rules is not None else ()
+
+    def about(self, subject: Subject) -> bool:
+        """Whether any rule may be about objects of the subject's type."""
+        return self._rules is not None and self._rules.about(subject)
 
     def overrunning(self) -> int:
         """Evaluations that were answered at their deadline and still run in this process."""

@@ -9,7 +9,6 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from fnmatch import fnmatchcase
 from typing import Any
 
 import msgspec
@@ -21,6 +20,7 @@ from policies.rule import Asked
 from policies.ruleset import Outcome, RuleSet
 from policies.surroundings import Surroundings, surrounded
 from webhooks.judge import audited
+from webhooks.policy import exempted
 
 LATE = "late"
 """The type of the records."""
@@ -65,8 +65,7 @@ class LateAudit:
 
     def offer(self, subject: Subject, tell: Tell) -> bool:
         """Take a request that was answered; ``tell`` records what is found. False: there is no room, it is lost."""
-        namespace = subject.governing_namespace
-        if namespace and any(fnmatchcase(namespace, pattern) for pattern in self._exempt):
+        if exempted(subject.governing_namespace, self._exempt):
             return True
         asked = surrounded(subject, self._surroundings)
         if not self._rules.late(asked):

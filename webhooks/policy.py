@@ -23,6 +23,11 @@ _MAX_NAMED = 5
 Waive = Callable[[Sequence[Finding]], list[Finding]]
 
 
+def exempted(namespace: str, patterns: Sequence[str]) -> bool:
+    """Whether a namespace is one of those (globs) whose objects are not judged."""
+    return bool(namespace) and any(fnmatchcase(namespace, pattern) for pattern in patterns)
+
+
 class Judging(Protocol):
     """Rules in force, which may be others at the next request."""
 
@@ -67,8 +72,7 @@ class PolicyGuard:
 
     async def judge(self, subject: Subject) -> Outcome:
         """Judge one request by every rule that concerns it."""
-        namespace = subject.governing_namespace
-        if namespace and any(fnmatchcase(namespace, pattern) for pattern in self._exempt):
+        if exempted(subject.governing_namespace, self._exempt):
             return NotApplicable(self.name, "exempt namespace")
         asked = await self._asked(subject)
         outcome = Found()

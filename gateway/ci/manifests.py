@@ -10,14 +10,12 @@ import msgspec
 
 from gateway.ci.inputs import Content, Problem
 from gateway.core.finding import Location
-from gateway.core.subject import GroupVersionKind, GroupVersionResource, Subject, UserInfo
+from gateway.core.subject import GroupVersionKind, Subject, UserInfo, created
 from gateway.native.manifests import lines_of, read_files
 
 MAX_OBJECT_BYTES = 3 * 1024 * 1024
 """What an API server takes as the body of a request."""
 _MAX_NESTING = 4
-
-_encode = msgspec.json.encode
 
 
 class _Metadata(msgspec.Struct, rename="camel"):
@@ -179,20 +177,7 @@ def _subject(raw: bytes, found: _Object, defaults: _Defaults) -> Subject:
     metadata = found.metadata or _Metadata()
     kind = GroupVersionKind(group, version, found.kind)
     name, space = metadata.name or metadata.generate_name, metadata.namespace or defaults.namespace
-    request = {"operation": "CREATE", "kind": kind, "name": name, "namespace": space, "object": msgspec.Raw(raw)}
-    if defaults.user != UserInfo():
-        request["userInfo"] = defaults.user
-    return Subject(
-        uid="",
-        operation="CREATE",
-        kind=kind,
-        resource=GroupVersionResource(),
-        user=defaults.user,
-        namespace=space,
-        name=name,
-        raw_object=raw,
-        raw_request=_encode(request),
-    )
+    return created(raw, kind, namespace=space, name=name, user=defaults.user)
 
 
 _SOURCE = b"# Source: "

@@ -22,6 +22,7 @@ from policies.rule import FILE, Asked, RuleInfo
 from policies.ruleset import Outcome, RuleSet
 from policies.surroundings import Surroundings, surrounded
 from policies.waivers import Waivers
+from webhooks.policy import exempted
 
 DEADLINE_SECONDS = 10.0
 
@@ -131,7 +132,7 @@ async def judge_batch(
     run.problems += problems
     run.summary.problems += len(problems)
     run.summary.skipped += read.skipped
-    judged = [manifest for manifest in read.manifests if manifest.subject.governing_namespace not in exempt]
+    judged = [manifest for manifest in read.manifests if not exempted(manifest.subject.governing_namespace, exempt)]
     asked = [surrounded(manifest.subject, around) for manifest in judged]
     if FILE in rules.needs:
         asked = [_with_file(one, manifest.path) for one, manifest in zip(asked, judged, strict=True)]

@@ -25,6 +25,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("gateway.cli.serve:serve", "Answer admission reviews: the webhook server."),
     "webhook-config": ("gateway.cli.webhook_config:webhook_config", "Print the registration of the webhook."),
     "check": ("gateway.cli.check:check", "Judge manifests: files, folders, standard input."),
+    "scan": ("gateway.cli.scan:scan", "Judge the objects that a cluster holds."),
     "review": ("gateway.cli.review:review", "Judge recorded AdmissionReviews offline."),
     "policy": ("gateway.cli.policy_run:policy_app", "The rules in force: list, show, test, eval, waivers."),
     "audit": ("gateway.cli.audit:audit_app", "The decision log: verify, query, tail, export, keys."),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import time
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
@@ -23,6 +22,7 @@ from gateway.ci.run import Run
 from gateway.cli import exits
 from gateway.cli.check_fix import Tried, fix_files, show_fixes
 from gateway.cli.parameters import InputPath
+from gateway.cli.progress import Progress
 from gateway.config import load_config
 from gateway.config.model import Config
 from gateway.core.errors import GovgateError, UsageError
@@ -34,7 +34,6 @@ from policies.waiver_files import read_waiver_files
 from policies.waivers import Waiver, Waivers, now_utc
 
 _MAX_ROUNDS = 4
-_PROGRESS_SECONDS = 1.0
 _OLD = timedelta(days=7)
 
 
@@ -169,9 +168,9 @@ def _fixed(job: Job, run: Run) -> Run:
 
 def judged(job: Job) -> Run:
     """Run the job, with its progress shown on a terminal."""
-    progress = _Progress()
+    progress = Progress()
     try:
-        return asyncio.run(run_job(job, progress.show))
+        return asyncio.run(run_job(job, lambda run: progress.show(run.summary.judged, len(run.findings))))
     finally:
         progress.clear()
 
@@ -257,29 +256,6 @@ def _write(snapshot: Snapshot, file: Path | None) -> int:
 
 def _say(text: str) -> None:
     print(f"govgate: {printable(text)}", file=sys.stderr)
-
-
-class _Progress:
-    """A line on a terminal's standard error once the run takes long."""
-
-    def __init__(self) -> None:
-        self._interactive = sys.stderr.isatty()
-        self._started = self._shown = time.monotonic()
-
-    def show(self, run: Run) -> None:
-        """Say how far the run is, at most every second."""
-        now = time.monotonic()
-        if self._interactive and now - self._shown >= _PROGRESS_SECONDS:
-            self._shown = now
-            sys.stderr.write(
-                f"\r{run.summary.judged} objects, {len(run.findings)} findings, {now - self._started:.0f} s "
-            )
-            sys.stderr.flush()
-
-    def clear(self) -> None:
-        """Take the line away."""
-        if self._shown != self._started:
-            sys.stderr.write("\r\x1b[K")
 
 
 def _exit_code(run: Run, fail_on: str) -> int:

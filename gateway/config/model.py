@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from gateway.config.check import Check
+from gateway.config.controller import Controller
 from gateway.config.drift import Drift
 from gateway.config.policy import Policy
 from gateway.core.limits import Limits
@@ -124,6 +125,7 @@ class Config(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     drift: Drift = Drift()
     policy: Policy = Policy()
     check: Check = Check()
+    controller: Controller = Controller()
     audit: Audit = Audit()
 
 

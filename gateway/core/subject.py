@@ -173,3 +173,29 @@ class Subject:
         metadata = about.get("metadata")
         name = metadata.get("name") if isinstance(metadata, dict) else None
         return name if isinstance(name, str) else ""
+
+
+def created(
+    raw: bytes, kind: GroupVersionKind, *, namespace: str, name: str, user: UserInfo | None = None, resource: str = ""
+) -> Subject:
+    """An object that no request brings, as the request that would create it. ``resource``: its plural, if it is known."""
+    request: Json = {
+        "operation": "CREATE",
+        "kind": kind,
+        "name": name,
+        "namespace": namespace,
+        "object": msgspec.Raw(raw),
+    }
+    if user is not None and user != UserInfo():
+        request["userInfo"] = user
+    return Subject(
+        uid="",
+        operation="CREATE",
+        kind=kind,
+        resource=GroupVersionResource(kind.group, kind.version, resource) if resource else GroupVersionResource(),
+        user=user or UserInfo(),
+        namespace=namespace,
+        name=name,
+        raw_object=raw,
+        raw_request=msgspec.json.encode(request),
+    )

@@ -29,12 +29,17 @@ class Session:
         self._user_agent = user_agent
 
     async def send(
-        self, method: str, path: str, within: aiohttp.ClientTimeout, document: Json | None = None
+        self,
+        method: str,
+        path: str,
+        within: aiohttp.ClientTimeout,
+        document: Json | None = None,
+        content_type: str = "application/json",
     ) -> aiohttp.ClientResponse:
         """Send one request; the response's body is still to be read. ``path`` includes the query."""
         headers = {"Accept": "application/json", "User-Agent": self._user_agent}
         if document is not None:
-            headers["Content-Type"] = "application/json"
+            headers["Content-Type"] = content_type
         await self._api.update_params_for_auth(headers, [], ["BearerToken"], path, method, document)
         url = self._api.configuration.host.rstrip("/") + path
         answer = await self._api.rest_client.request(

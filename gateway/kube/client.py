@@ -41,11 +41,25 @@ _UNAUTHORIZED = 401
 _SUCCESSES = frozenset((200, 201))
 
 
+class _Metadata(msgspec.Struct):
+    continue_: str = msgspec.field(default="", name="continue")
+
+
 class _Status(msgspec.Struct):
     """``meta/v1`` Status, as far as it says what went wrong."""
 
     reason: str = ""
     message: str = ""
+    metadata: _Metadata = msgspec.field(default_factory=_Metadata)
+
+
+class _Sent(msgspec.Struct, frozen=True):
+    method: str
+    document: Json | None = None
+    content_type: str = "application/json"
+
+
+_GET = _Sent("GET")
 
 
 class KubeClient:
@@ -76,8 +90,37 @@ class KubeClient:
             ApiError: the server's answer is an error, such as 403.
             ClusterError: there was no answer, or it is not a JSON object.
         """
+        return await self._write("POST", path, document)
+
+    async def replace(self, path: str, document: Json) -> Json:
+        """Replace the object at ``path``, if it is still of the version that ``document`` states; errors as :meth:`create`.
+
+        Raises:
+            ApiError: 409 where it has changed meanwhile.
+        """
+        return await self._write("PUT", path, document)
+
+    async def apply(self, path: str, document: Json, *, manager: str) -> Json:
+        """Server-side apply, forced: the object at ``path`` has what ``document`` states; errors as :meth:`create`."""
+        query = {"fieldManager": manager, "force": "true"}
+        return await self._write("PATCH", path, document, query, content_type="application/apply-patch+yaml")
+
+    async def delete(self, path: str) -> None:
+        """Delete the object at ``path``; errors as :meth:`create`."""
+        await self._write("DELETE", path, {})
+
+    async def _write(
+        self,
+        method: str,
+        path: str,
+        document: Json,
+        query: Mapping[str, str] | None = None,
+        *,
+        content_type: str = "application/json",
+    ) -> Json:
         within = aiohttp.ClientTimeout(total=REQUEST_SECONDS, sock_connect=CONNECT_SECONDS)
-        async with self._open(path, None, within, document) as response:
+        what = _Sent(method, document, content_type)
+        async with self._open(path, query, within, what) as response:
             body = await _read_bounded(response, MAX_RESPONSE_BYTES)
         try:
             return msgspec.json.decode(body, type=dict[str, Any])
@@ -113,15 +156,14 @@ class KubeClient:
         path: str,
         query: Mapping[str, str] | None,
         within: aiohttp.ClientTimeout,
-        document: Json | None = None,
+        sent: _Sent = _GET,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         full_path = f"{path}?{urlencode(query)}" if query else path
-        method = "GET" if document is None else "POST"
         try:
-            response = await self._session.send(method, full_path, within, document)
+            response = await self._session.send(sent.method, full_path, within, sent.document, sent.content_type)
             if response.status == _UNAUTHORIZED and await self._reload():
                 response.release()
-                response = await self._session.send(method, full_path, within, document)
+                response = await self._session.send(sent.method, full_path, within, sent.document, sent.content_type)
             try:
                 if response.status not in _SUCCESSES:
                     raise await _error_of(response)
@@ -203,4 +245,5 @@ async def _error_of(response: aiohttp.ClientResponse) -> ApiError:
         status.reason or str(response.reason or ""),
         " ".join(status.message.split())[:300],
         retry_after_seconds=float(after) if after.isascii() and after.isdigit() else None,
+        continue_=status.metadata.continue_,
     )

@@ -8,14 +8,24 @@ from gateway.core.errors import ClusterError
 class ApiError(ClusterError):
     """The API server answered, with an error: ``code`` is the HTTP status, ``reason`` the API's word for it.
 
-    ``retry_after_seconds`` is what the server asked for, None if it did not.
+    ``retry_after_seconds`` is what the server asked for, None if it did not. ``continue_``: where a list that expired
+    (410) may go on, as the server offers it; empty if it does not.
     """
 
-    def __init__(self, code: int, reason: str, message: str, *, retry_after_seconds: float | None = None) -> None:
+    def __init__(
+        self,
+        code: int,
+        reason: str,
+        message: str,
+        *,
+        retry_after_seconds: float | None = None,
+        continue_: str = "",
+    ) -> None:
         super().__init__(f"{code} {reason}: {message}" if message else f"{code} {reason}")
         self.code = code
         self.reason = reason
         self.retry_after_seconds = retry_after_seconds
+        self.continue_ = continue_
 
 
 class UnreachableError(ClusterError):

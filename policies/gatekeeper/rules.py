@@ -14,7 +14,7 @@ from gateway.core.finding import Action, Finding, Severity
 from policies.builtin import finding, resource_of
 from policies.gatekeeper.compile import Compiled, Policies, compile_constraints
 from policies.gatekeeper.constraint import DENY, DRYRUN, WARN, WEBHOOK, Constraint, action_of
-from policies.gatekeeper.match import Candidate, MatchError, matches
+from policies.gatekeeper.match import Candidate, Match, MatchError, matches
 from policies.gatekeeper.template import Template
 from policies.rule import NO, YES, Applies, Asked, Rule, RuleInfo
 
@@ -53,9 +53,23 @@ def _info(constraint: Constraint, template: Template, action: Action) -> RuleInf
         severity=_SEVERITIES[action],
         action=action,
         operations=stated if stated and "*" not in stated else _OPERATIONS,
+        kinds=kinds_of(constraint.match),
         inventory=template.inventory,
         source=f"ConstraintTemplate {template.name}",
     )
+
+
+def kinds_of(match: Match | None) -> tuple[str, ...]:
+    """The kinds that a constraint is about, as :func:`policies.builtin.kind_matches` reads them: never fewer."""
+    found: list[str] = []
+    for one in match.kinds or () if match is not None else ():
+        groups = ("*",) if not one.api_groups or "*" in one.api_groups else one.api_groups
+        kinds = ("*",) if not one.kinds or "*" in one.kinds else one.kinds
+        found += [f"{group}/{kind}" if group else kind for group in groups for kind in kinds]
+    if not found or "*/*" in found:
+        return ("*",)
+    # A core group's wildcard alone would be read as everything.
+    return tuple(dict.fromkeys("/*" if kind == "*" else kind for kind in found))
 
 
 def _applies(constraint: Constraint, template: Template, asked: Asked) -> Applies:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import msgspec
 
 from gateway.core.errors import MalformedRequestError, UndecidedError
-from gateway.core.subject import Json
+from gateway.core.subject import Json, Subject
 from policies.kyverno.batches import Batch, batches, object_of
 from policies.kyverno.command import Bounds, CallError, Done, run
 from policies.kyverno.kinds import CLUSTER_SCOPED
@@ -53,6 +53,10 @@ class Kyverno:
         if subject.operation not in _OPERATIONS or subject.subresource or not subject.raw_object:
             return False
         return any(policy.concerned(subject) for policy in self.policies.policies)
+
+    def about(self, subject: Subject) -> bool:
+        """Whether any rule may be about objects of this type, wherever they are."""
+        return any(policy.about(subject) for policy in self.policies.policies)
 
     async def judge_all(self, many: Sequence[Asked]) -> list[Outcome]:
         """Judge requests; what cannot be judged is undecided, by each rule that it may concern."""

@@ -62,6 +62,10 @@ class KyvernoPolicy(msgspec.Struct, frozen=True):
         """The rules that may concern the object, by its kind and namespace."""
         if self.namespace and subject.object_namespace != self.namespace:
             return []
+        return self.about(subject)
+
+    def about(self, subject: Subject) -> list[KyvernoRule]:
+        """The rules that may concern objects of its kind, wherever they are."""
         concerned = resource_concerned if self.cel else kind_concerned
         return [rule for rule in self.rules if concerned(rule.concerns, subject)]
 

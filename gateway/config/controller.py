@@ -1,0 +1,73 @@
+"""Configuration of ``govgate controller``: its listener, who leads, and its loops."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+KindPattern = Annotated[
+    str, Meta(pattern=r"^(\*|([a-z0-9.-]+/)?(\*|[A-Z][A-Za-z0-9]*)|\*/[A-Z][A-Za-z0-9]*)$", max_length=400)
+]
+"""``group/Kind`` (the core group without one), ``group/*``, ``*/Kind``."""
+
+
+class _Section(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    pass
+
+
+class Election(_Section, frozen=True):
+    """Which of several controllers works: the holder of a Lease in the gateway's own namespace.
+
+    ``lease_seconds``: for how long others wait once they saw it renewed last. ``renew_seconds``: how long the holder
+    tries to renew before it stops working. ``retry_seconds``: between two tries.
+    """
+
+    enabled: bool = True
+    name: Annotated[str, Meta(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$", max_length=253)] = "govgate-controller"
+    lease_seconds: Annotated[int, Meta(ge=1, le=600)] = 15
+    renew_seconds: Annotated[float, Meta(gt=0, le=600)] = 10.0
+    retry_seconds: Annotated[float, Meta(gt=0, le=60)] = 2.0
+
+
+class Reports(_Section, frozen=True):
+    """The summary of each namespace that is kept in the cluster. ``max_results``: findings that one lists, worst first."""
+
+    enabled: bool = True
+    max_results: Annotated[int, Meta(ge=0, le=1_000)] = 50
+
+
+class Scan(_Section, frozen=True):
+    """The background scan.
+
+    ``interval_seconds``: from the start of one scan to the start of the next. ``page_objects``: asked for at a time.
+    ``concurrency``: types of objects that are read at a time. ``requests_per_second`` and ``burst``: at most, of the API
+    server. ``resume_seconds``: an interrupted scan that is older begins anew. ``keep``: complete scans that are kept.
+    ``exclude``: types that are not read.
+    """
+
+    enabled: bool = True
+    interval_seconds: Annotated[float, Meta(ge=1, le=604_800)] = 3600.0
+    page_objects: Annotated[int, Meta(ge=1, le=5_000)] = 100
+    concurrency: Annotated[int, Meta(ge=1, le=32)] = 2
+    requests_per_second: Annotated[float, Meta(gt=0, le=1_000)] = 10.0
+    burst: Annotated[int, Meta(ge=1, le=1_000)] = 20
+    resume_seconds: Annotated[float, Meta(ge=0, le=604_800)] = 3600.0
+    keep: Annotated[int, Meta(ge=1, le=100)] = 1
+    exclude: tuple[KindPattern, ...] = (
+        "Event",
+        "events.k8s.io/Event",
+        "coordination.k8s.io/Lease",
+        "openreports.io/*",
+        "wgpolicyk8s.io/*",
+    )
+    reports: Reports = Reports()
+
+
+class Controller(_Section, frozen=True):
+    """The controller. ``health_port`` serves /livez, /readyz and /metrics in plain HTTP."""
+
+    health_host: str = "0.0.0.0"  # noqa: S104 - kubelet probes come from the node
+    health_port: Annotated[int, Meta(ge=0, le=65_535)] = 8081
+    election: Election = Election()
+    scan: Scan = Scan()

@@ -1,0 +1,1 @@
+"""Loops that work on a cluster beside its admission: the background scan."""
