@@ -23,6 +23,7 @@ app = cyclopts.App(
 # Commands are imported when they are called: `govgate serve` must be ready in a second.
 _COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("gateway.cli.serve:serve", "Answer admission reviews: the webhook server."),
+    "controller": ("gateway.cli.controller:controller", "Work on a cluster beside its admission: the background scan."),
     "webhook-config": ("gateway.cli.webhook_config:webhook_config", "Print the registration of the webhook."),
     "check": ("gateway.cli.check:check", "Judge manifests: files, folders, standard input."),
     "scan": ("gateway.cli.scan:scan", "Judge the objects that a cluster holds."),

@@ -34,7 +34,7 @@ class Reports(_Section, frozen=True):
     """The summary of each namespace that is kept in the cluster. ``max_results``: findings that one lists, worst first."""
 
     enabled: bool = True
-    max_results: Annotated[int, Meta(ge=0, le=1_000)] = 50
+    max_results: Annotated[int, Meta(ge=0, le=500)] = 50
 
 
 class Scan(_Section, frozen=True):

@@ -5,26 +5,33 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
-from pathlib import Path
 
 from aiohttp import web
 
 from gateway.core.limits import Limits
 from gateway.server.connections import Listener
-from gateway.server.metric_files import render as render_metrics
 from gateway.server.readiness import Check, render
 
 _TEXT = "text/plain; charset=utf-8"
 _LIMITS = Limits(connections=64, idle_seconds=75)
 
 
-class Health:
-    """Serves ``/livez``, ``/readyz`` and ``/metrics`` on ``sock``; ``checks`` are asked at each request."""
+Rendered = tuple[bytes, str]
+"""Metrics as text, and its content type."""
 
-    def __init__(self, sock: socket.socket, checks: Callable[[], list[Check]], metrics_dir: Path) -> None:
+
+class Health:
+    """Serves ``/livez``, ``/readyz`` and ``/metrics`` on ``sock``; ``checks`` are asked at each request.
+
+    ``metrics`` renders for an Accept header, in a thread.
+    """
+
+    def __init__(
+        self, sock: socket.socket, checks: Callable[[], list[Check]], metrics: Callable[[str], Rendered]
+    ) -> None:
         self._sock = sock
         self._checks = checks
-        self._metrics_dir = metrics_dir
+        self._render = metrics
         self._scrape = asyncio.Lock()
 
     async def start(self) -> None:
@@ -57,7 +64,7 @@ class Health:
 
     async def _metrics(self, accept: str) -> web.Response:
         async with self._scrape:
-            body, content_type = await asyncio.to_thread(render_metrics, self._metrics_dir, accept)
+            body, content_type = await asyncio.to_thread(self._render, accept)
         return web.Response(body=body, headers={"Content-Type": content_type})
 
 

@@ -42,10 +42,10 @@ def place(error: BaseException) -> Fields:
 
 
 class Bridge(logging.Handler):
-    """Brings what libraries log by the standard library (warnings and worse) into the same log."""
+    """Brings what is logged by the standard library into the same log, from ``level`` on."""
 
-    def __init__(self, emit: Emit) -> None:
-        super().__init__(logging.WARNING)
+    def __init__(self, emit: Emit, level: int = logging.WARNING) -> None:
+        super().__init__(level)
         self._emit = emit
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -54,13 +54,16 @@ class Bridge(logging.Handler):
         if record.exc_info and record.exc_info[1] is not None:
             fields |= place(record.exc_info[1])
         level = "error" if record.levelno >= logging.ERROR else "warning"
+        level = level if record.levelno >= logging.WARNING else "info"
         # The template, not the text: arguments may hold what was sent.
         self._emit(level, str(record.msg)[:200], fields)
 
 
-def bridge(emit: Emit) -> None:
-    """Route the standard library's root logger to ``emit``."""
-    logging.basicConfig(handlers=[Bridge(emit)], level=logging.WARNING, force=True)
+def bridge(emit: Emit, *, informed: tuple[str, ...] = ()) -> None:
+    """Route the standard library's root logger to ``emit``: warnings and worse, of the loggers ``informed`` more."""
+    logging.basicConfig(handlers=[Bridge(emit, logging.INFO)], level=logging.WARNING, force=True)
+    for name in informed:
+        logging.getLogger(name).setLevel(logging.INFO)
 
 
 def loop_exception_handler(emit: Emit) -> Callable[[Any, dict[str, Any]], None]:

@@ -6,6 +6,7 @@ import asyncio
 import socket
 import time
 from collections.abc import Coroutine, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ class Operations:
             GovgateError: the certificate cannot be used, or there is no audit log.
         """
         self._reloader.start_tls()
-        self._health = Health(health, self.checks, self._metrics_dir)
+        self._health = Health(health, self.checks, partial(metric_files.render, self._metrics_dir))
         await self._health.start()
         await self._audit.start()
         self._telling = True

@@ -9,11 +9,11 @@ from typing import Any
 
 import msgspec
 
+from gateway.config.files import Fingerprint, fingerprint
 from gateway.config.model import Config
 from gateway.core.canonical import sha256_digest
 from gateway.core.errors import GovgateError
 from gateway.server import control, tls
-from gateway.server.files import Fingerprint, fingerprint
 from gateway.server.logs import Emit
 from gateway.server.metrics import SupervisorMetrics
 from gateway.server.options import Options, keep_started

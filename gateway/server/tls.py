@@ -12,9 +12,9 @@ import time
 
 import msgspec
 
+from gateway.config.files import read_together
 from gateway.config.model import Tls
 from gateway.core.errors import ConfigError
-from gateway.server.files import read_together
 
 MAX_PEM_BYTES = 1024 * 1024
 

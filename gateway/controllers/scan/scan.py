@@ -25,7 +25,7 @@ from gateway.kube.discovery import Pace, ServedType, served_types
 from policies.builtin import kind_matches
 from policies.ruleset import Outcome
 
-_FORBIDDEN, _NOT_FOUND, _NOT_ALLOWED, _GONE = 403, 404, 405, 410
+_BAD_REQUEST, _FORBIDDEN, _NOT_FOUND, _NOT_ALLOWED, _GONE = 400, 403, 404, 405, 410
 _TRIES = 5
 _WAIT_SECONDS = 0.5
 _MAX_WAIT_SECONDS = 30.0
@@ -150,7 +150,7 @@ class Pass:
             try:
                 page = await self._reader.page(state.served, state.cursor)
             except ClusterError as error:
-                if isinstance(error, ApiError) and error.code == _GONE and restarts < _TRIES:
+                if _lost(error, state.cursor) and restarts < _TRIES:
                     restarts += 1
                     await self._expired(generation, state, error)
                     continue
@@ -166,13 +166,14 @@ class Pass:
                 return
             state.cursor = page.cursor
 
-    async def _expired(self, generation: Generation, state: TypeState, error: ApiError) -> None:
+    async def _expired(self, generation: Generation, state: TypeState, error: ClusterError) -> None:
         """The list is gone. The server may offer to go on at the same place, with what is there now: each object is then
         still seen once. Else it is read from the start, and what was found of it is forgotten.
         """
         self.progress.restarts += 1
-        if error.continue_ and error.continue_ != state.cursor:
-            state.cursor = error.continue_
+        offered = error.continue_ if isinstance(error, ApiError) else ""
+        if offered and offered != state.cursor:
+            state.cursor = offered
             return
         state.cursor = ""
         await self._write(self._store.restart, generation, state.number)
@@ -214,6 +215,12 @@ def _page(subjects: Sequence[Subject], outcomes: Sequence[Outcome], cursor: str)
         page.doubts += [Doubt(one.rule, one.reason, about, one.unknown) for one in outcome.undecided]
         page.counts.setdefault(about.namespace, Counts()).add(tally(outcome))
     return page
+
+
+def _lost(error: ClusterError, cursor: str) -> bool:
+    """Whether the server no longer knows the place in the list, or (400) never did."""
+    code = error.code if isinstance(error, ApiError) else 0
+    return code == _GONE or (code == _BAD_REQUEST and bool(cursor))
 
 
 def _hopeless(error: ClusterError) -> bool:

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from gateway.config.files import fingerprint, read_together
 from gateway.core.errors import ConfigError
 from gateway.core.finding import Action, Finding, Resource, Severity
 from gateway.core.guard import Indeterminate, Judged, OnError
 from gateway.core.limits import Limits
 from gateway.core.verdict import combine
-from gateway.server.files import fingerprint, read_together
 from gateway.server.intake import Held, RefusedError
 from gateway.server.logs import Bridge, place
 from gateway.server.metrics import by_guard

@@ -1,0 +1,71 @@
+"""What the controller counts."""
+
+from __future__ import annotations
+
+import platform
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from gateway import __version__
+
+
+class ControllerMetrics:
+    """Of the controller itself."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.leading = Gauge(
+            "govgate_controller_leading", "1 while this controller holds the lease and works", registry=registry
+        )
+        self.loop_failures = Counter(
+            "govgate_controller_loop_failures", "Loops that ended and were begun again", ["loop"], registry=registry
+        )
+        build = Gauge("govgate_build_info", "Always 1", ["version", "python"], registry=registry)
+        build.labels(__version__, platform.python_version()).set(1)
+
+
+class ScanMetrics:
+    """Of the background scan. Gauges are of the last whole scan."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.runs = Counter(
+            "govgate_scan_runs",
+            "Scans by result: complete, incomplete (some types could not be read), interrupted (by other rules), failed",
+            ["result"],
+            registry=registry,
+        )
+        for result in ("complete", "incomplete", "interrupted", "failed"):
+            self.runs.labels(result)
+        self.objects = Counter("govgate_scan_objects", "Objects judged", registry=registry)
+        self.requests = Counter(
+            "govgate_scan_requests", "Requests made of the API server to read objects", registry=registry
+        )
+        self.restarts = Counter(
+            "govgate_scan_lists_expired", "Lists that expired before they were read", registry=registry
+        )
+        self.finished = Gauge(
+            "govgate_scan_last_finish_timestamp_seconds", "When the last whole scan was whole", registry=registry
+        )
+        self.duration = Gauge(
+            "govgate_scan_last_duration_seconds", "How long it took, interruptions included", registry=registry
+        )
+        self.judged = Gauge("govgate_scan_judged_objects", "Objects that it judged", registry=registry)
+        self.results = Gauge(
+            "govgate_scan_results",
+            "Pairs of an object and a rule, by result: pass, fail, warn, error, skip",
+            ["result"],
+            registry=registry,
+        )
+        self.problems = Gauge("govgate_scan_unread_types", "Types that could not be read", registry=registry)
+        self.reports = Counter(
+            "govgate_scan_reports",
+            "Summaries of namespaces, by result: written, unchanged, removed, failed",
+            ["result"],
+            registry=registry,
+        )
+        for result in ("written", "unchanged", "removed", "failed"):
+            self.reports.labels(result)
+        self.reports_served = Gauge(
+            "govgate_scan_reports_served",
+            "1 if the cluster serves a type of reports: openreports.io or wgpolicyk8s.io",
+            registry=registry,
+        )
