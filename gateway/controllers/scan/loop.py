@@ -16,7 +16,7 @@ from gateway.controllers.scan.results import Results
 from gateway.controllers.scan.scan import Pass, Progress, RulesChangedError
 from gateway.controllers.scan.store import FILE, Generation, Store
 from gateway.controllers.scan.tally import Counts
-from gateway.core.errors import GovgateError
+from gateway.core.errors import ClusterError, GovgateError
 from gateway.kube.pace import Pacer
 from policies.sources import source_files
 from webhooks.standing import Standing, assemble_standing
@@ -24,7 +24,7 @@ from webhooks.standing import Standing, assemble_standing
 _SYNC_SECONDS = 60.0
 _POLL_SECONDS = 1.0
 _PUBLISH_SECONDS = 30.0
-"""Between two tries to write summaries."""
+"""Before summaries that could not all be written are tried again."""
 _log = logging.getLogger(__name__)
 
 
@@ -92,13 +92,13 @@ class ScanLoop:
             standing = await self._reloaded()
             await standing.synced(_SYNC_SECONDS)
             if due(last, standing.digest, self._settings, time.time()):
-                last = await self._once(standing, store) or last
-            elif last is not None and not last.published and time.monotonic() >= publish_at:
-                publish_at = time.monotonic() + _PUBLISH_SECONDS
+                last, publish_at = await self._once(standing, store) or last, 0.0
+            if last is not None and not last.published and time.monotonic() >= publish_at:
                 if await self._publish(standing):
                     await asyncio.to_thread(store.published, last)
                     last = store.complete()
-                    continue
+                else:
+                    publish_at = time.monotonic() + _PUBLISH_SECONDS
             await asyncio.sleep(_POLL_SECONDS)
 
     async def _once(self, standing: Standing, store: Store) -> Generation | None:
@@ -129,8 +129,12 @@ class ScanLoop:
     async def _publish(self, standing: Standing) -> bool:
         if not self._settings.reports.enabled:
             return True
-        with Results(self._path) as results:
-            return await self._publisher.publish(results, standing.infos)
+        try:
+            with Results(self._path) as results:
+                return await self._publisher.publish(results, standing.infos)
+        except ClusterError as error:
+            _log.warning("reports not written", extra={"fields": {"problem": str(error)}})
+            return False
 
     async def _reloaded(self) -> Standing:
         """The rules in force: those that lie in the files now, if they can be used."""

@@ -1,0 +1,90 @@
+"""A controller that scans the tests' cluster, and the types that it writes reports in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.api import Api, ApiError
+from support.cluster import Cluster, wait_for
+from support.controller import ControllerProcess
+from support.crds import Crd
+from support.users import ROOT
+
+OPEN_REPORTS = (
+    Crd("openreports.io", "Report", "reports", ("v1alpha1",)),
+    Crd("openreports.io", "ClusterReport", "clusterreports", ("v1alpha1",), scope="Cluster"),
+)
+POLICY_REPORTS = (
+    Crd("wgpolicyk8s.io", "PolicyReport", "policyreports", ("v1alpha2",)),
+    Crd("wgpolicyk8s.io", "ClusterPolicyReport", "clusterpolicyreports", ("v1alpha2",), scope="Cluster"),
+)
+
+
+def manifest(crd: Crd) -> dict[str, Any]:
+    """As support.crds has it, but for objects without a spec."""
+    item = crd.manifest()
+    for version in item["spec"]["versions"]:
+        version["schema"]["openAPIV3Schema"] = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+        version["subresources"] = {}
+    return item
+
+
+@pytest.fixture
+def root(cluster: Cluster) -> Api:
+    return cluster.api(ROOT)
+
+
+@pytest.fixture
+def reports(cluster: Cluster, root: Api) -> Iterator[Callable[[tuple[Crd, ...]], None]]:
+    """Have the cluster serve a form of reports; afterwards it does not any more."""
+    installed: list[Crd] = []
+
+    def install(crds: tuple[Crd, ...]) -> None:
+        for crd in crds:
+            root.create(manifest(crd))
+            installed.append(crd)
+            wait_for(lambda crd=crd: served(cluster, crd))
+
+    yield install
+    for crd in installed:
+        root.delete(crd.manifest())
+    for crd in installed:
+        wait_for(lambda crd=crd: not served(cluster, crd), seconds=30)
+
+
+def served(cluster: Cluster, crd: Crd) -> bool:
+    try:
+        cluster.api(ROOT).list(f"{crd.group}/{crd.versions[0]}", crd.kind)
+    except (ApiError, KeyError):
+        return False
+    return True
+
+
+@pytest.fixture
+def controller(cluster: Cluster, namespace: str, tmp_path: Path) -> Iterator[Callable[..., ControllerProcess]]:
+    """Start a controller that scans every second, with a Lease in the test's namespace."""
+    with ExitStack() as ends:
+
+        def start(name: str = "controller", *, scan: dict[str, Any] | None = None, **policy: Any) -> ControllerProcess:
+            process = ControllerProcess(
+                tmp_path / name,
+                cluster={
+                    "connect": "kubeconfig",
+                    "kubeconfig": str(cluster.kubeconfig(ROOT)),
+                    "ownNamespace": namespace,
+                },
+                policy=policy,
+                controller={
+                    "election": {"leaseSeconds": 3, "renewSeconds": 2.0, "retrySeconds": 0.2},
+                    "scan": {"intervalSeconds": 1.0, "requestsPerSecond": 500.0, "burst": 500, **(scan or {})},
+                },
+            )
+            ends.callback(process.kill)
+            process.start()
+            return process
+
+        yield start

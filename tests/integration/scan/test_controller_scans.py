@@ -1,0 +1,168 @@
+"""`govgate controller` against a real API server: its findings, its reports, its lease."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import OPEN_REPORTS, POLICY_REPORTS
+from support.api import Api, ApiError
+from support.cluster import wait_for
+from support.controller import ControllerProcess
+
+Json = dict[str, Any]
+Start = Callable[..., ControllerProcess]
+pytestmark = pytest.mark.native
+
+RULE = """
+# METADATA
+# scope: package
+# title: No mark
+# custom:
+#   id: test/mark
+#   severity: high
+#   action: deny
+#   kinds: [ConfigMap]
+package test.mark
+
+import rego.v1
+
+findings contains {"message": "it is marked", "field": "data.mark"} if input.review.object.data.mark
+"""
+
+
+@pytest.fixture
+def rules(tmp_path: Path) -> str:
+    folder = tmp_path / "rules"
+    folder.mkdir()
+    (folder / "mark.rego").write_text(RULE)
+    return str(folder)
+
+
+@pytest.fixture
+def other(root: Api, namespace: str) -> Any:
+    """Another namespace, judged: the test's own is the gateway's."""
+    item = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": f"{namespace}-scanned"}}
+    root.create(item)
+    yield item["metadata"]["name"]
+    root.delete_collection("v1", "ConfigMap", item["metadata"]["name"])
+    root.delete(item, missing_ok=True)
+
+
+def config_map(namespace: str, name: str, **data: str) -> Json:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": namespace}, "data": data}
+
+
+def report(root: Api, namespace: str, *, of: str = "openreports.io/v1alpha1 Report") -> Json | None:
+    api_version, _, kind = of.partition(" ")
+    try:
+        return root.get(api_version, kind, namespace, "govgate")
+    except ApiError as error:
+        if error.code != 404:
+            raise
+        return None
+
+
+def test_reports_follow_the_findings(
+    root: Api, other: str, rules: str, reports: Callable[..., None], controller: Start
+) -> None:
+    """A report for each namespace, written once and again only when it changes, gone with the last object."""
+    reports(OPEN_REPORTS)
+    for number in range(3):
+        root.create(config_map(other, f"bad-{number}", mark="x"))
+    root.create(config_map(other, "good"))
+    process = controller(sources=[rules], scan={"reports": {"maxResults": 2}})
+    wait_for(lambda: report(root, other), seconds=30)
+    found = report(root, other)
+    assert found is not None
+    assert found["summary"] == {"pass": 1, "fail": 3, "warn": 0, "error": 0, "skip": 0}
+    assert [one["resources"][0]["name"] for one in found["results"]] == ["bad-0", "bad-1"]
+    assert "the gravest 2" in found["metadata"]["annotations"]["govgate.dev/listed"]
+    listed = process.findings("-n", other)
+    assert [one["resource"]["name"] for one in listed["findings"]] == ["bad-0", "bad-1", "bad-2"]
+    assert found["results"][0]["properties"]["id"] == listed["findings"][0]["id"]
+
+    process.wait_scans(3)
+    again = report(root, other)
+    assert again is not None
+    assert again["metadata"]["resourceVersion"] == found["metadata"]["resourceVersion"]
+    assert process.metric('govgate_scan_results{result="fail"}') >= 3
+    assert process.get("/readyz") == (200, "ok")
+
+    root.delete(config_map(other, "bad-0"))
+    wait_for(lambda: (report(root, other) or found)["summary"]["fail"] == 2, seconds=20)
+    root.delete_collection("v1", "ConfigMap", other)
+    wait_for(lambda: report(root, other) is None, seconds=20)
+    assert process.stop() == 0
+
+
+def test_the_older_form_where_that_is_what_there_is(
+    root: Api, other: str, rules: str, reports: Callable[..., None], controller: Start
+) -> None:
+    """Without reports at all it says so once and goes on; with the older form alone it writes that; then the newer one."""
+    root.create(config_map(other, "bad", mark="x"))
+    process = controller(sources=[rules])
+    process.wait_scans(2)
+    said = process.events("the cluster serves no type of reports: findings are not summarised in it")
+    assert len(said) == 1
+    assert process.findings("-n", other)["summary"]["denied"] == 1
+    reports(POLICY_REPORTS)
+    older = "wgpolicyk8s.io/v1alpha2 PolicyReport"
+    wait_for(lambda: report(root, other, of=older), seconds=20)
+    reports(OPEN_REPORTS)
+    wait_for(lambda: report(root, other), seconds=20)
+    wait_for(lambda: report(root, other, of=older) is None, seconds=20)
+
+
+def test_a_killed_controller_goes_on(root: Api, other: str, rules: str, controller: Start) -> None:
+    """SIGKILL in the middle of a scan: the next process finishes the same one, each object judged once."""
+    for number in range(30):
+        root.create(config_map(other, f"c-{number:02}", mark="x"))
+    slow = {"requestsPerSecond": 10.0, "burst": 1, "pageObjects": 1, "concurrency": 1, "intervalSeconds": 600.0}
+    process = controller(sources=[rules], scan={**slow, "reports": {"enabled": False}})
+    wait_for(lambda: process.metric("govgate_scan_objects_total") > 3, seconds=30)
+    process.kill()
+    assert process.events("whole scan") == []
+    process.start()
+    wait_for(lambda: process.metric("govgate_scan_judged_objects") >= 30, seconds=30)
+    assert process.metric("govgate_scan_objects_total") < 30
+    found = process.findings("-n", other)
+    assert found["summary"]["judged"] == 30
+    assert [one["resource"]["name"] for one in found["findings"]] == [f"c-{number:02}" for number in range(30)]
+
+
+def test_one_of_two_works(root: Api, namespace: str, other: str, rules: str, controller: Start) -> None:
+    """The other waits, ready; it takes over when the first is stopped, at once, and when it is killed, after a while."""
+    root.create(config_map(other, "bad", mark="x"))
+    first = controller("first", sources=[rules])
+    first.wait_scans(1)
+    second = controller("second", sources=[rules])
+    assert second.get("/readyz")[0] == 200
+    assert (first.metric("govgate_controller_leading"), second.metric("govgate_controller_leading")) == (1, 0)
+    assert first.stop() == 0
+    lease = root.get("coordination.k8s.io/v1", "Lease", namespace, "govgate-controller")
+    assert lease["spec"]["leaseTransitions"] <= 1
+    wait_for(lambda: second.metric("govgate_controller_leading") == 1)
+    second.wait_scans(1)
+    third = controller("third", sources=[rules])
+    second.kill()
+    wait_for(lambda: third.metric("govgate_controller_leading") == 1, seconds=15)
+    third.wait_scans(1)
+
+
+def test_rules_that_change_are_in_force_at_the_next_scan(root: Api, other: str, rules: str, controller: Start) -> None:
+    """At once, not after the interval; wrong ones are named, and the last good ones stay."""
+    root.create(config_map(other, "bad", mark="x"))
+    process = controller(sources=[rules], scan={"intervalSeconds": 600.0})
+    process.wait_scans(1)
+    path = Path(rules) / "mark.rego"
+    path.write_text(RULE + "\nnonsense {\n")
+    wait_for(lambda: "mark.rego" in process.get("/readyz?verbose")[1], seconds=20)
+    assert process.findings("-n", other)["summary"]["denied"] == 1
+    path.write_text(RULE.replace("action: deny", "action: warn"))
+    process.wait_scans(2)
+    wait_for(lambda: process.findings("-n", other)["summary"]["warned"] == 1)
+    assert json.dumps(process.findings("-n", other)).count('"action": "warn"') == 1
