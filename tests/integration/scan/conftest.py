@@ -14,6 +14,7 @@ from support.controller import ControllerProcess
 from support.crds import Crd
 from support.users import ROOT
 
+Settings = dict[str, Any] | None
 OPEN_REPORTS = (
     Crd("openreports.io", "Report", "reports", ("v1alpha1",)),
     Crd("openreports.io", "ClusterReport", "clusterreports", ("v1alpha1",), scope="Cluster"),
@@ -69,7 +70,9 @@ def controller(cluster: Cluster, namespace: str, tmp_path: Path) -> Iterator[Cal
     """Start a controller that scans every second, with a Lease in the test's namespace."""
     with ExitStack() as ends:
 
-        def start(name: str = "controller", *, scan: dict[str, Any] | None = None, **policy: Any) -> ControllerProcess:
+        def start(
+            name: str = "controller", *, scan: Settings = None, election: Settings = None, **policy: Any
+        ) -> ControllerProcess:
             process = ControllerProcess(
                 tmp_path / name,
                 cluster={
@@ -79,7 +82,7 @@ def controller(cluster: Cluster, namespace: str, tmp_path: Path) -> Iterator[Cal
                 },
                 policy=policy,
                 controller={
-                    "election": {"leaseSeconds": 3, "renewSeconds": 2.0, "retrySeconds": 0.2},
+                    "election": {"leaseSeconds": 2, "renewSeconds": 1.5, "retrySeconds": 0.2, **(election or {})},
                     "scan": {"intervalSeconds": 1.0, "requestsPerSecond": 500.0, "burst": 500, **(scan or {})},
                 },
             )

@@ -119,19 +119,20 @@ def test_the_older_form_where_that_is_what_there_is(
 
 def test_a_killed_controller_goes_on(root: Api, other: str, rules: str, controller: Start) -> None:
     """SIGKILL in the middle of a scan: the next process finishes the same one, each object judged once."""
-    for number in range(30):
+    for number in range(60):
         root.create(config_map(other, f"c-{number:02}", mark="x"))
-    slow = {"requestsPerSecond": 10.0, "burst": 1, "pageObjects": 1, "concurrency": 1, "intervalSeconds": 600.0}
-    process = controller(sources=[rules], scan={**slow, "reports": {"enabled": False}})
+    slow = {"requestsPerSecond": 25.0, "burst": 1, "pageObjects": 1, "concurrency": 1, "intervalSeconds": 600.0}
+    scan = {**slow, "reports": {"enabled": False}}
+    process = controller(sources=[rules], scan=scan, election={"enabled": False})
     wait_for(lambda: process.metric("govgate_scan_objects_total") > 3, seconds=30)
     process.kill()
     assert process.events("whole scan") == []
     process.start()
-    wait_for(lambda: process.metric("govgate_scan_judged_objects") >= 30, seconds=30)
-    assert process.metric("govgate_scan_objects_total") < 30
+    wait_for(lambda: process.metric("govgate_scan_judged_objects") >= 60, seconds=30)
+    assert process.metric("govgate_scan_objects_total") < process.metric("govgate_scan_judged_objects")
     found = process.findings("-n", other)
-    assert found["summary"]["judged"] == 30
-    assert [one["resource"]["name"] for one in found["findings"]] == [f"c-{number:02}" for number in range(30)]
+    assert found["summary"]["judged"] == 60
+    assert [one["resource"]["name"] for one in found["findings"]] == [f"c-{number:02}" for number in range(60)]
 
 
 def test_one_of_two_works(root: Api, namespace: str, other: str, rules: str, controller: Start) -> None:

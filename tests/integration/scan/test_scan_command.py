@@ -5,12 +5,18 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.cluster import Cluster
-from support.users import ALICE, NOBODY, ROOT
+import yaml
+from support.cluster import Cluster, wait_for
+from support.kyverno import classic
+from support.tools import tool
+from support.users import ALICE, BOB, NOBODY, ROOT
+
+from policies.waivers import read_waiver, spec_digest
 
 Json = dict[str, Any]
 pytestmark = pytest.mark.native
@@ -67,6 +73,57 @@ def test_a_scan_finds_what_check_finds(cluster: Cluster, namespace: str) -> None
     assert len(set(names)) == 3
     assert scanned["summary"]["judged"] == 4
     assert "correct horse" not in done.stdout + done.stderr
+
+
+KYVERNO = """
+- name: team
+  match: {any: [{resources: {kinds: [ConfigMap]}}]}
+  validate: {message: team is required, pattern: {metadata: {labels: {team: "?*"}}}}
+"""
+CRDS = Path(__file__).parents[3] / "charts" / "govgate" / "crds"
+
+
+def test_kyvernos_policies_and_waivers_hold_in_a_scan(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
+    """The findings of Kyverno's command line are those of check; one that a waiver covers is kept and does not count."""
+    root = cluster.api(ROOT)
+    for file in sorted(CRDS.glob("*.yaml")):
+        root.apply(yaml.safe_load(file.read_text()), manager="tests")
+    wait_for(lambda: len(root.call("GET", "/apis/govgate.dev/v1alpha1")["resources"]) >= 4)
+    items = [
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": namespace}}
+        for name in ("a", "b")
+    ]
+    for item in items:
+        root.create(item)
+    waiver = {
+        "apiVersion": "govgate.dev/v1alpha1",
+        "kind": "PolicyWaiver",
+        "metadata": {"name": "w", "namespace": namespace},
+        "spec": {
+            "rules": ["kyverno/p/team"],
+            "match": {"kinds": ["ConfigMap"], "names": ["b"]},
+            "reason": "it belongs to nobody",
+            "ticket": "OPS-1",
+            "requestedBy": ALICE.name,
+            "expires": (datetime.now(UTC) + timedelta(hours=1)).isoformat(),
+        },
+    }
+    digest = spec_digest(read_waiver(root.create(waiver), source="test").spec)
+    approval = {"approval": {"approver": BOB.name, "specDigest": digest}}
+    root.patch(waiver, {"status": approval}, subresource="status")
+    policy, config = tmp_path / "policy.yaml", tmp_path / "govgate.yaml"
+    policy.write_text(classic(KYVERNO, spec="validationFailureAction: Enforce"))
+    sources = {"sources": [str(policy)], "kyverno": {"command": tool("kyverno")}}
+    config.write_text(yaml.safe_dump({"policy": sources}))
+    stream = "\n---\n".join(map(json.dumps, items))
+    checked = json.loads(run("check", "-", "-o", "json", "--config", str(config), stdin=stream).stdout)
+    command = ("scan", "-n", namespace, "--kubeconfig", str(cluster.kubeconfig(ROOT)), "--config", str(config))
+    done = run(*command, "-o", "json")
+    assert done.returncode == 3, done.stderr
+    scanned = json.loads(done.stdout)
+    assert [f["id"] for f in scanned["findings"]] == [f["id"] for f in checked["findings"]]
+    assert [f["exception"] for f in scanned["findings"]] == [None, f"policywaiver/{namespace}/w"]
+    assert (scanned["summary"]["denied"], scanned["summary"]["excepted"]) == (1, 1)
 
 
 def test_what_may_not_be_read_is_a_problem(cluster: Cluster, namespace: str) -> None:
