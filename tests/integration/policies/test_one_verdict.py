@@ -1,4 +1,4 @@
-"""The same objects judged by `check`, by `review` and by the webhook of a live API server: the same findings."""
+"""The same objects judged by `check`, by `review`, by the webhook of a live API server, and by `scan`: the same findings."""
 
 from __future__ import annotations
 
@@ -120,6 +120,17 @@ def by_webhook(api: Api, items: list[Json], gateway: Gateway) -> dict[str, Verdi
     return verdicts
 
 
+def by_scan(kubeconfig: Path, config: Path) -> dict[str, Verdict]:
+    """What is found about each object of the cluster that has findings, by its name."""
+    found = json.loads(run("scan", "-o", "json", "--kubeconfig", str(kubeconfig), "--config", str(config)))
+    assert found["indeterminate"] == []
+    verdicts: dict[str, Verdict] = {}
+    for finding in found["findings"]:
+        about = verdicts.setdefault(finding["resource"]["name"], set())
+        about.add((finding["id"], finding["rule"], finding["action"]))
+    return verdicts
+
+
 @pytest.fixture
 def gateway(cluster: Cluster, tmp_path: Path) -> Iterator[Gateway]:
     """Every rule, in durable mode, registered as ``govgate webhook-config`` prints it."""
@@ -151,3 +162,25 @@ def test_one_verdict(cluster: Cluster, namespace: str, gateway: Gateway) -> None
     assert len(live) > len(items) * 2 / 3, f"the API server asked about {len(live)} of {len(items)} objects only"
     assert sum(bool(found) for found in live.values()) > 40
     assert sum(not found for found in live.values()) > 3
+
+
+def test_a_scan_has_the_same_verdict(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
+    """What was found in the files is found when the objects are there, completed by the API server."""
+    api = cluster.api(ROOT)
+    config = tmp_path / "govgate.yaml"
+    config.write_text(json.dumps({"policy": POLICY}))
+    items = corpus(api, namespace)
+    checked = by_check(items, config)
+    there = []
+    try:
+        for item in items:
+            with contextlib.suppress(ApiError):  # not valid
+                api.create(item)
+                there.append(item)
+        scanned = by_scan(cluster.kubeconfig(ROOT), config)
+    finally:
+        for item in there:
+            api.delete(item, missing_ok=True)
+    names = [item["metadata"]["name"] for item in there]
+    assert {name: scanned.get(name, set()) for name in names} == {name: checked[name] for name in names}
+    assert len(names) > len(items) / 2, f"the API server took {len(names)} of {len(items)} objects only"
