@@ -11,7 +11,7 @@ from gateway.core.subject import Json
 from gateway.native.manifests import read_files
 from policies.engine import Diagnostic, Module, RulesError
 from policies.gatekeeper.compile import read_policies
-from policies.gatekeeper.constraint import is_constraint
+from policies.gatekeeper.constraint import WEBHOOK, is_constraint
 from policies.gatekeeper.expansion import Expansion, is_expansion, read_expansion
 from policies.gatekeeper.rules import rules_of
 from policies.gatekeeper.template import is_template
@@ -30,10 +30,10 @@ class Foreign(msgspec.Struct, frozen=True):
     kyverno: KyvernoPolicies = KyvernoPolicies()
 
 
-def read_foreign(files: Sequence[tuple[str, bytes]]) -> Foreign:
+def read_foreign(files: Sequence[tuple[str, bytes]], point: str = WEBHOOK) -> Foreign:
     """Gatekeeper's templates, constraints and expansions in files, and Kyverno's policies and exceptions.
 
-    Other documents, which state no rules, are left out.
+    Other documents, which state no rules, are left out. ``point``: constraints that are in force at this enforcement point.
 
     Raises:
         RulesError: a file cannot be read, or a policy in it has no form; names the file and line.
@@ -55,7 +55,7 @@ def read_foreign(files: Sequence[tuple[str, bytes]]) -> Foreign:
     kyverno = read_kyverno(others)
     if not templates and not constraints:
         return Foreign((), (), {}, tuple(expansions), kyverno)
-    compiled, rules = rules_of(read_policies(templates, constraints))
+    compiled, rules = rules_of(read_policies(templates, constraints), point)
     modules = tuple(Module(module.path, module.text, module.version) for module in compiled.modules)
     return Foreign(modules, tuple(rules), compiled.data, tuple(expansions), kyverno)
 

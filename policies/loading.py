@@ -15,6 +15,7 @@ from policies import conftest
 from policies.builtin import rule_of
 from policies.engine import Diagnostic, Engine, Module, RulesError
 from policies.foreign import Foreign, read_foreign
+from policies.gatekeeper.constraint import WEBHOOK
 from policies.gatekeeper.expansion import Expansion
 from policies.kyverno.loading import load_kyverno
 from policies.kyverno.policy import KyvernoPolicies
@@ -26,10 +27,15 @@ from policies.sources import BUILTIN, Source, read_sources
 
 
 async def load_rules(
-    config: Policy, engine: Engine, *, alone: bool = True, held: Sequence[Json] | None = None
+    config: Policy,
+    engine: Engine,
+    *,
+    alone: bool = True,
+    held: Sequence[Json] | None = None,
+    point: str = WEBHOOK,
 ) -> RuleSet:
     """The rules that a configuration asks for, loaded into ``engine``. ``alone``: settings are about no other rules.
-    ``held``: what a cluster held, for sources that name it.
+    ``held``: what a cluster held, for sources that name it. ``point``: Gatekeeper's enforcement point.
 
     Raises:
         ConfigError: a source cannot be read, or a setting concerns no rule.
@@ -38,7 +44,7 @@ async def load_rules(
     """
     source = read_sources(config.sources, config.bundle_keys, held)
     others = modules_of_others(source)
-    found = recognise(source, await engine.inspect(others) if others else None)
+    found = recognise(source, await engine.inspect(others) if others else None, point)
     decisions = decision_rules(config.opa)
     if not found.stated and not found.kyverno.notes and not decisions:
         raise ConfigError(f"there are no rules in {', '.join(config.sources)}")
@@ -75,8 +81,9 @@ class Recognised(msgspec.Struct, frozen=True):
         return (*self.rules, *self.kyverno.rules)
 
 
-def recognise(source: Source, inspection: Inspection | None = None) -> Recognised:
+def recognise(source: Source, inspection: Inspection | None = None, point: str = WEBHOOK) -> Recognised:
     """The rules that a source states. ``inspection``: of the modules of others; None has the native library do it.
+    ``point``: Gatekeeper's enforcement point at which they are in force.
 
     Raises:
         RulesError: a module cannot be parsed, or two rules have one id.
@@ -87,7 +94,7 @@ def recognise(source: Source, inspection: Inspection | None = None) -> Recognise
     if inspection is None and others:
         inspection = inspect_modules([(module.path, module.text) for module in others])
     found, more = _inspected(others, inspection) if inspection is not None else ([], [])
-    foreign = read_foreign(source.documents) if source.documents else Foreign((), (), {})
+    foreign = read_foreign(source.documents, point) if source.documents else Foreign((), (), {})
     rules += [*more, *foreign.rules]
     _check_ids([*rules, *foreign.kyverno.rules])
     theirs = {module.path for module in others}

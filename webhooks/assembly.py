@@ -18,6 +18,7 @@ from gateway.core.verdict import Verdict
 from gateway.kube import KubeClient, connect
 from policies.engine import Engine
 from policies.engines import engine_of
+from policies.gatekeeper.constraint import WEBHOOK
 from policies.loading import load_rules, no_rules
 from policies.ruleset import RuleSet
 from policies.sources import CLUSTER_GATEKEEPER
@@ -166,14 +167,14 @@ def _judge(
     return Judge(config, guards, version=lambda: f"{__version__} {digest} {constraints.digest}")
 
 
-async def rules_in_files(policy: PolicySection, engine: Engine) -> RuleSet | None:
-    """The rules that lie in files, None if there are to be none."""
+async def rules_in_files(policy: PolicySection, engine: Engine, *, point: str = WEBHOOK) -> RuleSet | None:
+    """The rules that lie in files, None if there are to be none. ``point``: Gatekeeper's enforcement point."""
     files = tuple(name for name in policy.sources if name != CLUSTER_GATEKEEPER)
     if len(files) == len(policy.sources):
-        return None if no_rules(policy) else await load_rules(policy, engine)
+        return None if no_rules(policy) else await load_rules(policy, engine, point=point)
     if not files and not policy.opa.decisions:
         return None
-    return await load_rules(msgspec.structs.replace(policy, sources=files), engine, alone=False)
+    return await load_rules(msgspec.structs.replace(policy, sources=files), engine, alone=False, point=point)
 
 
 def policy_guard(

@@ -19,6 +19,7 @@ from gateway.kube.limits import CacheLimits
 from policies.engine import Engine, Module
 from policies.gatekeeper.compile import Policies
 from policies.gatekeeper.constraint import GROUP as CONSTRAINTS
+from policies.gatekeeper.constraint import WEBHOOK
 from policies.gatekeeper.expansion import GROUP as EXPANSIONS
 from policies.gatekeeper.lenient import Documents, Name, Usable, by_name, usable
 from policies.gatekeeper.rules import rules_of
@@ -40,13 +41,22 @@ _log = logging.getLogger(__name__)
 class ClusterConstraints:
     """The rules that templates, constraints and expansions in a cluster state.
 
-    ``problems``: by kind and name, why one is not in force, or not as it is now.
+    ``point``: the enforcement point at which constraints are in force. ``problems``: by kind and name, why one is not in force, or not as it is now.
     """
 
-    def __init__(self, client: KubeClient, config: Policy, engine: Engine, around: ClusterSurroundings) -> None:
+    def __init__(
+        self,
+        client: KubeClient,
+        config: Policy,
+        engine: Engine,
+        around: ClusterSurroundings,
+        *,
+        point: str = WEBHOOK,
+    ) -> None:
         self.problems: dict[Name, str] = {}
         self._client = client
         self._config = config
+        self._point = point
         self._engine = engine
         self._around = around
         self._changed = asyncio.Event()
@@ -195,7 +205,7 @@ class ClusterConstraints:
     async def _load(self, found: Usable) -> RuleSet | None:
         if not found.policies.templates:
             return None
-        compiled, rules = await asyncio.to_thread(rules_of, found.policies)
+        compiled, rules = await asyncio.to_thread(rules_of, found.policies, self._point)
         modules = [Module(module.path, module.text, module.version) for module in compiled.modules]
         settings = Settings(self._config.rules, rules, strict=False)
         return await load(self._engine, modules, rules, settings, compiled.data, expansions=found.expansions)

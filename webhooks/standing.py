@@ -16,6 +16,7 @@ from gateway.core.errors import ClusterError
 from gateway.core.subject import Json, Subject
 from gateway.kube import KubeClient
 from policies.embedded import EmbeddedOpa
+from policies.gatekeeper.constraint import AUDIT
 from policies.rule import NAMESPACE, USER, Asked, RuleInfo
 from policies.ruleset import Outcome, RuleSet
 from policies.sources import CLUSTER_GATEKEEPER
@@ -139,14 +140,14 @@ async def assemble_standing(config: Config, client: KubeClient) -> Standing:
         UndecidedError: the engine that evaluates rules is not there.
     """
     engine = EmbeddedOpa(hosts=config.policy.hosts, trial=True)
-    rules = await rules_in_files(config.policy, engine)
+    rules = await rules_in_files(config.policy, engine, point=AUDIT)
     surroundings = ClusterSurroundings(client, config.policy.inventory)
     surroundings.start()
     if rules is not None:
         await surroundings.feed(rules)
     constraints = None
     if CLUSTER_GATEKEEPER in config.policy.sources:
-        constraints = ClusterConstraints(client, config.policy, engine, surroundings)
+        constraints = ClusterConstraints(client, config.policy, engine, surroundings, point=AUDIT)
         constraints.start()
     waivers = ClusterWaivers(client, now_utc)
     waivers.start()

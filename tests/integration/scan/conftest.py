@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,7 +13,7 @@ from support.api import Api, ApiError
 from support.cluster import Cluster, wait_for
 from support.controller import ControllerProcess
 from support.crds import Crd
-from support.users import ROOT
+from support.users import GOVGATE, ROOT
 
 Settings = dict[str, Any] | None
 OPEN_REPORTS = (
@@ -66,9 +67,16 @@ def served(cluster: Cluster, crd: Crd) -> bool:
 
 
 @pytest.fixture
-def controller(cluster: Cluster, namespace: str, tmp_path: Path) -> Iterator[Callable[..., ControllerProcess]]:
-    """Start a controller that scans every second, with a Lease in the test's namespace."""
+def controller(
+    cluster: Cluster, root: Api, namespace: str, tmp_path: Path
+) -> Iterator[Callable[..., ControllerProcess]]:
+    """Start a controller that scans every second, with a Lease in the test's namespace, and the rights that docs/scan.md
+    lists.
+    """
     with ExitStack() as ends:
+        for item in _documented_role():
+            root.apply(item, manager="tests")
+            ends.callback(root.delete, item, missing_ok=True)
 
         def start(
             name: str = "controller", *, scan: Settings = None, election: Settings = None, **policy: Any
@@ -77,7 +85,7 @@ def controller(cluster: Cluster, namespace: str, tmp_path: Path) -> Iterator[Cal
                 tmp_path / name,
                 cluster={
                     "connect": "kubeconfig",
-                    "kubeconfig": str(cluster.kubeconfig(ROOT)),
+                    "kubeconfig": str(cluster.kubeconfig(GOVGATE)),
                     "ownNamespace": namespace,
                 },
                 policy=policy,
@@ -91,3 +99,26 @@ def controller(cluster: Cluster, namespace: str, tmp_path: Path) -> Iterator[Cal
             return process
 
         yield start
+
+
+def _documented_role() -> list[dict[str, Any]]:
+    """What docs/scan.md says the controller needs, for rules about ConfigMaps."""
+    rules = []
+    section = (Path(__file__).parents[3] / "docs" / "scan.md").read_text().partition("## What it needs")[2]
+    for row in re.findall(r"^\| (.*) \| (.*) \| (.*) \| .* \|$", section.partition("\n## ")[0], re.MULTILINE):
+        groups, resources, verbs = (re.findall(r"`([^`]+)`", cell) for cell in row)
+        if verbs:
+            named = [name for name in resources if name != "cluster.ownNamespace"] or ["configmaps"]
+            rules.append({"apiGroups": groups or [""], "resources": named, "verbs": verbs})
+    assert len(rules) == 6
+    name, group = "govgate-controller", "rbac.authorization.k8s.io"
+    return [
+        {"apiVersion": f"{group}/v1", "kind": "ClusterRole", "metadata": {"name": name}, "rules": rules},
+        {
+            "apiVersion": f"{group}/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": name},
+            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": name},
+            "subjects": [{"kind": "ServiceAccount", "name": "govgate", "namespace": "govgate-system"}],
+        },
+    ]

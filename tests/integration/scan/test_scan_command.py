@@ -75,6 +75,55 @@ def test_a_scan_finds_what_check_finds(cluster: Cluster, namespace: str) -> None
     assert "correct horse" not in done.stdout + done.stderr
 
 
+GATEKEEPER = """
+apiVersion: templates.gatekeeper.sh/v1
+kind: ConstraintTemplate
+metadata: {name: nodata}
+spec:
+  crd: {spec: {names: {kind: NoData}}}
+  targets:
+    - target: admission.k8s.gatekeeper.sh
+      rego: |
+        package nodata
+        violation[{"msg": "it has data"}] { input.review.object.data }
+---
+apiVersion: constraints.gatekeeper.sh/v1beta1
+kind: NoData
+metadata: {name: scanned}
+spec:
+  match: {kinds: [{apiGroups: [""], kinds: [ConfigMap]}]}
+  enforcementAction: scoped
+  scopedEnforcementActions:
+    - action: warn
+      enforcementPoints: [{name: audit.gatekeeper.sh}]
+---
+apiVersion: constraints.gatekeeper.sh/v1beta1
+kind: NoData
+metadata: {name: asked}
+spec:
+  match: {kinds: [{apiGroups: [""], kinds: [ConfigMap]}]}
+  enforcementAction: scoped
+  scopedEnforcementActions:
+    - action: deny
+      enforcementPoints: [{name: validation.gatekeeper.sh}]
+"""
+
+
+def test_gatekeepers_constraints_are_in_force_as_its_audit_has_them(
+    cluster: Cluster, namespace: str, tmp_path: Path
+) -> None:
+    """Those that are scoped to admission are not, those that are scoped to the audit are, with the action stated there."""
+    metadata = {"name": "c", "namespace": namespace}
+    cluster.api(ROOT).create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"a": "b"}})
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(GATEKEEPER)
+    kubeconfig = str(cluster.kubeconfig(ROOT))
+    done = run("scan", "-n", namespace, "--kubeconfig", kubeconfig, "--policies", str(rules), "-o", "json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)["findings"]
+    assert [(one["rule"], one["action"]) for one in found] == [("gatekeeper/NoData/scanned", "warn")]
+
+
 KYVERNO = """
 - name: team
   match: {any: [{resources: {kinds: [ConfigMap]}}]}
