@@ -11,11 +11,11 @@ from gateway.core.subject import Json
 from gateway.native.manifests import read_files
 from policies.engine import Diagnostic, Module, RulesError
 from policies.gatekeeper.compile import read_policies
-from policies.gatekeeper.constraint import WEBHOOK, is_constraint
+from policies.gatekeeper.constraint import AUDIT, WEBHOOK, is_constraint
 from policies.gatekeeper.expansion import Expansion, is_expansion, read_expansion
 from policies.gatekeeper.rules import rules_of
 from policies.gatekeeper.template import is_template
-from policies.kyverno.policy import KyvernoPolicies, is_kyverno
+from policies.kyverno.policy import KyvernoPolicies, is_kyverno, standing
 from policies.kyverno.policy import read_policies as read_kyverno
 from policies.rule import Rule
 
@@ -33,7 +33,7 @@ class Foreign(msgspec.Struct, frozen=True):
 def read_foreign(files: Sequence[tuple[str, bytes]], point: str = WEBHOOK) -> Foreign:
     """Gatekeeper's templates, constraints and expansions in files, and Kyverno's policies and exceptions.
 
-    Other documents, which state no rules, are left out. ``point``: constraints that are in force at this enforcement point.
+    Other documents, which state no rules, are left out. ``point``: what is in force at this enforcement point.
 
     Raises:
         RulesError: a file cannot be read, or a policy in it has no form; names the file and line.
@@ -53,6 +53,8 @@ def read_foreign(files: Sequence[tuple[str, bytes]], point: str = WEBHOOK) -> Fo
         elif is_kyverno(document):
             others.append((path, line, document))
     kyverno = read_kyverno(others)
+    if point == AUDIT:
+        kyverno = standing(kyverno)
     if not templates and not constraints:
         return Foreign((), (), {}, tuple(expansions), kyverno)
     compiled, rules = rules_of(read_policies(templates, constraints), point)

@@ -35,7 +35,8 @@ async def load_rules(
     point: str = WEBHOOK,
 ) -> RuleSet:
     """The rules that a configuration asks for, loaded into ``engine``. ``alone``: settings are about no other rules.
-    ``held``: what a cluster held, for sources that name it. ``point``: Gatekeeper's enforcement point.
+    ``held``: what a cluster held, for sources that name it. ``point``: Gatekeeper's enforcement point;
+    settings may be about rules that are in force at another one.
 
     Raises:
         ConfigError: a source cannot be read, or a setting concerns no rule.
@@ -48,7 +49,7 @@ async def load_rules(
     decisions = decision_rules(config.opa)
     if not found.stated and not found.kyverno.notes and not decisions:
         raise ConfigError(f"there are no rules in {', '.join(config.sources)}")
-    settings = Settings(config.rules, (*found.stated, *decisions), strict=alone)
+    settings = Settings(config.rules, (*found.stated, *decisions), strict=alone and point == WEBHOOK)
     kyverno = (
         await load_kyverno(found.kyverno, config.kyverno) if found.kyverno.notes or found.kyverno.policies else None
     )

@@ -58,6 +58,15 @@ class KyvernoPolicy(msgspec.Struct, frozen=True):
         """Whether Kyverno is not to see it: it would ask the cluster, a registry or the network, or judge nothing."""
         return all(rule.unjudged for rule in self.rules)
 
+    @property
+    def background(self) -> bool:
+        """Whether it is about objects that exist, too: yes, unless it says otherwise."""
+        spec = self.document.get("spec") or {}
+        if not self.cel:
+            return spec.get("background") is not False
+        stated = (spec.get("evaluation") or {}).get("background") or {}
+        return stated.get("enabled") is not False
+
     def concerned(self, subject: Subject) -> list[KyvernoRule]:
         """The rules that may concern the object, by its kind and namespace."""
         if self.namespace and subject.object_namespace != self.namespace:
@@ -86,6 +95,12 @@ class KyvernoPolicies(msgspec.Struct, frozen=True):
     def rules(self) -> tuple[KyvernoRule, ...]:
         """The rules, in the order of their policies."""
         return tuple(rule for policy in self.policies for rule in policy.rules)
+
+
+def standing(policies: KyvernoPolicies) -> KyvernoPolicies:
+    """Those that are about objects that exist."""
+    kept = tuple(policy for policy in policies.policies if policy.background)
+    return msgspec.structs.replace(policies, policies=kept)
 
 
 def is_kyverno(document: Json) -> bool:

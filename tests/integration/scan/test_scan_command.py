@@ -169,7 +169,8 @@ def test_kyvernos_policies_and_waivers_hold_in_a_scan(cluster: Cluster, namespac
     approval = {"approval": {"approver": BOB.name, "specDigest": digest}}
     root.patch(waiver, {"status": approval}, subresource="status")
     policy, config = tmp_path / "policy.yaml", tmp_path / "govgate.yaml"
-    policy.write_text(classic(KYVERNO, spec="validationFailureAction: Enforce"))
+    enforced = classic(KYVERNO, spec="validationFailureAction: Enforce")
+    policy.write_text(f"{enforced}---\n{classic(KYVERNO, name='asked', spec='background: false')}")
     sources = {"sources": [str(policy)], "kyverno": {"command": tool("kyverno")}}
     config.write_text(yaml.safe_dump({"policy": sources}))
     command = ("scan", "-n", namespace, "--kubeconfig", str(cluster.kubeconfig(ROOT)), "--config", str(config))

@@ -17,6 +17,7 @@ from policies.gatekeeper.match import Candidate, Kinds, Match, matches
 from policies.gatekeeper.rules import kinds_of
 from policies.kyverno.command import Bounds
 from policies.kyverno.judging import Kyverno
+from policies.kyverno.policy import standing
 from policies.rule import RuleInfo
 from policies.settings import Settings
 
@@ -75,3 +76,17 @@ def test_a_rule_that_is_off_everywhere_is_gone() -> None:
     assert not gone()
     assert not gone(there)
     assert not gone(off, RuleSetting(("a/b",), action="warn", namespaces=("web",)))
+
+
+def test_policies_that_are_not_about_what_exists() -> None:
+    """Kyverno's own words for it, in both of its forms; without them a policy is about what exists too."""
+    rule = '- name: r\n  match: {any: [{resources: {kinds: [Pod]}}]}\n  validate: {pattern: {kind: "?*"}}\n'
+    off = "evaluation: {background: {enabled: false}}\nvalidations: [{expression: 'true'}]\n"
+    texts = (
+        classic(rule, name="a", spec="background: false\n"),
+        classic(rule, name="b", spec="background: true\n"),
+        classic(rule, name="c"),
+        validating(off, name="d"),
+        validating("validations: [{expression: 'true'}]\n", name="e"),
+    )
+    assert [policy.key for policy in standing(policies(*texts)).policies] == ["b", "c", "e"]
