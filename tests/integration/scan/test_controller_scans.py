@@ -85,7 +85,11 @@ def test_reports_follow_the_findings(
     assert [one["resource"]["name"] for one in listed["findings"]] == ["bad-0", "bad-1", "bad-2"]
     assert found["results"][0]["properties"]["id"] == listed["findings"][0]["id"]
 
-    process.wait_scans(3)
+    process.wait_scans(2)
+    written = process.metric('govgate_scan_reports_total{result="written"}')
+    process.wait_scans(4)
+    assert process.metric('govgate_scan_reports_total{result="written"}') == written
+    assert process.metric('govgate_scan_reports_total{result="unchanged"}') > 0
     again = report(root, other)
     assert again is not None
     assert again["metadata"]["resourceVersion"] == found["metadata"]["resourceVersion"]
@@ -150,8 +154,10 @@ def test_one_of_two_works(root: Api, namespace: str, other: str, rules: str, con
     second.wait_scans(1)
 
 
-def test_rules_that_change_are_in_force_at_the_next_scan(root: Api, other: str, rules: str, controller: Start) -> None:
-    """At once, not after the interval; wrong ones are named, and the last good ones stay."""
+def test_what_changes_in_files_is_in_force_at_the_next_scan(
+    root: Api, other: str, rules: str, controller: Start
+) -> None:
+    """Rules and configuration: at once, not after the interval; what is wrong is named, and the last good ones stay."""
     root.create(config_map(other, "bad", mark="x"))
     process = controller(sources=[rules], scan={"intervalSeconds": 600.0})
     process.wait_scans(1)
@@ -163,3 +169,11 @@ def test_rules_that_change_are_in_force_at_the_next_scan(root: Api, other: str, 
     process.wait_scans(2)
     wait_for(lambda: process.findings("-n", other)["summary"]["warned"] == 1)
     assert json.dumps(process.findings("-n", other)).count('"action": "warn"') == 1
+
+    config = process.config_file.read_text()
+    process.config_file.write_text(config.replace("intervalSeconds: 600.0", "intervalSeconds: nonsense"))
+    wait_for(lambda: "intervalSeconds" in process.get("/readyz?verbose")[1])
+    assert len(process.events("started")) == 1
+    process.config_file.write_text(config.replace("intervalSeconds: 600.0", "intervalSeconds: 1.0"))
+    wait_for(lambda: len(process.events("started")) == 2)
+    process.wait_scans(1)

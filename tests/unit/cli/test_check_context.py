@@ -121,3 +121,16 @@ def test_options_that_do_not_go_together(command: tuple[str, ...], problem: str)
     """Bad usage is said before anything is read."""
     with pytest.raises(Exception, match=problem):
         app(("check", *command), result_action="return_value")
+
+
+def test_exempt_namespaces_are_globs_as_at_admission(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], ingress: str
+) -> None:
+    """What the webhook does not judge, `check` does not judge either."""
+    rules, config = tmp_path / "rules.rego", tmp_path / "govgate.json"
+    rules.write_text('package main\n\nimport rego.v1\n\ndeny contains "no"\n')
+    for exempt, judged in (("we*", 0), ("*-web", 1)):
+        policy = {"sources": [str(rules)], "exemptNamespaces": [exempt]}
+        config.write_text(json.dumps({"policy": policy}))
+        _, found, _ = run(capsys, ingress, "--config", str(config))
+        assert found["summary"]["judged"] == judged
