@@ -87,7 +87,7 @@ def test_reports_follow_the_findings(
 
     process.wait_scans(2)
     written = process.metric('govgate_scan_reports_total{result="written"}')
-    process.wait_scans(4)
+    process.wait_scans(3)
     assert process.metric('govgate_scan_reports_total{result="written"}') == written
     assert process.metric('govgate_scan_reports_total{result="unchanged"}') > 0
     again = report(root, other)

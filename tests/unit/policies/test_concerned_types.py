@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from support.kyverno import classic, policies, validating
 
@@ -28,6 +28,8 @@ entries = st.lists(st.builds(Kinds, api_groups=listed, kinds=named), max_size=3)
 
 
 @given(st.none() | entries, st.sampled_from(GROUPS), st.sampled_from(KINDS))
+@example((Kinds(("",), ("*",)),), "apps", "Pod")
+@example((Kinds(("",), ("*",)),), "", "Pod")
 def test_the_kinds_of_a_constraint_are_those_that_it_matches(stated: Any, group: str, kind: str) -> None:
     """Exactly: what its match says of kinds, group by group."""
     match = Match(kinds=stated)
@@ -41,7 +43,7 @@ def test_a_constraint_without_kinds_is_about_all() -> None:
     assert kinds_of(None) == kinds_of(Match(namespaces=("web",))) == ("*",)
 
 
-def example(kind: str, plural: str, group: str = "") -> Subject:
+def sample(kind: str, plural: str, group: str = "") -> Subject:
     return created(b"{}", GroupVersionKind(group, "v1", kind), namespace="", name="", resource=plural)
 
 
@@ -56,7 +58,7 @@ def test_kyvernos_policies_of_a_namespace_are_about_types_too(kind: str, plural:
         classic(rule, kind="Policy", metadata="namespace: web\n"),
         validating("validations: [{expression: 'true'}]\n"),
     ):
-        assert Kyverno(policies(text), "kyverno", "1.19.1", Bounds()).about(example(kind, plural, group)) == about
+        assert Kyverno(policies(text), "kyverno", "1.19.1", Bounds()).about(sample(kind, plural, group)) == about
 
 
 def test_a_rule_that_is_off_everywhere_is_gone() -> None:
