@@ -108,7 +108,7 @@ class _Process:
     def __init__(self, options: Options, folder: Path) -> None:
         self._options = options
         self._folder = folder
-        self._emit = logs.structlog_emit()
+        self._emit = logs.stderr_emit()
         self._stop = asyncio.Event()
         self._controller: Controller | None = None
         self._problem = ""

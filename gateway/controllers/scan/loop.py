@@ -16,6 +16,7 @@ from gateway.controllers.scan.results import Results
 from gateway.controllers.scan.scan import Pass, Progress, RulesChangedError
 from gateway.controllers.scan.store import FILE, Generation, Store
 from gateway.controllers.scan.tally import Counts
+from gateway.controllers.scan.threads import in_thread
 from gateway.core.errors import ClusterError, GovgateError
 from gateway.kube.pace import Pacer
 from policies.sources import source_files
@@ -75,7 +76,7 @@ class ScanLoop:
         self._seen = self._files()
         self._standing = await assemble_standing(self._config, self._client)
         try:
-            store = await asyncio.to_thread(Store, self._path)
+            store = await in_thread(Store, self._path)
             try:
                 await self._scan_on(store)
             finally:
@@ -95,7 +96,7 @@ class ScanLoop:
                 last, publish_at = await self._once(standing, store) or last, 0.0
             if last is not None and not last.published and time.monotonic() >= publish_at:
                 if await self._publish(standing):
-                    await asyncio.to_thread(store.published, last)
+                    await in_thread(store.published, last)
                     last = store.complete()
                 else:
                     publish_at = time.monotonic() + _PUBLISH_SECONDS

@@ -16,6 +16,7 @@ from gateway.config.controller import Scan
 from gateway.controllers.scan.reading import ListPage, Reader, example_of
 from gateway.controllers.scan.store import Doubt, Generation, Page, Store, TypeState
 from gateway.controllers.scan.tally import Counts, tally
+from gateway.controllers.scan.threads import in_thread
 from gateway.core.canonical import sha256_digest
 from gateway.core.errors import ClusterError, GovgateError
 from gateway.core.finding import Resource
@@ -202,9 +203,9 @@ class Pass:
         await self._pace()
 
     async def _write(self, write: Callable[_P, _R], *args: _P.args, **kwargs: _P.kwargs) -> _R:
-        """In a thread, one at a time: a commit may wait for the disk."""
+        """One at a time."""
         async with self._writing:
-            return await asyncio.to_thread(write, *args, **kwargs)
+            return await in_thread(write, *args, **kwargs)
 
 
 def _page(subjects: Sequence[Subject], outcomes: Sequence[Outcome], cursor: str) -> Page:
