@@ -12,6 +12,7 @@ import msgspec
 
 from gateway.core.errors import ClusterError
 from gateway.kube.client import KubeClient
+from gateway.kube.errors import UnreachableError
 from gateway.kube.resource import ResourceType
 
 _T = TypeVar("_T")
@@ -87,6 +88,8 @@ async def served_types(client: KubeClient, pace: Pace) -> Served:
             await pace()
             try:
                 listed = _decoded(await client.read(path), _Resources).resources or ()
+            except UnreachableError:
+                raise  # not of this group: the others will not answer either
             except ClusterError as error:
                 problems[path] = str(error)
                 continue

@@ -100,7 +100,7 @@ class ScanLoop:
                     last = store.complete()
                 else:
                     publish_at = time.monotonic() + _PUBLISH_SECONDS
-            await asyncio.sleep(_POLL_SECONDS)
+            await asyncio.sleep(min(_POLL_SECONDS, self._config.server.reload_seconds))
 
     async def _once(self, standing: Standing, store: Store) -> Generation | None:
         """One scan; None if other rules came into force meanwhile."""

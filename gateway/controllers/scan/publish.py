@@ -89,15 +89,19 @@ class Publisher:
         held = await self._held(flavour)
         whole = True
         limit = self._settings.max_results
+        unread = sorted(results.problems())
         for namespace, counts in results.namespaces():
             await asyncio.sleep(0)  # many namespaces must not hold up the lease
             worst = results.worst(namespace, limit + 1)
-            report = report_of(flavour, namespace, counts, worst[:limit], truncated=len(worst) > limit, infos=infos)
+            report = report_of(
+                flavour, namespace, counts, worst[:limit], truncated=len(worst) > limit, infos=infos, unread=unread
+            )
             if unchanged(report, held.pop(namespace, None)):
                 self._metrics.reports.labels("unchanged").inc()
             else:
                 whole &= await self._write(flavour, namespace, report)
-        for namespace in held:
+        # What could not be read may be all that a namespace has: its report stays as it was.
+        for namespace in held if not unread else ():
             whole &= await self._remove(flavour, namespace)
         return whole
 

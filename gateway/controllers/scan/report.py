@@ -24,6 +24,7 @@ NAME = "govgate"
 MANAGED_BY = "app.kubernetes.io/managed-by"
 DIGEST = "govgate.dev/digest"
 LISTED = "govgate.dev/listed"
+UNREAD = "govgate.dev/unread"
 MAX_MESSAGE = 400
 """Characters of one message: with the most results that can be listed, a report stays below what etcd takes."""
 
@@ -72,6 +73,7 @@ def report_of(
     *,
     truncated: bool,
     infos: Mapping[str, RuleInfo],
+    unread: Sequence[str] = (),
 ) -> Json:
     """The report. The same state makes the same report: no time is in it.
 
@@ -82,6 +84,7 @@ def report_of(
         worst: what it lists.
         truncated: whether there is more; the report then says so.
         infos: the rules in force, by id.
+        unread: what the scan could not read.
     """
     metadata: dict[str, Any] = {"name": NAME, "labels": {MANAGED_BY: SOURCE}}
     if namespace:
@@ -96,7 +99,7 @@ def report_of(
     if flavour.group == FLAVOURS[0].group:
         report["source"] = SOURCE
     told = f"the gravest {len(worst)}; govgate scan --last shows all" if truncated else "all"
-    metadata["annotations"] = {LISTED: told}
+    metadata["annotations"] = {LISTED: told, **({UNREAD: _text(", ".join(unread))} if unread else {})}
     metadata["annotations"][DIGEST] = sha256_digest(canonical_json(report))
     return report
 

@@ -28,6 +28,8 @@ from policies.ruleset import Outcome
 
 _BAD_REQUEST, _FORBIDDEN, _NOT_FOUND, _NOT_ALLOWED, _GONE = 400, 403, 404, 405, 410
 _TRIES = 5
+_ALIVE = "/version"
+_SERVER_ERROR = 500
 _WAIT_SECONDS = 0.5
 _MAX_WAIT_SECONDS = 30.0
 _log = logging.getLogger(__name__)
@@ -102,7 +104,7 @@ class Pass:
 
         Raises:
             RulesChangedError: the rules changed meanwhile.
-            ClusterError: the cluster does not tell what it serves.
+            ClusterError: the cluster does not tell what it serves, or answers no more.
             StoreError: the findings cannot be written.
             UndecidedError: the engine that evaluates rules is not there.
         """
@@ -145,7 +147,11 @@ class Pass:
         return self._judges.about(example_of(served))
 
     async def _read(self, generation: Generation, state: TypeState) -> None:
-        """Read a type to its end, or until it is known why that is not possible."""
+        """Read a type to its end, or until it is known why that is not possible.
+
+        Raises:
+            ClusterError: the cluster does not answer at all.
+        """
         failures = restarts = 0
         while True:
             try:
@@ -157,6 +163,8 @@ class Pass:
                     continue
                 failures += 1
                 if _hopeless(error) or failures >= _TRIES:
+                    if not _hopeless(error):
+                        await self._check_alive()
                     await self._give_up(generation, state, error)
                     return
                 await asyncio.sleep(_wait(failures, error))
@@ -166,6 +174,19 @@ class Pass:
             if not page.cursor:
                 return
             state.cursor = page.cursor
+
+    async def _check_alive(self) -> None:
+        """An outage is of no type: it ends the pass, which goes on later.
+
+        Raises:
+            ClusterError: the API server does not answer, or not in order.
+        """
+        await self._paced()
+        try:
+            await self._client.read(_ALIVE)
+        except ApiError as error:
+            if error.code >= _SERVER_ERROR:
+                raise
 
     async def _expired(self, generation: Generation, state: TypeState, error: ClusterError) -> None:
         """The list is gone. The server may offer to go on at the same place, with what is there now: each object is then

@@ -89,6 +89,7 @@ def controller(
                     "ownNamespace": namespace,
                 },
                 policy=policy,
+                server={"reloadSeconds": 0.1},
                 controller={
                     "election": {"leaseSeconds": 2, "renewSeconds": 1.5, "retrySeconds": 0.2, **(election or {})},
                     "scan": {"intervalSeconds": 1.0, "requestsPerSecond": 500.0, "burst": 500, **(scan or {})},

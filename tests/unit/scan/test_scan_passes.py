@@ -18,7 +18,7 @@ from gateway.controllers.scan.results import Results
 from gateway.controllers.scan.scan import Pass, RulesChangedError
 from gateway.controllers.scan.store import FILE, Generation, Store, StoreError
 from gateway.kube import ApiError
-from gateway.kube.errors import ResponseTooLargeError
+from gateway.kube.errors import ResponseTooLargeError, UnreachableError
 
 SMALL = Scan(page_objects=2, concurrency=1)
 OBJECTS = [
@@ -193,6 +193,27 @@ def test_a_type_that_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
         assert found(path) == ["Namespace /a"]
         with Results(path) as results:
             assert results.problems() == problems
+
+
+def test_an_outage_is_of_no_type(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scan ends, is not whole, and goes on when the API server is back: nothing is missing then."""
+    monkeypatch.setattr("gateway.controllers.scan.scan._WAIT_SECONDS", 0.0)
+    store, judges = Store(tmp_path / FILE), Judges()
+    left = 5
+
+    def before(_path: str, _query: Mapping[str, str]) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise UnreachableError("no answer")
+
+    with pytest.raises(UnreachableError):
+        scanned(store, Lists(OBJECTS, before), judges)
+    with pytest.raises(StoreError, match="no scan"):
+        Results(tmp_path / FILE)
+    scanned(store, Lists(OBJECTS), judges, now=1001.0)
+    assert found(tmp_path / FILE) == BAD
+    assert len(judges.judged) == len(set(judges.judged)) == 12
 
 
 def test_readers_see_whole_scans_alone_and_old_ones_go(tmp_path: Path) -> None:
