@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
 from support.lists import finding
 
+from gateway.config.controller import Reports as ReportSettings
 from gateway.config.controller import Scan
+from gateway.controllers.metrics import ScanMetrics
 from gateway.controllers.scan.loop import due
+from gateway.controllers.scan.publish import Publisher
 from gateway.controllers.scan.report import FLAVOURS, MAX_MESSAGE, report_of, summary_of, unchanged
-from gateway.controllers.scan.store import Doubt, Generation
+from gateway.controllers.scan.results import Results
+from gateway.controllers.scan.store import FILE, Doubt, Generation, Page, Store
 from gateway.controllers.scan.tally import Counts, tally
 from gateway.core.finding import Action, Resource
+from gateway.kube import ApiError
+from gateway.kube.discovery import ServedType
 from policies.ruleset import Outcome, Undecided
 
 ABOUT = Resource("v1", "Pod", "web", "a")
@@ -76,6 +84,62 @@ def test_a_report_says_what_it_leaves_out() -> None:
     assert not unchanged(one, None)
     assert not unchanged(one, held | {"summary": {"pass": 99}})
     assert not unchanged(report_of(FLAVOURS[0], "web", Counts(failed=1), worst, truncated=True, infos={}), held)
+
+
+class Reports:
+    """A cluster that holds reports: what is applied and deleted."""
+
+    def __init__(self, held: dict[str, Any]) -> None:
+        self.held = held
+        self.applied: list[str] = []
+        self.deleted: list[str] = []
+
+    async def read(self, path: str, query: Any = None) -> bytes:
+        if path == "/apis/openreports.io":
+            return b'{"versions": [{"version": "v1alpha1"}]}'
+        if path == "/apis/openreports.io/v1alpha1":
+            return b'{"resources": [{"name": "reports"}, {"name": "clusterreports"}]}'
+        if path.startswith("/apis/openreports.io"):
+            items = list(self.held.values()) if path.endswith("/reports") else []
+            return msgspec.json.encode({"items": items, "metadata": {}})
+        raise ApiError(404, "NotFound", "")
+
+    async def apply(self, path: str, document: Any, *, manager: str) -> None:
+        self.applied.append(path.split("/")[5])
+        self.held[document["metadata"]["namespace"]] = document
+
+    async def delete(self, path: str) -> None:
+        self.deleted.append(path.split("/")[5])
+
+
+async def no_pace() -> None:
+    """As fast as it goes."""
+
+
+@pytest.mark.parametrize("problems", [{}, {"/apis/metrics.k8s.io/v1beta1": "503"}])
+async def test_reports_of_namespaces_that_are_empty_go(tmp_path: Path, problems: dict[str, str]) -> None:
+    """But not after a scan that could not read everything; that one says so. What is not govgate's own stays."""
+    store = Store(tmp_path / FILE)
+    served = ServedType("", "Pod", "v1", "pods", namespaced=True)
+    generation = store.begin([served], now=1.0, rules="r", asked="a", problems=problems)
+    store.add(generation, 0, Page("", [finding(ABOUT, "test/r")], [], {"web": Counts(judged=1, failed=1)}))
+    store.finish(generation, now=2.0, keep=1)
+    cluster = Reports(
+        {
+            "gone": {"metadata": {"name": "govgate", "namespace": "gone"}},
+            "theirs": {"metadata": {"name": "kyverno", "namespace": "theirs"}},
+        }
+    )
+    publisher = Publisher(cluster, ReportSettings(), no_pace, ScanMetrics(CollectorRegistry()))
+    for _ in range(2):
+        with Results(tmp_path / FILE) as results:
+            assert await publisher.publish(results, {})
+        cluster.held.pop("gone", None)
+    assert cluster.applied == ["web"]
+    assert cluster.deleted == ([] if problems else ["gone"])
+    told = cluster.held["web"]["metadata"]["annotations"].get("govgate.dev/unread", "")
+    assert told == ", ".join(problems)
+    store.close()
 
 
 def test_the_older_form_of_reports() -> None:
