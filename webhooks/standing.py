@@ -11,6 +11,8 @@ import hashlib
 import time
 from collections.abc import Sequence
 
+import msgspec
+
 from gateway.config.model import Config
 from gateway.core.errors import ClusterError
 from gateway.core.subject import Json, Subject
@@ -45,7 +47,8 @@ class Standing:
         surroundings: ClusterSurroundings,
         waivers: ClusterWaivers,
     ) -> None:
-        self.on_error = config.policy.on_error
+        decides = (config.policy, config.cluster.own_namespace)
+        self._settings = msgspec.json.encode(decides, order="deterministic").decode()
         self._rules = rules
         self._constraints = constraints
         self._around = _NobodyAsks(surroundings)
@@ -56,8 +59,9 @@ class Standing:
 
     @property
     def digest(self) -> str:
-        """Of the rules in force; another one when those of the cluster change."""
+        """Of all that decides: the rules in force, those of the cluster as they are now, and what is set of them."""
         material = [part.digest for part in (self._rules, self._constraints) if part is not None]
+        material.append(self._settings)
         return "sha256:" + hashlib.sha256("\0".join(material).encode()).hexdigest()
 
     @property

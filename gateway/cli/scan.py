@@ -26,6 +26,7 @@ from gateway.controllers.scan.tally import Counts
 from gateway.core.errors import UsageError
 from gateway.core.guard import OnError
 from policies.rule import RuleInfo
+from webhooks.policy import exempted
 
 if TYPE_CHECKING:
     from gateway.kube import KubeClient
@@ -87,6 +88,10 @@ def scan(
     if policies:
         loaded = msgspec.structs.replace(loaded, policy=msgspec.structs.replace(loaded.policy, sources=policies))
     loaded = connected(loaded, kubeconfig, kube_context)
+    if exempted(namespace, (*loaded.policy.exempt_namespaces, loaded.cluster.own_namespace)):
+        raise UsageError(
+            f"{namespace} is not judged: policy.exemptNamespaces, or the gateway's own namespace, names it"
+        )
     with tempfile.TemporaryDirectory(prefix="govgate-scan-") as scratch:
         path = Path(scratch) / FILE
         infos = asyncio.run(_scan(loaded, path, namespace))

@@ -174,6 +174,7 @@ def test_what_changes_in_files_is_in_force_at_the_next_scan(
     process.config_file.write_text(config.replace("intervalSeconds: 600.0", "intervalSeconds: nonsense"))
     wait_for(lambda: "intervalSeconds" in process.get("/readyz?verbose")[1])
     assert len(process.events("started")) == 1
-    process.config_file.write_text(config.replace("intervalSeconds: 600.0", "intervalSeconds: 1.0"))
+    process.config_file.write_text(config.replace("policy:", "policy:\n  rules: [{rules: [test/mark], action: audit}]"))
     wait_for(lambda: len(process.events("started")) == 2)
     process.wait_scans(1)
+    assert json.dumps(process.findings("-n", other)).count('"action": "audit"') == 1

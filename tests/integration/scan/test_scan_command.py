@@ -192,6 +192,13 @@ def test_what_may_not_be_read_is_a_problem(cluster: Cluster, namespace: str) -> 
     assert "forbidden" in done.stderr
 
 
+def test_a_namespace_that_is_not_judged_is_no_clean_one() -> None:
+    """Asked for it alone, the command says so instead of finding nothing."""
+    done = run("scan", "-n", "kube-system")
+    assert (done.returncode, done.stdout) == (64, "")
+    assert "kube-system is not judged" in done.stderr
+
+
 def test_no_scan_has_run(tmp_path: Path) -> None:
     """Without a state folder there is nothing to show, and one line says so."""
     done = run("scan", "--last", "--state-dir", str(tmp_path))
