@@ -96,6 +96,10 @@ class Standing:
                 )
         return [Outcome(tuple(self._waivers.apply(one.findings)), one.undecided, one.judged) for one in outcomes]
 
+    def overrunning(self) -> int:
+        """Evaluations that were answered at their deadline and still run in this process."""
+        return max((part.overrunning() for part in (self._rules, self._constraints) if part is not None), default=0)
+
     def checks(self) -> dict[str, bool | str]:
         """Named checks: True if it holds, else why not. Until all hold, a judgement would not be whole."""
         checks: dict[str, bool | str] = {}

@@ -25,6 +25,10 @@ Checks = Mapping[str, bool | str]
 """Named checks: True if it holds, else why it does not."""
 
 
+class WornOutError(GovgateError):
+    """The process cannot go on, and another one can: it ends."""
+
+
 class Context(msgspec.Struct, frozen=True):
     """What loops are made with. ``folder``: of their state; one controller has it."""
 
@@ -40,7 +44,7 @@ class Loop(Protocol):
     name: str
 
     async def run(self) -> None:
-        """Work until cancelled. What it raises is logged, and it is run again after a while."""
+        """Work until cancelled. What it raises is logged, and it is run again after a while; but for WornOutError."""
         ...
 
     def checks(self) -> Checks:
@@ -75,7 +79,11 @@ class Controller:
         return [loop.name for loop in self._loops]
 
     async def run(self) -> None:
-        """Until cancelled; then the loops are stopped, and the lease is let go."""
+        """Until cancelled; then the loops are stopped, and the lease is let go.
+
+        Raises:
+            WornOutError: another process has to take over.
+        """
         if self._elector is None:
             await self._work()
         else:
@@ -103,6 +111,8 @@ class Controller:
                     running.create_task(self._keep(loop))
                 if not self._loops:
                     await asyncio.Event().wait()
+        except* WornOutError as several:
+            raise several.exceptions[0] from None
         finally:
             self._metrics.leading.set(0)
 
@@ -114,6 +124,8 @@ class Controller:
             self._problems.pop(loop.name, None)
             try:
                 await loop.run()
+            except WornOutError:
+                raise
             except GovgateError as error:
                 self._failed(loop, str(error))
             except Exception as error:  # noqa: BLE001 - whatever fails in one loop, the others go on

@@ -56,6 +56,11 @@ class ScanMetrics:
             registry=registry,
         )
         self.problems = Gauge("govgate_scan_unread_types", "Types that could not be read", registry=registry)
+        self.overrunning = Gauge(
+            "govgate_policy_overrunning_evaluations",
+            "Evaluations of rules that were answered at their deadline and still run; the process is replaced",
+            registry=registry,
+        )
         self.reports = Counter(
             "govgate_scan_reports",
             "Summaries of namespaces, by result: written, unchanged, removed, failed",

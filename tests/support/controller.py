@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -48,10 +49,14 @@ class ControllerProcess:
     def stop(self) -> int:
         """SIGTERM; the exit code."""
         assert self._server is not None
-        process = self._server._process
-        assert process is not None
-        process.send_signal(signal.SIGTERM)
-        return process.wait(timeout=20)
+        os.kill(self._server.pid, signal.SIGTERM)
+        return self.wait()
+
+    def wait(self, *, seconds: float = 20.0) -> int:
+        """Until it ends; the exit code."""
+        assert self._server is not None
+        assert self._server._process is not None
+        return self._server._process.wait(timeout=seconds)
 
     def events(self, event: str) -> list[Json]:
         """Lines of the log."""

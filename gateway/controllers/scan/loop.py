@@ -8,7 +8,7 @@ import time
 
 from gateway.config.controller import Scan
 from gateway.config.files import Fingerprint, fingerprint
-from gateway.controllers.frame import Checks, Context
+from gateway.controllers.frame import Checks, Context, WornOutError
 from gateway.controllers.metrics import ScanMetrics
 from gateway.controllers.scan.publish import Publisher
 from gateway.controllers.scan.report import summary_of
@@ -58,6 +58,7 @@ class ScanLoop:
         self._publisher = Publisher(context.client, self._settings.reports, self._pace, self._metrics)
         self._standing: Standing | None = None
         self._unread = ""
+        self._worn_since: float | None = None
         self._rules_problem = ""
         self._seen: Fingerprint = ()
 
@@ -90,6 +91,7 @@ class ScanLoop:
         if last is not None:
             self._show()
         while True:
+            self._check_wear()
             standing = await self._reloaded()
             await standing.synced(_SYNC_SECONDS)
             if due(last, standing.digest, self._settings, time.time()):
@@ -111,6 +113,7 @@ class ScanLoop:
             self._metrics.requests.inc(now.requests - seen.requests)
             self._metrics.restarts.inc(now.restarts - seen.restarts)
             seen.objects, seen.requests, seen.restarts = now.objects, now.requests, now.restarts
+            self._check_wear()
 
         one = Pass(self._client, standing, store, self._settings, pace=self._pace, clock=time.time, progress=count)
         try:
@@ -122,10 +125,25 @@ class ScanLoop:
         except Exception:
             self._metrics.runs.labels("failed").inc()
             raise
-        finally:
-            count(one.progress)
+        count(one.progress)
         self._metrics.runs.labels("incomplete" if self._show() else "complete").inc()
         return generation
+
+    def _check_wear(self) -> None:
+        """Evaluations that do not end take this process's processors, and there is no ending them but with it.
+
+        Raises:
+            WornOutError: they have run on for too long.
+        """
+        running = self._standing.overrunning() if self._standing is not None else 0
+        self._metrics.overrunning.set(running)
+        if not running:
+            self._worn_since = None
+            return
+        now = time.monotonic()
+        self._worn_since = self._worn_since if self._worn_since is not None else now
+        if now - self._worn_since > self._config.policy.recycle_seconds:
+            raise WornOutError("evaluations of rules do not end: another process has to go on")
 
     async def _publish(self, standing: Standing) -> bool:
         if not self._settings.reports.enabled:

@@ -178,3 +178,17 @@ def test_what_changes_in_files_is_in_force_at_the_next_scan(
     wait_for(lambda: len(process.events("started")) == 2)
     process.wait_scans(1)
     assert json.dumps(process.findings("-n", other)).count('"action": "audit"') == 1
+
+
+STUBBORN = 'package main\n\nimport rego.v1\n\ndeny contains "y" if regex.match(`x{900}y`, input.data.a)\n'
+
+
+def test_rules_that_do_not_end_end_the_process(root: Api, other: str, tmp_path: Path, controller: Start) -> None:
+    """Whoever keeps it running starts another one, which goes on; what was not decided is not a pass."""
+    rules = tmp_path / "stubborn"
+    rules.mkdir()
+    (rules / "main.rego").write_text(STUBBORN)
+    root.create(config_map(other, "long", a="x" * 900_000))
+    process = controller(sources=[str(rules)], timeoutSeconds=0.3, recycleSeconds=0.5)
+    assert process.wait(seconds=60) == 1
+    assert "evaluations of rules do not end" in process.log.read_text()
