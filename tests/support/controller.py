@@ -14,9 +14,18 @@ from urllib.request import urlopen
 
 import yaml
 from support.cluster import wait_for
+from support.crds import Crd
 from support.processes import Server
 
 Json = dict[str, Any]
+OPEN_REPORTS = (
+    Crd("openreports.io", "Report", "reports", ("v1alpha1",)),
+    Crd("openreports.io", "ClusterReport", "clusterreports", ("v1alpha1",), scope="Cluster"),
+)
+POLICY_REPORTS = (
+    Crd("wgpolicyk8s.io", "PolicyReport", "policyreports", ("v1alpha2",)),
+    Crd("wgpolicyk8s.io", "ClusterPolicyReport", "clusterpolicyreports", ("v1alpha2",), scope="Cluster"),
+)
 
 
 class ControllerProcess:

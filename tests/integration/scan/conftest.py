@@ -16,14 +16,6 @@ from support.crds import Crd
 from support.users import GOVGATE, ROOT
 
 Settings = dict[str, Any] | None
-OPEN_REPORTS = (
-    Crd("openreports.io", "Report", "reports", ("v1alpha1",)),
-    Crd("openreports.io", "ClusterReport", "clusterreports", ("v1alpha1",), scope="Cluster"),
-)
-POLICY_REPORTS = (
-    Crd("wgpolicyk8s.io", "PolicyReport", "policyreports", ("v1alpha2",)),
-    Crd("wgpolicyk8s.io", "ClusterPolicyReport", "clusterpolicyreports", ("v1alpha2",), scope="Cluster"),
-)
 
 
 def manifest(crd: Crd) -> dict[str, Any]:

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import OPEN_REPORTS, POLICY_REPORTS
 from support.api import Api, ApiError
 from support.cluster import wait_for
-from support.controller import ControllerProcess
+from support.controller import OPEN_REPORTS, POLICY_REPORTS, ControllerProcess
 
 Json = dict[str, Any]
 Start = Callable[..., ControllerProcess]
