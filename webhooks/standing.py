@@ -17,7 +17,7 @@ from gateway.config.model import Config
 from gateway.core.errors import ClusterError
 from gateway.core.subject import Json, Subject
 from gateway.kube import KubeClient
-from policies.embedded import EmbeddedOpa
+from policies.engines import engine_of
 from policies.gatekeeper.constraint import AUDIT
 from policies.rule import NAMESPACE, USER, Asked, RuleInfo
 from policies.ruleset import Outcome, RuleSet
@@ -102,7 +102,7 @@ class Standing:
 
     def checks(self) -> dict[str, bool | str]:
         """Named checks: True if it holds, else why not. Until all hold, a judgement would not be whole."""
-        checks: dict[str, bool | str] = {}
+        checks: dict[str, bool | str] = {"rules": (self._rules.problem if self._rules is not None else "") or True}
         for part in self._parts:
             checks |= part.checks()
         return checks
@@ -147,7 +147,7 @@ async def assemble_standing(config: Config, client: KubeClient) -> Standing:
         RulesError: a rule is wrong.
         UndecidedError: the engine that evaluates rules is not there.
     """
-    engine = EmbeddedOpa(hosts=config.policy.hosts, trial=True)
+    engine = engine_of(config.policy, trial=True)
     rules = await rules_in_files(config.policy, engine, point=AUDIT)
     surroundings = ClusterSurroundings(client, config.policy.inventory)
     surroundings.start()

@@ -115,7 +115,7 @@ async def _scan(config: Config, path: Path, namespace: str) -> dict[str, RuleInf
     from gateway.kube.pace import Pacer  # noqa: PLC0415
     from webhooks.standing import assemble_standing  # noqa: PLC0415
 
-    if not config.policy.sources:
+    if not config.policy.sources and not config.policy.opa.decisions:
         raise UsageError("there are no rules: policy.sources is empty, and there is no --policies")
     settings = config.controller.scan
     client = await _client(config)

@@ -31,7 +31,8 @@ _log = logging.getLogger(__name__)
 
 def scan_loop(context: Context) -> ScanLoop | None:
     """The loop, if the configuration asks for it, and there are rules."""
-    if not context.config.controller.scan.enabled or not context.config.policy.sources:
+    policy = context.config.policy
+    if not context.config.controller.scan.enabled or not (policy.sources or policy.opa.decisions):
         return None
     return ScanLoop(context)
 
