@@ -187,7 +187,7 @@ def test_rules_that_do_not_end_end_the_process(root: Api, other: str, tmp_path: 
     rules = tmp_path / "stubborn"
     rules.mkdir()
     (rules / "main.rego").write_text(STUBBORN)
-    root.create(config_map(other, "long", a="x" * 900_000))
+    root.create(config_map(other, "long", a="x" * 500_000))
     process = controller(sources=[str(rules)], timeoutSeconds=0.3, recycleSeconds=0.5)
     assert process.wait(seconds=60) == 1
     assert "evaluations of rules do not end" in process.log.read_text()
