@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST := $(BIN)/python -m pytest
+JOBS ?= 2
 
 .PHONY: help demo test test-fast search lint bench mutation tools native recordings clean
 .DEFAULT_GOAL := help
@@ -17,7 +18,7 @@ demo: $(VENV)/.installed native ## the main job, end to end: recorded requests a
 	@$(BIN)/govgate demo
 
 test: lint tools native ## everything: static checks, then all tests (builds the test servers the first time)
-	$(PYTEST)
+	$(PYTEST) -n $(JOBS) --dist loadgroup
 
 test-fast: $(VENV)/.installed-test ## what needs neither Go nor servers
 	GOVGATE_NATIVE=skip $(PYTEST) -m "not servers and not native"

@@ -23,10 +23,11 @@ settings.load_profile("quick")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whoever uses the cluster needs the servers: the marker follows from the fixture."""
+    """Whoever uses the cluster needs the servers, and runs where the others do: there is one cluster a run."""
     for item in items:
         if "cluster" in getattr(item, "fixturenames", ()):
             item.add_marker("servers")
+            item.add_marker(pytest.mark.xdist_group("cluster"))
 
 
 def pytest_collection_finish() -> None:
