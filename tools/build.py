@@ -119,6 +119,12 @@ TOOLS = {
         _kubernetes("kube-controller-manager"),
         _kubernetes("kubectl"),
         Tool(
+            "kubeseal",
+            "kubeseal",
+            "github.com/bitnami/sealed-secrets/cmd/kubeseal",
+            "github.com/bitnami/sealed-secrets",
+        ),
+        Tool(
             "kyverno",
             "kyverno",
             "github.com/kyverno/kyverno/cmd/cli/kubectl-kyverno",
