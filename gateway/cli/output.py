@@ -1,7 +1,8 @@
-"""Printing documents to stdout."""
+"""Printing documents to stdout, and messages to stderr."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -24,3 +25,9 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     for row in (header, *rows):
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def say(text: str) -> None:
+    """A message on stderr: one line, without control characters."""
+    line = "".join(character if character.isprintable() else " " for character in text)
+    print(f"govgate: {line}", file=sys.stderr)

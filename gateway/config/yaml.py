@@ -104,6 +104,32 @@ def read_yaml(text: str, *, source: str) -> Any:
         raise ConfigError(f"{source}: {type(error).__name__}: not readable as YAML") from None
 
 
+def read_yaml_stream(text: str) -> list[tuple[int, Any]]:
+    """The documents in ``text`` as JSON values, each with the line it begins in (from 1); empty ones are left out.
+
+    Raises:
+        ConfigError: as :func:`read_yaml`; names the line alone, not what stands there, which may be a secret.
+    """
+    loader = None
+    try:
+        _refuse_aliases(text)
+        found: list[tuple[int, Any]] = []
+        loader = _Loader(text)
+        while loader.check_node():
+            node: Any = loader.get_node()
+            found.append((node.start_mark.line + 1, loader.construct_document(node)))
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        raise ConfigError(f"line {mark.line + 1}: is no YAML" if mark else "is no YAML") from None
+    except (RecursionError, ValueError):
+        raise ConfigError("is no YAML") from None
+    else:
+        return [(line, value) for line, value in found if value is not None]
+    finally:
+        if loader is not None:
+            loader.dispose()
+
+
 def _refusal(what: str, at: Any) -> yaml.MarkedYAMLError:
     return yaml.MarkedYAMLError(problem=what, problem_mark=at.start_mark)
 
