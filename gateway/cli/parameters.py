@@ -13,7 +13,8 @@ from gateway.core.errors import UsageError
 def _no_options(_type: object, value: str | Path) -> None:
     """``-`` alone is standard input; anything else that begins so was meant as an option."""
     if str(value).startswith("-") and str(value) != "-":
-        raise UsageError(f"Unknown option: {value} (a file of that name: ./{value})")
+        name = str(value).partition("=")[0]  # what follows may be a secret
+        raise UsageError(f"Unknown option: {name} (a file of that name: ./{name})")
 
 
 PATHS = Parameter(allow_leading_hyphen=True, validator=_no_options)

@@ -51,8 +51,8 @@ class Run(msgspec.Struct):
         warned = False
         for one in self.clusters:
             refuse_expired(one.certificate, source=one.source, now=self.now, until=one.entry.until)
-            text = warning(one.certificate, source=one.source, now=self.now, days=days, until=one.entry.until)
-            if text is not None:
+            soon = warning(one.certificate, source=one.source, now=self.now, days=days, until=one.entry.until)
+            for text in filter(None, (soon, one.doubtful)):
                 warned = True
                 say(f"warning: {text}")
         return warned
@@ -160,8 +160,8 @@ def one_value(values: Values, files: Sequence[str]) -> bytes:
         return read_input(files[0] if files else STDIN)
     if files:
         raise UsageError("--raw seals one value")
-    if values.files and not values.literals and not values.env_files and len(values.files) == 1:
-        return read_input(values.files[0].partition("=")[2] or values.files[0])
+    if values.files == (STDIN,) and not values.literals and not values.env_files:
+        return read_input(STDIN)
     found = read_values(values)
     if len(found) != 1:
         raise UsageError("--raw seals one value")

@@ -86,6 +86,8 @@ def _from_file(word: str) -> Iterator[tuple[str, bytes]]:
         yield key, read_input(STDIN)
         return
     path = Path(name)
+    if key and not path.exists():  # a value by mistake, perhaps: it is not shown
+        raise InputError(f"--from-file {key}=…: there is no such file (a value is given by --from-literal)")
     if not path.is_dir():
         yield key or path.name, read_input(name)
         return

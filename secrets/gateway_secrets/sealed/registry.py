@@ -26,6 +26,7 @@ from gateway_secrets.sealed.documents import read_documents
 from gateway_secrets.sealed.errors import CertificateError, InputError
 from gateway_secrets.sealed.files import read_file
 
+_LOCAL = frozenset(("localhost", "127.0.0.1", "::1"))
 _Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9](?:[-._A-Za-z0-9]{0,61}[A-Za-z0-9])?$")]
 _Fingerprint = Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Fa-f:]{64,95}$")]
 
@@ -55,6 +56,14 @@ class Cluster(msgspec.Struct, frozen=True):
     entry: Entry
     certificate: Certificate
     source: str
+
+    @property
+    def doubtful(self) -> str:
+        """Why it could be somebody else's certificate, if it could: fetched in the clear, and not pinned."""
+        parts = urlsplit(self.entry.certificate)
+        if parts.scheme != "http" or self.entry.fingerprint or parts.hostname in _LOCAL:
+            return ""
+        return f"{self.source}: came without TLS, and no registry pins its fingerprint: it could be anybody's"
 
 
 def read_registry(path: Path, names: Sequence[str] = ()) -> list[Entry]:

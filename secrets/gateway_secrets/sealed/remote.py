@@ -77,6 +77,8 @@ async def _ask(
             content = await response.content.read(limit + 1)
             while len(content) <= limit and (more := await response.content.read(limit + 1 - len(content))):
                 content += more
+            if response.url.scheme != "https" and url.startswith("https:"):
+                raise RemoteError(f"{shown(url)}: leads to an address without TLS")
             if len(content) > limit:
                 raise RemoteError(f"{shown(url)}: answered with more than {limit:,} bytes")
             return url, response.status, content

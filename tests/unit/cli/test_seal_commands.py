@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from support.sealing import CANARY, certificate_pem, key_pem, private_key, read_sealed, secret_document
+from support.sealing import CANARY, certificate_pem, key_pem, key_secret, private_key, read_sealed, secret_document
 
 from gateway.cli.app import run
 from gateway_secrets.sealed.hybrid import decode, unseal
@@ -251,6 +251,51 @@ def test_bad_input_is_one_line(seal, here: Path, content: Any, words: list[str],
     assert {
         path for path in set(here.rglob("*")) - files if path.name not in {"config", "govgate", "seal-digest.key"}
     } == set()
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ([f"--from-litteral=password={CANARY}"], 64),
+        (["--from-litteral", f"password={CANARY}"], 64),
+        (["--from-file", f"password={CANARY}"], 1),
+        (["--from-literal", CANARY], 1),
+    ],
+)
+def test_a_value_in_the_wrong_place_is_not_shown(seal, words: list[str], code: int) -> None:
+    """Logs of jobs keep what is printed. (That it is not shown, every test here checks.)"""
+    assert seal("--cert", "a.pem", "--name", "db", "-n", "web", *words).code == code
+
+
+def test_options_may_come_before_files(seal) -> None:
+    """A repeatable option takes one word."""
+    assert len(seal("--cert", "a.pem", "secret.yaml", "-n", "web", "-").documents) == 0
+    assert len(seal("--cert", "a.pem", "secret.yaml").documents) == 1
+
+
+def test_merging_for_several_clusters(seal, here: Path) -> None:
+    """Each into its own file; what is missing in one leaves all as they were."""
+    seal("secret.yaml", "--cert", "a.pem", "--cert", "b.pem", "-w", "{cluster}/s.yaml")
+    words = ["--cert", "a.pem", "--cert", "b.pem", "--from-literal", "token=t", "--merge-into"]
+    assert seal(*words, "{cluster}/s.yaml").code == 0
+    for key in "ab":
+        assert opened(yaml.safe_load((here / key / "s.yaml").read_text()), key) == BOTH | {"token": b"t"}
+    assert seal(*words, "a/s.yaml").code == 64
+    (here / "b" / "s.yaml").unlink()
+    before = (here / "a" / "s.yaml").read_bytes()
+    assert seal(*words[:5], "token=u", "--merge-into", "{cluster}/s.yaml").code == 1
+    assert (here / "a" / "s.yaml").read_bytes() == before
+
+
+def test_the_controllers_keys_can_be_backed_up(seal, here: Path) -> None:
+    """Sealed for a certificate whose key lies elsewhere; recovered, they are the Secrets that they were."""
+    keys = {"apiVersion": "v1", "kind": "List", "items": [key_secret("a"), key_secret("c")]}
+    (here / "keys.yaml").write_text(yaml.safe_dump(keys))
+    seal("secret.yaml", "--cert", "a.pem", "-w", "out.yaml")
+    assert seal("keys.yaml", "--cert", "b.pem", "-w", "backup.yaml").code == 0
+    assert seal("recover", "backup.yaml", "--key", "b.key", "-w", "restored.yaml").code == 0
+    assert list(yaml.safe_load_all((here / "restored.yaml").read_text())) == keys["items"]
+    assert seal("validate", "out.yaml", "--key", "restored.yaml").code == 0
 
 
 def test_two_clusters_do_not_share_a_file(seal) -> None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import yaml
 from cryptography import x509
@@ -198,6 +199,19 @@ def test_certificates_named_by_themselves_name_their_cluster() -> None:
     """By the file's name, or the host's."""
     assert entry_of("certs/prod-eu.pem").name == "prod-eu"
     assert entry_of("https://user:pw@sealed.example.com:8080/v1/cert.pem").name == "sealed.example.com"
+
+
+async def test_a_certificate_that_came_in_the_clear_is_doubtful(registry: Path) -> None:
+    """Unless it is pinned, or came from this machine, as by kubectl port-forward."""
+    (prod,) = await load(read_registry(registry, ["prod"]))
+    for url, fingerprint, doubtful in (
+        ("http://sealed.example.com/v1/cert.pem", "", True),
+        ("http://sealed.example.com/v1/cert.pem", certificate("a").fingerprint, False),
+        ("https://sealed.example.com/v1/cert.pem", "", False),
+        ("http://localhost:8080", "", False),
+    ):
+        entry = msgspec.structs.replace(prod.entry, certificate=url, fingerprint=fingerprint)
+        assert bool(msgspec.structs.replace(prod, entry=entry).doubtful) is doubtful
 
 
 def test_addresses() -> None:
