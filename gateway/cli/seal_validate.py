@@ -123,7 +123,13 @@ def _found(run: Run, content: Content | Problem) -> Iterator[Found]:
                     yield Found(content.path, document.line, text, value)
     except InputError as error:
         if b"SealedSecret" in content.data or content.path == "standard input":
-            _problem(run, Problem("", 0, str(error)))
+            _problem(run, _told(content.path, str(error)))
+
+
+def _told(path: str, text: str) -> Problem:
+    """A problem from an error's text, which begins with path and line."""
+    line, colon, message = text.removeprefix(f"{path}:").partition(": ")
+    return Problem(path, int(line), message) if colon and line.isdecimal() else Problem(path, 0, text)
 
 
 def _problem(run: Run, problem: Problem) -> None:

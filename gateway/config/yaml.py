@@ -104,11 +104,11 @@ def read_yaml(text: str, *, source: str) -> Any:
         raise ConfigError(f"{source}: {type(error).__name__}: not readable as YAML") from None
 
 
-def read_yaml_stream(text: str) -> list[tuple[int, Any]]:
+def read_yaml_stream(text: str, *, source: str) -> list[tuple[int, Any]]:
     """The documents in ``text`` as JSON values, each with the line it begins in (from 1); empty ones are left out.
 
     Raises:
-        ConfigError: as :func:`read_yaml`; names the line alone, not what stands there, which may be a secret.
+        ConfigError: as :func:`read_yaml`; names ``source`` and the line, not what stands there, which may be a secret.
     """
     loader = None
     try:
@@ -120,9 +120,10 @@ def read_yaml_stream(text: str) -> list[tuple[int, Any]]:
             found.append((node.start_mark.line + 1, loader.construct_document(node)))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        raise ConfigError(f"line {mark.line + 1}: is no YAML" if mark else "is no YAML") from None
+        where = f"{source}:{mark.line + 1}" if mark else source
+        raise ConfigError(f"{where}: is no YAML that Kubernetes reads") from None
     except (RecursionError, ValueError):
-        raise ConfigError("is no YAML") from None
+        raise ConfigError(f"{source}: is no YAML that Kubernetes reads") from None
     else:
         return [(line, value) for line, value in found if value is not None]
     finally:

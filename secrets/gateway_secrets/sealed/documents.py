@@ -6,8 +6,10 @@ a document it cannot read may quote the document ("unknown anchor 'hunter2'"): s
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -15,10 +17,13 @@ import msgspec
 from gateway.config.yaml import read_yaml_stream
 from gateway.core.errors import ConfigError
 from gateway.native.library import NativeMissingError
+from gateway.native.manifests import Document as Text
 from gateway.native.manifests import Problem, read_files
 from gateway_secrets.sealed.errors import InputError
 
 _MAX_NESTING = 4
+_MAX_DEPTH = 100
+_SOMETHING = re.compile(r"\S")
 _QUOTES_NOTHING = re.compile(r"not readable as YAML: ([a-zA-Z ]+)")
 
 
@@ -41,7 +46,7 @@ def read_documents(data: bytes, *, source: str) -> list[Document]:
         return _without_library(data, source)
     if file.problem is not None:
         raise InputError(f"{source}:{file.problem.line}: {_said(file.problem)}")
-    return [Document(one.line, value) for one in file.documents if (value := msgspec.json.decode(one.json)) is not None]
+    return [found for one in file.documents if (found := _decoded(one, source)).value is not None]
 
 
 def objects(document: Document, *, source: str) -> Iterator[dict[str, Any]]:
@@ -66,13 +71,49 @@ def _objects(value: Any, where: str, depth: int) -> Iterator[dict[str, Any]]:
         yield from _objects(item, where, depth + 1)
 
 
+def _decoded(document: Text, source: str) -> Document:
+    try:
+        value = msgspec.json.decode(document.json)
+    except RecursionError:
+        value = None
+    else:
+        if not _deep(value, _MAX_DEPTH):
+            return Document(document.line, value)
+    raise InputError(f"{source}:{document.line}: is nested too deeply")
+
+
+def _deep(value: Any, left: int) -> bool:
+    """Whether there is more nesting than ``left`` levels."""
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return left < 0 or any(_deep(item, left - 1) for item in items)
+
+
 def _without_library(data: bytes, source: str) -> list[Document]:
     try:
-        return [Document(line, value) for line, value in read_yaml_stream(data.decode())]
+        text = data.decode()
+        if text.lstrip().startswith("{"):
+            with suppress(ValueError, RecursionError):  # then it may be YAML in flow style
+                return list(_json(text))
+        return [Document(line, value) for line, value in read_yaml_stream(text, source=source)]
     except UnicodeDecodeError:
         raise InputError(f"{source}: is no UTF-8") from None
     except ConfigError as error:
-        raise InputError(f"{source}: {error}") from None
+        raise InputError(str(error)) from None
+
+
+def _json(text: str) -> Iterator[Document]:
+    """JSON documents that follow one another."""
+    decoder, at = json.JSONDecoder(object_pairs_hook=_once), 0
+    while found := _SOMETHING.search(text, at):
+        value, at = decoder.raw_decode(text, found.start())
+        yield Document(text.count("\n", 0, found.start()) + 1, value)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key is there twice")
+    return found
 
 
 def _said(problem: Problem) -> str:

@@ -64,7 +64,12 @@ def _edited(text: str, before: Sequence[Json], after: Sequence[Json]) -> str | N
         found = [document.value for document in read_documents(result.encode(), source="")]
     except InputError:
         return None
-    return result if found == list(after) else None
+    return result if _canonical(found) == _canonical(after) else None
+
+
+def _canonical(documents: Sequence[Any]) -> bytes:
+    """Equal for what is equal in JSON: ``1`` is not ``true`` there."""
+    return msgspec.json.encode(list(documents), order="sorted")
 
 
 def _differences(text: str, node: Any, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[_Edit]:

@@ -45,8 +45,6 @@ def unseal(private_keys: Iterable[RSAPrivateKey], blob: bytes, label: bytes) -> 
     """
     wrapped, sealed = split(blob)
     for key in private_keys:
-        if (key.key_size + 7) // 8 != len(wrapped):
-            continue
         try:
             return AESGCM(key.decrypt(wrapped, _oaep(label))).decrypt(_NONCE, sealed, None)
         except (ValueError, InvalidTag):

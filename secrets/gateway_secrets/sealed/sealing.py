@@ -212,12 +212,12 @@ def _seal_values(secret: Secret, scope: Scope, sealing: Sealing, previous: Seale
 
 
 def _unchanged(secret: Secret, scope: Scope, sealing: Sealing, previous: Sealed) -> Iterable[tuple[str, Note]]:
-    """The keys whose former sealed value is still good, with what is noted about it."""
+    """The keys whose former sealed value is still good, with what is noted about it.
+
+    A digest is of one scope, namespace, name and key: one that matches was made for where the value goes now.
+    """
     notes = read_notes(previous.annotations, previous.values)
-    bound = label_of(scope, secret.namespace, secret.name)
     if sealing.anew or sealing.digests is None or notes.by != sealing.digests.id:
-        return
-    if scope is not previous.scope or bound != label_of(previous.scope, previous.namespace, previous.name):
         return
     for key, plaintext in secret.values.items():
         note = notes.values.get(key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -232,6 +233,8 @@ def test_bad_usage_is_64(seal, words: list[str], said: str) -> None:
         (f"a: *{CANARY}", [], "is no YAML"),
         (CANARY, [], "is no Kubernetes object"),
         ("", [], "holds no Secret"),
+        (f"apiVersion: v1\nkind: Secret\nx: {'[' * 900}{']' * 900}", [], ""),
+        (f"apiVersion: v1\nkind: Secret\nx: {'[' * 5000}{']' * 5000}", [], ""),
         ([secret_document(), secret_document()], [], "is there twice"),
         ([secret_document("u"), secret_document("v")], ["--name", "z"], "--name is for one Secret"),
         (secret_document(), ["-w", "{x}.yaml"], "no other braces"),
@@ -331,6 +334,7 @@ def test_validate(seal, here: Path) -> None:
     assert seal("validate", "out.yaml", "--warn-days", "5000", "--fail-on", "warn").code == 2
     assert seal("validate", "missing.yaml").code == 1
     (here / "bad.yaml").write_text(f"kind: SealedSecret\na: *{CANARY}")
+    assert re.search(r"govgate: bad\.yaml:[12]: is no YAML that Kubernetes reads\n", seal("validate", "bad.yaml").err)
     assert (seal("validate", "bad.yaml").code, seal("validate", ".", "--key", "a.key").code) == (1, 1)
 
 

@@ -134,6 +134,10 @@ def test_foreign_secrets_are_not_written_over() -> None:
     assert decide(document, RING, foreign()).action is Action.REFUSE
     other = foreign() | {"metadata": foreign()["metadata"] | {"ownerReferences": [OWNER | {"uid": "u-2"}]}}
     assert decide(document, RING, other).action is Action.REFUSE
+    nobodys = foreign() | {"metadata": foreign()["metadata"] | {"ownerReferences": [OWNER | {"uid": ""}]}}
+    del document["metadata"]["uid"]
+    assert decide(document, RING, nobodys).action is Action.REFUSE
+    document["metadata"]["uid"] = "u-1"
     managed = decide(document, RING, foreign({MANAGED: "true"})).secret
     assert managed is not None
     assert (set(managed["data"]), managed["metadata"]["ownerReferences"]) == ({"password"}, [OWNER])
