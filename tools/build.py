@@ -138,6 +138,12 @@ TOOLS = {
             bench=True,
         ),
         Tool("loadgen", "loadgen", "."),
+        Tool(
+            "sealed-secrets-controller",
+            "kubeseal",
+            "github.com/bitnami/sealed-secrets/cmd/controller",
+            "github.com/bitnami/sealed-secrets",
+        ),
         Tool("opa", "opa", "github.com/open-policy-agent/opa", "github.com/open-policy-agent/opa"),
     )
 }

@@ -17,6 +17,7 @@ import msgspec
 from gateway_secrets.sealed.addresses import controller_url, shown
 from gateway_secrets.sealed.certificate import MAX_BYTES
 from gateway_secrets.sealed.errors import RemoteError
+from gateway_secrets.sealed.objects import API_VERSION, KIND
 
 TIMEOUT_SECONDS = 20.0
 _AT_ONCE = 8
@@ -47,7 +48,7 @@ async def verify(base: str, documents: Sequence[dict[str, Any]]) -> list[bool]:
 
 
 async def rotate(base: str, documents: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Each object as the controller seals it anew with its present key.
+    """Each object as the controller seals it anew with its present key. Bitnami's leaves out what kind of object it is.
 
     Raises:
         RemoteError: it could not be asked, or could not do so.
@@ -57,13 +58,14 @@ async def rotate(base: str, documents: Sequence[dict[str, Any]]) -> list[dict[st
         asked = [_ask(session, "POST", url, document, _MAX_ANSWER_BYTES) for document in documents]
         bodies = await _all(asked, (HTTPStatus.OK,))
     try:
-        return [msgspec.json.decode(body, type=dict[str, Any]) for body in bodies]
+        return [{"apiVersion": API_VERSION, "kind": KIND} | msgspec.json.decode(body, type=_Object) for body in bodies]
     except msgspec.DecodeError:
         raise RemoteError(
             f"{shown(url)}: did not answer with an object: is it a controller of sealed secrets?"
         ) from None
 
 
+_Object = dict[str, Any]
 _Answer = tuple[str, int, bytes]
 
 

@@ -4,7 +4,6 @@ written is recognised as in sync, and it takes what the decisions say.
 
 from __future__ import annotations
 
-import contextlib
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,10 +11,9 @@ from typing import Any
 
 import pytest
 import yaml
-from support.api import Api, ApiError
+from support.api import Api
 from support.sealing import CANARY, encoded, sealing, secret
-from support.tools import module_folder, tool
-from support.users import ROOT
+from support.tools import tool
 
 from gateway_secrets.sealed.keyring import KeyRing, new_key, ring_of
 from gateway_secrets.sealed.objects import Secret
@@ -23,27 +21,7 @@ from gateway_secrets.sealed.reconcile import Action, decide, status_of
 from gateway_secrets.sealed.scope import MANAGED, PATCH, Scope
 from gateway_secrets.sealed.sealing import Sealing, seal_secret
 
-CRD = "helm/sealed-secrets/crds/bitnami.com_sealedsecrets.yaml"
 SEALED = ("bitnami.com/v1alpha1", "SealedSecret")
-
-
-@pytest.fixture
-def api(cluster: Any) -> Api:
-    """An administrator, where SealedSecrets are known."""
-    root: Api = cluster.api(ROOT)
-    crd = yaml.safe_load((module_folder("kubeseal", "github.com/bitnami/sealed-secrets") / CRD).read_text())
-    with contextlib.suppress(ApiError):  # it is there already
-        root.create(crd)
-    cluster.apiserver.wait_until(lambda: served(cluster.api(ROOT)))
-    return root
-
-
-def served(root: Api) -> bool:
-    try:
-        root.list(*SEALED, "default")
-    except (ApiError, KeyError):
-        return False
-    return True
 
 
 @pytest.fixture

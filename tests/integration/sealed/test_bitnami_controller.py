@@ -1,0 +1,139 @@
+"""Beside Bitnami's own controller, of the pinned release: on keys that govgate made, over objects that govgate sealed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.api import Api
+from support.cluster import Cluster
+from support.processes import Server, free_port
+from support.sealing import encoded
+from support.tools import tool
+from support.users import ROOT
+
+from gateway.cli.app import run
+from gateway_secrets.sealed.keyring import KeyRing, new_key, ring_of
+from gateway_secrets.sealed.objects import Secret
+from gateway_secrets.sealed.reconcile import MARK, Action, decide
+from gateway_secrets.sealed.records import DIGESTS
+from gateway_secrets.sealed.scope import Scope
+from gateway_secrets.sealed.sealing import Sealing, seal_secret
+
+SEALED = ("bitnami.com/v1alpha1", "SealedSecret")
+VALUES = {"a": b"x", "bin": bytes(range(256)), "empty": b""}
+UNSHARE = ["unshare", "--user", "--map-root-user", "--mount"]
+ACCOUNT = "/run/secrets/kubernetes.io/serviceaccount"
+
+
+def apart() -> bool:
+    """Whether a process can be given a file system of its own here."""
+    if shutil.which("unshare") is None:
+        return False
+    return subprocess.run([*UNSHARE, "true"], check=False, capture_output=True).returncode == 0
+
+
+class Bitnami:
+    """Their controller, for one namespace. It finds the API server in its environment, and its token in the one place where
+    it looks: a file system of its own makes that place.
+    """
+
+    def __init__(self, cluster: Cluster, namespace: str, folder: Path) -> None:
+        account = folder / "account"
+        account.mkdir()
+        (account / "token").write_text(ROOT.token)
+        (account / "namespace").write_text(namespace)
+        shutil.copy(cluster.ca_file, account / "ca.crt")
+        self.url = f"http://127.0.0.1:{free_port()}"
+        addresses = f"--listen-addr={self.url.removeprefix('http://')} --listen-metrics-addr=127.0.0.1:{free_port()}"
+        started = f"{tool('sealed-secrets-controller')} --all-namespaces=false {addresses}"
+        placed = f"mount -t tmpfs none /run && mkdir -p {ACCOUNT} && cp {account}/* {ACCOUNT}"
+        host, _, port = cluster.url.removeprefix("https://").partition(":")
+        environment = {"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port, "POD_NAMESPACE": namespace}
+        command = [str(shutil.which("unshare")), *UNSHARE[1:], "sh", "-c", f"{placed} && exec {started}"]
+        self.server = Server("sealed-secrets", command, folder / "controller.log", {**os.environ, **environment})
+
+
+@pytest.fixture
+def ring(api: Api, namespace: str) -> KeyRing:
+    """A key that govgate made, as the API server keeps it."""
+    api.create(new_key(namespace, datetime.now(UTC), bits=2048))
+    return ring_of(api.list("v1", "Secret", namespace)).ring
+
+
+@pytest.fixture
+def bitnami(cluster: Cluster, ring: KeyRing, namespace: str, tmp_path: Path) -> Iterator[Bitnami]:
+    """Their controller, running on that key."""
+    if not apart():
+        pytest.skip("no user namespaces here: the controller cannot be given its token")
+    controller = Bitnami(cluster, namespace, tmp_path)
+    controller.server.start()
+    yield controller
+    controller.server.kill()
+
+
+def synced(api: Api, namespace: str) -> bool:
+    """Whether their controller has said something about each object."""
+    return all(item.get("status", {}).get("conditions") for item in api.list(*SEALED, namespace))
+
+
+def test_either_controller_takes_over_from_the_other(api: Api, bitnami: Bitnami, ring: KeyRing, namespace: str) -> None:
+    """Theirs opens what govgate sealed, in every scope, with the key that govgate made, and makes no other. Of the Secrets
+    that it writes, all is as govgate would write it, but for the mark; and the other way round nothing has to change.
+    """
+    for scope in Scope:
+        secret = Secret(
+            f"s-{scope}", namespace, VALUES, {"labels": {"l": "1"}, "annotations": {"n": "v"}}, "example.com/t"
+        )
+        sealing = Sealing(ring.newest.certificate, datetime.now(UTC))
+        api.create(seal_secret(secret, scope, sealing).document)
+    bitnami.server.wait_until(lambda: synced(api, namespace))
+    assert len(ring_of(api.list("v1", "Secret", namespace)).ring.pairs) == 1
+    for scope in Scope:
+        sealed = api.get(*SEALED, namespace, f"s-{scope}")
+        theirs = api.get("v1", "Secret", namespace, f"s-{scope}")
+        assert theirs["data"] == {key: encoded(value) for key, value in VALUES.items()}
+        assert sealed["status"]["conditions"][0]["status"] == "True"
+        decision = decide(sealed, ring, theirs)
+        assert decision.action is Action.UPDATE
+        assert decision.secret is not None
+        ours = api.replace(decision.secret)
+        assert decide(sealed, ring, ours).action is Action.NONE
+        assert without_mark(ours) == without_mark(theirs)
+
+
+def without_mark(secret: Any) -> Any:
+    """What is said of a Secret, but for the mark and the server's own fields."""
+    metadata = {key: secret["metadata"][key] for key in ("annotations", "labels", "ownerReferences")}
+    metadata["annotations"].pop(MARK, None)
+    return {"metadata": metadata, "data": secret["data"], "type": secret["type"]}
+
+
+def test_govgate_asks_their_controller(
+    bitnami: Bitnami, ring: KeyRing, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For its certificate, whether it opens an object, and to seal it anew: comments and template stay, the certificate is
+    noted. Digests go: nobody here saw the plaintext.
+    """
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    bitnami.server.wait_until(lambda: run(["seal", "fetch-cert", bitnami.url]) == 0)
+    document = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "db", "namespace": namespace}}
+    Path("secret.json").write_text(json.dumps(document | {"stringData": {"a": "x"}}))
+    assert run(["seal", "secret.json", "--cert", f"{bitnami.url}/v1/cert.pem", "-w", "s.yaml"]) == 0
+    before = "# mine\n" + Path("s.yaml").read_text() + "    data:\n      url: '{{ .a }}'\n"
+    Path("s.yaml").write_text(before)
+    assert run(["seal", "validate", "s.yaml", "--controller", bitnami.url]) == 0
+    assert run(["seal", "reencrypt", "s.yaml", "--controller", bitnami.url, "--in-place"]) == 0
+    after = Path("s.yaml").read_text()
+    words = [[line.split(":")[0] for line in text.splitlines()] for text in (before, after)]
+    assert words[1] == [word for word in words[0] if word.strip() != DIGESTS]
+    assert run(["seal", "validate", "s.yaml", "--controller", bitnami.url, "--fail-on", "warn"]) == 0
+    assert ring.newest.certificate.fingerprint in after
