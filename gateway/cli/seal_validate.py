@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -38,12 +39,22 @@ from policies.rule import RuleInfo
 
 
 class Found(msgspec.Struct, frozen=True):
-    """One SealedSecret in a file: its place, and the file's text from its document on."""
+    """One SealedSecret in a file. ``line``: where its document begins; ``end``: where the next one does, 0 for the last."""
 
     path: str
     line: int
-    text: bytes
+    end: int
+    file: bytes
     value: dict[str, Any]
+
+    def text(self) -> bytes:
+        """The document's own text."""
+        return b"\n".join(_lines(self.file)[self.line - 1 : self.end - 1 if self.end else None])
+
+
+@lru_cache(maxsize=1)
+def _lines(file: bytes) -> list[bytes]:
+    return file.split(b"\n")
 
 
 def validate(
@@ -113,14 +124,15 @@ def _found(run: Run, content: Content | Problem) -> Iterator[Found]:
         _problem(run, content)
         return
     try:
-        for document in read_documents(content.data, source=content.path):
-            text = b"\n".join(content.data.split(b"\n")[document.line - 1 :])
+        documents = read_documents(content.data, source=content.path)
+        ends = [*(document.line for document in documents[1:]), 0]
+        for document, end in zip(documents, ends, strict=True):
             if not isinstance(document.value, dict) or "kind" not in document.value:
                 run.summary.skipped += 1
                 continue
             for value in objects(document, source=content.path):
                 if value["kind"] == KIND:
-                    yield Found(content.path, document.line, text, value)
+                    yield Found(content.path, document.line, end, content.data, value)
     except InputError as error:
         if b"SealedSecret" in content.data or content.path == "standard input":
             _problem(run, _told(content.path, str(error)))
@@ -168,7 +180,7 @@ def _refused(controller: str, found: Sequence[Found]) -> set[int]:
 
 def _add(run: Run, one: Found, findings: Sequence[Finding]) -> None:
     try:
-        lines = lines_of(one.text, [finding.field for finding in findings]) if findings else []
+        lines = lines_of(one.text(), [finding.field for finding in findings]) if findings else []
     except NativeMissingError:
         lines = [1] * len(findings)
     run.findings += [

@@ -107,9 +107,10 @@ def merged(
     text = _text(former)
     before = _objects(former.path, text)
     after = [value for _, value in before]
+    known = [(i, sealed_of(value, where=place)) for i, (place, value) in enumerate(before) if value["kind"] == KIND]
     made = []
     for where, secret in secrets:
-        index, target = _found(former.path, before, where, secret)
+        index, target = _found(former.path, known, where, secret)
         if asked_scope is not None and asked_scope != target.scope:
             raise InputError(
                 f"{former.path}: {target} is sealed {target.scope}; sealing one value {asked_scope} would make it unreadable"
@@ -121,17 +122,16 @@ def merged(
     return _written(updated.text, made, rewritten=updated.rewritten)
 
 
-def _found(path: Path, before: Sequence[tuple[str, dict[str, Any]]], where: str, secret: Secret) -> tuple[int, Sealed]:
+def _found(path: Path, known: Sequence[tuple[int, Sealed]], where: str, secret: Secret) -> tuple[int, Sealed]:
     """The SealedSecret that a Secret belongs to; what the Secret leaves open fits any."""
-    sealed = [(i, sealed_of(value, where=place)) for i, (place, value) in enumerate(before) if value["kind"] == KIND]
     fitting = [
         (index, one)
-        for index, one in sealed
+        for index, one in known
         if secret.name in {"", one.name} and secret.namespace in {"", one.namespace}
     ]
     if len(fitting) == 1:
         return fitting[0]
-    names = ", ".join(f"{one.namespace}/{one.name}" for _, one in sealed) or "none"
+    names = ", ".join(f"{one.namespace}/{one.name}" for _, one in known) or "none"
     asked = f"{secret.namespace or '*'}/{secret.name or '*'}"
     problem = "several SealedSecrets" if fitting else "no SealedSecret"
     raise InputError(f"{path}: holds {problem} for {where}, which is {asked} (it holds {names}; --name, --namespace)")

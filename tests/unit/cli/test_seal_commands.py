@@ -351,8 +351,12 @@ def test_a_malformed_sealed_secret_is_a_finding(seal, here: Path) -> None:
 def test_a_finding_has_its_line(seal, here: Path) -> None:
     """That of the value."""
     seal("secret.yaml", "--cert", "a.pem", "-w", "out.yaml")
+    (here / "out.yaml").write_text(
+        "# head\n---\nkind: X\napiVersion: v1\n" + (here / "out.yaml").read_text() + "---\na: 1\n"
+    )
     done = seal("validate", "out.yaml", "--key", "b.key", "-o", "json")
     lines = (here / "out.yaml").read_text().splitlines()
+    assert len(json.loads(done.out)["findings"]) == 2
     for one in json.loads(done.out)["findings"]:
         assert lines[one["location"]["line"] - 1].strip().startswith(one["field"].rpartition(".")[2])
 
