@@ -121,7 +121,8 @@ def sealed_of(value: Mapping[str, Any], *, where: str) -> Sealed:
     if spec.get("data") is not None:
         raise InputError(f"{where}: has the values in spec.data, a form that was given up in 2019: seal it anew")
     template = _mapping(spec, "template", where)
-    _mapping(template, "metadata", where)
+    _check_template(template, f"{where}: spec.template")
+    _texts(metadata, "labels", where)
     return Sealed(
         _text(metadata.get("name"), "metadata.name", where),
         _text(metadata.get("namespace"), "metadata.namespace", where),
@@ -168,6 +169,20 @@ def check_size(values: Mapping[str, bytes], *, where: str) -> None:
     size = sum(map(len, values.values()))
     if size > MAX_SECRET_BYTES:
         raise InputError(f"{where}: has values of {size:,} bytes; a Secret may hold {MAX_SECRET_BYTES:,}")
+
+
+def _check_template(template: Mapping[str, Any], where: str) -> None:
+    """What is read of a template later: the CRD lets anything pass in its metadata."""
+    metadata = _mapping(template, "metadata", where)
+    for field in ("name", "namespace"):
+        _text(metadata.get(field), f"metadata.{field}", where)
+    for field in ("annotations", "labels"):
+        _texts(metadata, field, where)
+    _text(template.get("type"), "type", where)
+    if not isinstance(template.get("immutable"), bool | None):
+        raise InputError(f"{where}: immutable must be true or false")
+    for key, text in _mapping(template, "data", where).items():
+        _text(text, f"data.{key}", where)
 
 
 def _values(value: Mapping[str, Any], where: str) -> dict[str, bytes]:

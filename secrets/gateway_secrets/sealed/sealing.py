@@ -85,13 +85,12 @@ def merge_secret(secret: Secret, target: Sealed, sealing: Sealing) -> Made:
         digests = {key: msgspec.structs.replace(note, digest="") for key, note in digests.items()}
     document = _copy(target.document)
     _annotate(
-        document.setdefault("metadata", {}),
+        _within(document, "metadata"),
         sealing.annotated(target.annotations, merged, Notes(digests | notes.values, notes.by)),
     )
-    spec = document.setdefault("spec", {})
+    spec = _within(document, "spec")
     spec["encryptedData"] = merged
-    template = spec["template"] = spec.get("template") or {}
-    inner = template["metadata"] = template.get("metadata") or {}
+    inner = _within(_within(spec, "template"), "metadata")
     ours = _template(placed, target.scope)["metadata"]
     for field in ("annotations", "labels"):
         if ours.get(field):
@@ -141,8 +140,8 @@ def reencrypt(sealed: Sealed, keys: Sequence[RSAPrivateKey], sealing: Sealing) -
         sealing.digests.id if sealing.digests is not None else "",
     )
     document = _copy(sealed.document)
-    _annotate(document["metadata"], sealing.annotated(sealed.annotations, values, notes))
-    document["spec"]["encryptedData"] = values
+    _annotate(_within(document, "metadata"), sealing.annotated(sealed.annotations, values, notes))
+    _within(document, "spec")["encryptedData"] = values
     return Made(document, tuple(key for key in values if key not in kept), tuple(kept))
 
 
@@ -156,8 +155,8 @@ def with_values(sealed: Sealed, values: Mapping[str, str], certificate: Certific
         raise InputError(f"{sealed}: what came back does not have the same keys")
     made = {key: Note(certificate.fingerprint, certificate.not_after) for key in values} if certificate else {}
     document = _copy(sealed.document)
-    _annotate(document["metadata"], with_notes(sealed.annotations, values, Notes(made)))
-    document["spec"]["encryptedData"] = {key: values[key] for key in sealed.values}
+    _annotate(_within(document, "metadata"), with_notes(sealed.annotations, values, Notes(made)))
+    _within(document, "spec")["encryptedData"] = {key: values[key] for key in sealed.values}
     return Made(document, tuple(values))
 
 
@@ -277,6 +276,13 @@ def _place(scope: Scope, namespace: str, name: str, key: str) -> Place:
 def _owed_namespace(namespace: str, scope: Scope) -> None:
     if not namespace and scope is not Scope.CLUSTER_WIDE:
         raise InputError(f"sealing with scope {scope} needs a namespace (--namespace)")
+
+
+def _within(value: dict[str, Any], field: str) -> dict[str, Any]:
+    """A mapping in another, made if it is not there."""
+    found: dict[str, Any] = value.get(field) or {}
+    value[field] = found
+    return found
 
 
 def _copy(document: Mapping[str, Any]) -> dict[str, Any]:
