@@ -22,6 +22,9 @@ BATCH_FILES = 256
 BATCH_BYTES = 16 * 1024 * 1024
 
 _FOLDED = frozenset(("node_modules", "__pycache__"))
+_KEPT_APART = frozenset(
+    (".git", ".hg", ".svn", ".venv", ".tox", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", ".terraform")
+)
 _HIDDEN = frozenset(("dotenv", "ignore"))
 """Whose files have names that begin with a dot."""
 _OURS = frozenset(("", YAML, JSON))
@@ -92,6 +95,24 @@ def _is_manifest(name: str) -> bool:
 def _is_structured(name: str) -> bool:
     parser = parser_of(name)
     return bool(parser) and (not name.startswith(".") or parser in _HIDDEN)
+
+
+def _any(_name: str) -> bool:
+    return True
+
+
+def all_files(paths: Sequence[str], *, only: frozenset[str] | None = None) -> Iterator[str | Problem]:
+    """The names of all files, hidden ones and those of any suffix too, but for what a version control, a package
+    manager or a cache keeps for itself; each once. ``only``: as :func:`contents`.
+    """
+    seen: set[str] = set()
+    for path in paths:
+        for name in _files(path, _any):
+            if isinstance(name, Problem):
+                yield name
+            elif name not in seen and (only is None or name == STDIN or os.path.realpath(name) in only):
+                seen.add(name)
+                yield name
 
 
 class _Reader:
@@ -165,12 +186,21 @@ def _files(path: str, wanted: _Wanted) -> Iterable[str | Problem]:
 def _walk(folder: str, wanted: _Wanted) -> Iterator[str | Problem]:
     failures: list[OSError] = []
     for directory, folders, names in os.walk(folder, onerror=failures.append):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in _FOLDED)
+        folders[:] = sorted(name for name in folders if _is_entered(name, hidden=wanted is _any))
         for name in sorted(names):
             if wanted(name):
                 yield os.path.join(directory, name)  # noqa: PTH118 - "./x" stays "./x"
     for failure in failures:
         yield Problem(str(failure.filename), 0, f"cannot be read: {failure.strerror}")
+
+
+def _is_entered(folder: str, *, hidden: bool) -> bool:
+    return folder not in _FOLDED and (folder not in _KEPT_APART if hidden else not folder.startswith("."))
+
+
+def read_content(path: str, *, named: bool) -> Content | Problem:
+    """One file, whatever it is. ``named``: on the command line, where a pipe may be meant."""
+    return _read(path, "", named=named)
 
 
 def _read(path: str, parser: str, *, named: bool) -> Content | Problem:

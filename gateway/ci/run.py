@@ -58,6 +58,7 @@ class Run(msgspec.Struct):
     """Everything that a report may show. ``infos``: the rules in force, by id; ``on_error``: what a doubt does.
 
     ``fixes``: the findings that count and say what puts them right; ``digests``: of the files that they were found in.
+    ``skipping``: what the summary's ``skipped`` counts.
     """
 
     rules: str
@@ -72,6 +73,7 @@ class Run(msgspec.Struct):
     fixes: list[Wanted] = []
     digests: dict[str, bytes] = {}
     today: date = msgspec.field(default_factory=lambda: datetime.now(UTC).date())
+    skipping: str = "documents skipped (no Kubernetes objects)"
 
     def document(self) -> dict[str, object]:
         """The JSON of the command contract."""

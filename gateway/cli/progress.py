@@ -11,7 +11,8 @@ _SECONDS = 1.0
 class Progress:
     """A line on a terminal's standard error once the run takes long."""
 
-    def __init__(self) -> None:
+    def __init__(self, what: str = "objects") -> None:
+        self._what = what
         self._interactive = sys.stderr.isatty()
         self._started = self._shown = time.monotonic()
 
@@ -20,7 +21,7 @@ class Progress:
         now = time.monotonic()
         if self._interactive and now - self._shown >= _SECONDS:
             self._shown = now
-            sys.stderr.write(f"\r{objects} objects, {findings} findings, {now - self._started:.0f} s ")
+            sys.stderr.write(f"\r{objects} {self._what}, {findings} findings, {now - self._started:.0f} s ")
             sys.stderr.flush()
 
     def clear(self) -> None:

@@ -52,5 +52,5 @@ def totals(run: Run) -> str:
         f"{counts.judged} judged, {counts.denied} denied, {counts.warned} warned, {counts.indeterminate} indeterminate"
     )
     line += f", {counts.excepted} excepted"
-    line += f", {counts.skipped} documents skipped (no Kubernetes objects)" if counts.skipped else ""
+    line += f", {counts.skipped} {run.skipping}" if counts.skipped else ""
     return line + (f", {counts.problems} not readable" if counts.problems else "")

@@ -1,0 +1,60 @@
+"""Passwords in addresses and command lines: URLs, MySQL's Go DSN, Authorization headers, ``curl -u``, ``sshpass``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import msgspec
+
+from gateway_secrets.detect import kinds
+from gateway_secrets.detect.checksums import unpadded
+from gateway_secrets.detect.values import is_harmless, is_random
+
+_URL = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]{1,30})://([^\s/@:\"'<>`]{0,100}):([^\s@\"'<>`]{1,200})@(?=[\w\[.({$-])")
+_DSN = re.compile(r"(?<![\w.-])([\w.-]{1,60}):([^\s:@/\"']{1,100})@(?:tcp|udp|unix)?\(")
+_HEADER = re.compile(r"\bAuthorization\b[\"']?\]?\s{0,3}[:=,]\s{0,3}[\"'`]?(Basic|Bearer|token)\s{1,3}([A-Za-z0-9+/=_.~-]{8,2000})", re.I)
+_CURL = re.compile(r"\b(?:curl|wget|http)\b[^\n]{0,300}?\s(?:-u|--user|--proxy-user)[ =]?[\"']?([\w.@-]{1,60}):([^\s\"':]{1,100})")
+_SSHPASS = re.compile(r"\bsshpass\s{1,3}-p\s{0,2}[\"']?()([^\s\"']{1,100})")
+
+
+class Address(msgspec.Struct, frozen=True):
+    """Where a password is in a text."""
+
+    kind: str
+    start: int
+    end: int
+
+
+def addresses_in(text: str) -> Iterator[Address]:
+    """The passwords in a text that its syntax tells."""
+    if "@" in text:
+        for match in _URL.finditer(text):
+            if not _is_stand_in(match[2], match[3]) and not match[3].isdigit():
+                yield Address(kinds.URL_PASSWORD, match.start(), match.end())
+        for match in _DSN.finditer(text):
+            if not _is_stand_in(match[1], match[2]):
+                yield Address(kinds.URL_PASSWORD, match.start(), match.end())
+    for match in _HEADER.finditer(text):
+        if _is_credential(match[1].lower(), match[2]):
+            yield Address(kinds.HEADER, match.start(), match.end())
+    for form in (_CURL, _SSHPASS):
+        for match in form.finditer(text):
+            if not _is_stand_in(match[1], match[2]):
+                yield Address(kinds.URL_PASSWORD, match.start(), match.end())
+
+
+def _is_stand_in(user: str, password: str) -> bool:
+    return is_harmless(password) or password == user or password.startswith(("$", "%s", ":"))
+
+
+def _is_credential(scheme: str, value: str) -> bool:
+    if scheme != "basic":
+        return not is_harmless(value) and is_random(value[:200], 16)
+    user, colon, password = unpadded(value.rstrip("=")).decode(errors="replace").partition(":")
+    return bool(colon) and not _is_stand_in(user, password)
+
+
+def is_user_and_password(value: str) -> bool:
+    """Whether it is the base64 of ``user:password``, as registries have it."""
+    return _is_credential("basic", value)

@@ -1,0 +1,143 @@
+"""Credentials in a decoded document, whatever it is: settings, values of a chart, a Kubernetes object."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+from gateway_secrets.detect import kinds
+from gateway_secrets.detect.addresses import is_user_and_password
+from gateway_secrets.detect.formats import tokens_in
+from gateway_secrets.detect.hit import Hit
+from gateway_secrets.detect.names import Telling, telling
+from gateway_secrets.detect.paths import MASKED, Place, element
+from gateway_secrets.detect.settings import kind_of
+from gateway_secrets.detect.structure import Sealing, sealing
+from gateway_secrets.detect.styles import Style
+from gateway_secrets.detect.text import in_line, in_text
+
+MAX_DEPTH = 100
+_SHORT = 12
+_LONG = 2000
+# Worth a closer look, of a value on one line.
+_SUSPECT = re.compile(r"://|@|[A-Za-z0-9_-]{20}|[Pp][Aa][Ss][Ss]|[Ss]ecret|[Tt]oken|TOKEN|SECRET|[Kk][Ee][Yy]|[Aa]uth|[Pp]wd|PWD")
+_SKIPPED = frozenset(("managedFields", "valueFrom", "openAPIV3Schema"))
+_FLAG = re.compile(r"--?([A-Za-z][\w-]{1,60})\Z")
+
+_decode = msgspec.json.Decoder().decode
+
+
+def in_document(document: Any) -> list[Hit]:
+    """The credentials in a document: dicts, lists, strings, as JSON has them."""
+    walk = Walk()
+    walk.node(document, None, "", "", 0)
+    return walk.hits
+
+
+class Walk:
+    """Goes through a document. ``hits`` grows; two of one kind in one field are one."""
+
+    def __init__(self) -> None:
+        self.hits: list[Hit] = []
+        self._seen: set[tuple[str, str]] = set()
+
+    def add(self, hit: Hit) -> None:
+        """Add a hit, unless there is one of its kind in its field."""
+        if (hit.kind, hit.field) not in self._seen:
+            self._seen.add((hit.kind, hit.field))
+            self.hits.append(hit)
+
+    def node(self, node: Any, place: Place | None, key: str, parent: str, depth: int) -> None:
+        """A value and all below it; ``key``: what it is called, ``parent``: what the object around it is called."""
+        if depth > MAX_DEPTH:
+            return
+        if isinstance(node, dict):
+            self._members(node, place, key, depth)
+        elif isinstance(node, list):
+            self._elements(node, place, key, depth)
+        elif isinstance(node, str) and place is not None:
+            self.value(node, place, key, parent)
+
+    def value(self, value: str, place: Place, key: str, parent: str) -> None:
+        """One string."""
+        strength = telling(key, parent)
+        if strength is Telling.NOTHING and len(value) < _SHORT:
+            return
+        if "\n" in value.strip() or len(value) > _LONG:
+            self._embedded(value, place)
+            return
+        found = sealing(value)
+        if found is Sealing.FAKE:
+            self.add(Hit(kinds.FAKE_ENCRYPTED, str(place)))
+        if found is not Sealing.NONE:
+            return
+        if value[:1] in "{[" and self._json(value, place):
+            return
+        before = len(self.hits)
+        if len(value) >= _SHORT and _SUSPECT.search(value):
+            for one in in_line(value):
+                self.add(Hit(one.kind, str(place), 1, "its checksum is right" if one.checked else ""))
+            if value.startswith("LS0tLS1CRUdJTi"):
+                self._text(value, place)
+        if len(self.hits) == before:
+            self._named(value, place, key, parent, strength)
+
+    def _named(self, value: str, place: Place, key: str, parent: str, strength: Telling) -> None:
+        if key == "auth" and is_user_and_password(value):
+            self.add(Hit(kinds.REGISTRY, str(place)))
+        elif strength is not Telling.NOTHING:
+            kind = kind_of(f"{parent}_{key}", value, strength)
+            if kind:
+                self.add(Hit(kind, str(place)))
+
+    def _members(self, node: dict[str, Any], place: Place | None, key: str, depth: int) -> None:
+        # A list of names and values says more than "value" does: env, parameters of charts.
+        named = node.get("name", node.get("key")) if "value" in node else None
+        for name, below in node.items():
+            if name in _SKIPPED:
+                continue
+            step = name
+            if len(name) >= 20 and any(True for _ in tokens_in(name)):  # noqa: PLR2004 - the shortest token
+                self.add(Hit(next(tokens_in(name)).kind, str(Place(place, MASKED))))
+                step = MASKED
+            called = named if name == "value" and isinstance(named, str) else name
+            if isinstance(below, str):
+                self.value(below, Place(place, step), called, key)
+            elif below.__class__ is not int and below is not None:
+                self.node(below, Place(place, step), called, key, depth + 1)
+
+    def _elements(self, node: list[Any], place: Place | None, key: str, depth: int) -> None:
+        flag = ""
+        for index, below in enumerate(node):
+            if isinstance(below, str):
+                # "--password", "value": a flag names what comes after it.
+                self.value(below, Place(place, index), flag or key, "")
+                found = _FLAG.match(below)
+                flag = found[1] if found else ""
+            else:
+                self.node(below, Place(place, element(node, index)), key, "", depth + 1)
+
+    def _embedded(self, value: str, place: Place) -> None:
+        if sealing(value) is Sealing.REAL:
+            return
+        if not (value.lstrip()[:1] in "{[" and self._json(value, place)):
+            self._text(value, place)
+
+    def _text(self, value: str, place: Place) -> None:
+        for hit in in_text(value.encode(errors="replace"), Style.SETTINGS):
+            field = f"{place}.{hit.field}" if hit.field else str(place)
+            self.add(Hit(hit.kind, field, hit.line, hit.holds))
+
+    def _json(self, value: str, place: Place) -> bool:
+        """Whether it is JSON; then what is found in it is found in the field that holds it."""
+        try:
+            document = _decode(value)
+        except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
+            return False
+        inner = Walk()
+        inner.node(document, place, "", "", 1)
+        for hit in inner.hits:
+            self.add(hit)
+        return isinstance(document, dict | list)
