@@ -96,7 +96,9 @@ def apply(baseline: Baseline, findings: Sequence[Finding], paths: Sequence[str],
     return Applied(marked, list(lapsed.values()), unused)
 
 
-def renewed(baseline: Baseline, findings: Sequence[Finding], paths: Sequence[str], reason: str, today: date) -> Baseline:
+def renewed(
+    baseline: Baseline, findings: Sequence[Finding], paths: Sequence[str], reason: str, today: date
+) -> Baseline:
     """A baseline of exactly these findings: entries that hold stay as they are, new ones get the reason and 90 days."""
     kept = {(entry.id, entry.path): entry for entry in baseline.entries if entry.expires >= today}
     entries: dict[tuple[str, str], Entry] = {}
@@ -114,7 +116,9 @@ def write_baseline(path: Path, baseline: Baseline) -> None:
     Raises:
         GovgateError: it cannot be written; what was there before is.
     """
-    text = yaml.safe_dump(msgspec.to_builtins(baseline, builtin_types=(date,)), sort_keys=False, width=120, allow_unicode=True)
+    text = yaml.safe_dump(
+        msgspec.to_builtins(baseline, builtin_types=(date,)), sort_keys=False, width=120, allow_unicode=True
+    )
     new = path.with_name(f".{path.name}.new")
     try:
         new.write_text(text, encoding="utf-8")

@@ -13,7 +13,17 @@ from gateway.native.manifests import File, lines_of, read_files
 from gateway_secrets.detect import Hit, in_document, in_object, in_text, may_hold, style_of
 from gateway_secrets.detect.text import in_comments
 
-_STRUCTURED = (".yaml", ".yml", ".json", ".tfstate", ".dockercfg", ".dockerconfigjson", ".webmanifest", ".jsonl", ".ndjson")
+_STRUCTURED = (
+    ".yaml",
+    ".yml",
+    ".json",
+    ".tfstate",
+    ".dockercfg",
+    ".dockerconfigjson",
+    ".webmanifest",
+    ".jsonl",
+    ".ndjson",
+)
 _MAX_NESTING = 4
 MAX_DOCUMENT_BYTES = 16 * 1024 * 1024
 """What is larger is looked at as text: decoded, a document takes many times its size."""
@@ -93,7 +103,11 @@ def _documents(content: Content, file: File, looked: Looked) -> None:
 
 
 def _objects(value: Any, prefix: str, depth: int) -> Iterator[tuple[Resource | None, str, list[Hit]]]:
-    if not isinstance(value, dict) or not isinstance(value.get("kind"), str) or not isinstance(value.get("apiVersion"), str):
+    if (
+        not isinstance(value, dict)
+        or not isinstance(value.get("kind"), str)
+        or not isinstance(value.get("apiVersion"), str)
+    ):
         yield None, prefix, in_document(value)
         return
     items = value.get("items")

@@ -110,7 +110,9 @@ def _apply(run: Run, known: baselines.Baseline, path: Path, *, write: bool, reas
         _say([f"{path}: {len(known.entries)} entries written"])
     applied = baselines.apply(known, run.findings, names, run.today)
     run.findings = applied.findings
-    _say(f"{path}: {one.id} ({one.field or one.rule}) lapsed on {one.expires}: it counts again" for one in applied.lapsed)
+    _say(
+        f"{path}: {one.id} ({one.field or one.rule}) lapsed on {one.expires}: it counts again" for one in applied.lapsed
+    )
     if whole:
         _say(f"{path}: {one.id} ({one.path} {one.field}) matches nothing: take it out" for one in applied.unused)
 

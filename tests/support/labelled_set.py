@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import msgspec
-
 from support.fake_secrets import make
 
 ROOT = Path(__file__).resolve().parents[1] / "data" / "detect"

@@ -11,11 +11,20 @@ from gateway_secrets.detect import kinds
 from gateway_secrets.detect.checksums import unpadded
 from gateway_secrets.detect.values import is_harmless, is_random
 
-_URL = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]{1,30})://([^\s/@:\"'<>`]{0,100}):([^\s@\"'<>`]{1,200})@(?=[\w\[.({$-])")
-_DSN = re.compile(r"(?<![\w.-])([\w.-]{1,60}):([^\s:@/\"']{1,100})@(?:tcp|udp|unix)?\(")
-_HEADER = re.compile(r"\bAuthorization\b[\"']?\]?\s{0,3}[:=,]\s{0,3}[\"'`]?(Basic|Bearer|token)\s{1,3}([A-Za-z0-9+/=_.~-]{8,2000})", re.I)
-_CURL = re.compile(r"\b(?:curl|wget|http)\b[^\n]{0,300}?\s(?:-u|--user|--proxy-user)[ =]?[\"']?([\w.@-]{1,60}):([^\s\"':]{1,100})")
-_SSHPASS = re.compile(r"\bsshpass\s{1,3}-p\s{0,2}[\"']?()([^\s\"']{1,100})")
+_URL = re.compile(
+    r"\b([A-Za-z][A-Za-z0-9+.-]{1,30})://(?P<user>[^\s/@:\"'<>`]{0,100}):(?P<password>[^\s@\"'<>`]{1,200})@(?=[\w\[.({$-])"
+)
+_DSN = re.compile(r"(?<![\w.-])(?P<user>[\w.-]{1,60}):(?P<password>[^\s:@/\"']{1,100})@(?:tcp|udp|unix)?\(")
+_HEADER = re.compile(
+    r"\bAuthorization\b[\"']?\]?\s{0,3}[:=,]\s{0,3}[\"'`]?(Basic|Bearer|token)\s{1,3}([A-Za-z0-9+/=_.~-]{8,2000})",
+    re.IGNORECASE,
+)
+_CURL = re.compile(
+    r"\b(?:curl|wget|http)\b[^\n]{0,300}?\s(?:-u|--user|--proxy-user)[ =]?[\"']?(?P<user>[\w.@-]{1,60}):(?P<password>[^\s\"':]{1,100})"
+)
+_SSHPASS = re.compile(r"\bsshpass\s{1,3}-p\s{0,2}[\"']?(?P<user>)(?P<password>[^\s\"']{1,100})")
+_FORMS = (("@", _URL), ("@", _DSN), ("uthorization", _HEADER), ("-u", _CURL), ("sshpass", _SSHPASS))
+"""Each with a word that a text has, or it is not looked for."""
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -28,20 +37,14 @@ class Address(msgspec.Struct, frozen=True):
 
 def addresses_in(text: str) -> Iterator[Address]:
     """The passwords in a text that its syntax tells."""
-    if "@" in text:
-        for match in _URL.finditer(text):
-            if not _is_stand_in(match[2], match[3]) and not match[3].isdigit():
-                yield Address(kinds.URL_PASSWORD, match.start(), match.end())
-        for match in _DSN.finditer(text):
-            if not _is_stand_in(match[1], match[2]):
-                yield Address(kinds.URL_PASSWORD, match.start(), match.end())
-    for match in _HEADER.finditer(text):
-        if _is_credential(match[1].lower(), match[2]):
-            yield Address(kinds.HEADER, match.start(), match.end())
-    for form in (_CURL, _SSHPASS):
-        for match in form.finditer(text):
-            if not _is_stand_in(match[1], match[2]):
-                yield Address(kinds.URL_PASSWORD, match.start(), match.end())
+    for word, form in _FORMS:
+        for match in form.finditer(text) if word in text else ():
+            if form is _HEADER:
+                found, kind = _is_credential(match[1].lower(), match[2]), kinds.HEADER
+            else:
+                found, kind = not _is_stand_in(match["user"], match["password"]), kinds.URL_PASSWORD
+            if found and not (form is _URL and match["password"].isdigit()):
+                yield Address(kind, match.start(), match.end())
 
 
 def _is_stand_in(user: str, password: str) -> bool:

@@ -18,6 +18,7 @@ _B = r"[A-Za-z0-9_-]"
 """base64url"""
 _N = r"[A-Za-z0-9]"
 _H = r"[0-9a-f]"
+_SHORTEST = 20
 
 
 class Format(msgspec.Struct, frozen=True):
@@ -41,7 +42,11 @@ class Token(msgspec.Struct, frozen=True):
 FORMATS = (
     Format("github-token", r"gh[pousr]_", rf"gh[pousr]_{_N}{{36}}(?!{_N})", checksums.github),
     Format("github-token", r"github_pat_", rf"github_pat_{_N}{{22}}_{_N}{{59}}(?!{_N})"),
-    Format("gitlab-token", r"gl(?:pat|dt|rt|cbt|ptt|ft|soat|agent|oas)-", rf"gl(?:pat|dt|rt|cbt|ptt|ft|soat|agent|oas)-{_B}{{20,300}}"),
+    Format(
+        "gitlab-token",
+        r"gl(?:pat|dt|rt|cbt|ptt|ft|soat|agent|oas)-",
+        rf"gl(?:pat|dt|rt|cbt|ptt|ft|soat|agent|oas)-{_B}{{20,300}}",
+    ),
     Format("npm-token", r"npm_", rf"npm_{_N}{{36}}(?!{_N})", checksums.github),
     Format("pypi-token", r"pypi-AgE", rf"pypi-AgE{_B}{{50,500}}", checksums.pypi),
     Format("rubygems-key", r"rubygems_", rf"rubygems_{_H}{{48}}(?!{_N})"),
@@ -80,10 +85,18 @@ FORMATS = (
     Format("tailscale-key", r"tskey-", rf"tskey-(?:auth|api|client|scim|webhook)-{_N}{{8,24}}-{_N}{{20,40}}"),
     Format("telegram-token", r"(?<=:)AA", rf"\d{{8,10}}:AA{_B}{{33}}(?!{_B})"),
     Format(kinds.AGE_KEY, r"AGE-SECRET-KEY-", r"AGE-SECRET-KEY-1[A-Z0-9]{58}(?![A-Za-z0-9])", checksums.age),
-    Format("json-web-token", r"eyJ", rf"eyJ{_B}{{15,2000}}\.{_B}{{2,8000}}\.{_B}{{20,2000}}", checksums.jwt),
-    Format("slack-webhook", "", rf"https://hooks\.slack\.com/(?:services|workflows|triggers)/T[A-Z0-9]{{8,12}}/[A-Z0-9]{{8,12}}/{_N}{{20,30}}"),
+    Format("json-web-token", r"eyJ", rf"(?<![_-])eyJ{_B}{{15,2000}}\.{_B}{{2,8000}}\.{_B}{{20,2000}}", checksums.jwt),
+    Format(
+        "slack-webhook",
+        "",
+        rf"https://hooks\.slack\.com/(?:services|workflows|triggers)/T[A-Z0-9]{{8,12}}/[A-Z0-9]{{8,12}}/{_N}{{20,30}}",
+    ),
     Format("discord-webhook", "", rf"https://(?:discord|discordapp)\.com/api/webhooks/\d{{17,20}}/{_B}{{60,80}}"),
-    Format("teams-webhook", "", rf"https://[a-z0-9.-]{{0,60}}\.?office\.com/webhook[a-z0-9]{{0,4}}/[A-Za-z0-9@/-]{{80,260}}"),
+    Format(
+        "teams-webhook",
+        "",
+        r"https://[a-z0-9.-]{0,60}\.?office\.com/webhook[a-z0-9]{0,4}/[A-Za-z0-9@/-]{80,260}",
+    ),
 )
 
 _COMBINED = re.compile(
@@ -92,8 +105,15 @@ _COMBINED = re.compile(
 STARTS = re.compile("|".join(dict.fromkeys(one.starts for one in FORMATS if one.starts)).encode())
 """Of bytes, at the place where a run of token characters begins."""
 
-
+_NAME_STARTS = re.compile("|".join(dict.fromkeys(one.starts for one in FORMATS if one.starts)))
 _SUMS = frozenset((checksums.github, checksums.grafana, checksums.age))
+
+
+def token_as_name(name: str) -> str:
+    """The kind of the token that somebody wrote where a name belongs; empty if it is none."""
+    if len(name) < _SHORTEST or not _NAME_STARTS.match(name):
+        return ""
+    return next((token.kind for token in tokens_in(name)), "")
 
 
 def tokens_in(text: str) -> Iterator[Token]:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from gateway.core.finding import Severity
 from gateway_secrets.detect.hit import Kind
 
-KUBERNETES_SECRET = "kubernetes-secret"
+KUBERNETES_SECRET = "kubernetes-secret"  # noqa: S105 - an id
 FAKE_SEALED = "fake-sealed-secret"
 FAKE_ENCRYPTED = "fake-encrypted-value"
 PRIVATE_KEY = "private-key"
 AGE_KEY = "age-key"
-URL_PASSWORD = "url-password"
+URL_PASSWORD = "url-password"  # noqa: S105 - an id
 HEADER = "authorization-header"
 REGISTRY = "registry-credentials"
-PASSWORD = "named-password"
+PASSWORD = "named-password"  # noqa: S105 - an id
 NAMED = "named-secret"
-AWS_SECRET = "aws-secret-key"
+AWS_SECRET = "aws-secret-key"  # noqa: S105 - an id
 AWS_KEY_ID = "aws-key-id"
 
 _CRITICAL, _HIGH, _MEDIUM = Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM

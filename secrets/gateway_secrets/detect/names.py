@@ -17,20 +17,28 @@ class Telling(IntEnum):
 
 _JOIN = re.compile(r"([a-z0-9])([A-Z])")
 _SEPARATE = re.compile(r"[^A-Za-z0-9]+")
-_PASSWORD = re.compile(r"(?:^|_)(?:\w*password|\w*passwd|\w*passphrase|pwd|pass|dbpw|pw)\d?$")
+_PASSWORD = re.compile(r"(?:^|_)(?:\w*password|\w*passwd|\w*passphrase|pwd|pass)\d?$")
+KEYS = tuple(
+    """
+    api access secret private encryption signing account master shared app application service preshared routing
+    integration jwt hmac aes crypto cipher license admin session cookie webhook fernet django storage
+    subscription root stripe sendgrid datadog mailgun server write deploy security auth client
+    """.split()  # noqa: SIM905 - read as words
+)
+"""Words that make a secret of a ``key`` after them; that of a client is one as ``client_key_data``."""
 _SECRET = re.compile(
-    r"""(?:^|_)(?:
-      \w*secret | \w*token | \w*credential | credentials | \w*apikey | \w*secretkey | \w*accesskey | psk | jwt | bearer
-    | secret_key_base | auth_key | (?:\w+_)?(?:api|access|secret|private|encryption|signing|account|master|shared|app|application
-        |service|preshared|routing|integration|jwt|hmac|aes|crypto|cipher|license|admin|session|cookie|webhook|fernet|django
-        |storage|subscription|root|stripe|sendgrid|datadog|mailgun|server|write|deploy|security)_key
-    | privatekey | presharedkey | sharedaccesskey | accountkey | signingkey | encryptionkey | masterkey | sharedkey
-    | client_key_data | secret_value | salt
+    rf"""(?:^|_)(?:
+      \w*secret | \w*token | \w*credential | credentials | secret_value
+    | (?:\w+_)?(?:{"|".join(word for word in KEYS if word != "client")})_key(?:_base)?
+    | \w*(?:api|access|secret)key | (?:private|preshared|sharedaccess|account|signing|encryption|master|shared|auth)key
+    | client_key_data
     )$""",
     re.VERBOSE,
 )
-_NEVER = re.compile(r"checksum|hash|digest|sha\d|fingerprint|thumbprint|public|publishable|placeholder|example|length|pattern")
-_WEAK = frozenset(("key", "value", "default", "pass", "pw"))
+_NEVER = re.compile(
+    r"checksum|hash|digest|sha\d|fingerprint|thumbprint|public|publishable|placeholder|example|length|pattern"
+)
+_WEAK = frozenset(("key", "value", "default"))
 
 
 @lru_cache(maxsize=8192)

@@ -13,10 +13,13 @@ _LONGEST = 120
 
 
 class Place(msgspec.Struct, frozen=True):
-    """A step and the place that it starts from; made for every value, and written out only for those found."""
+    """A step and the place that it starts from; made for what may be something, and written out only for what is.
+
+    ``step``: a member's name, or a list and the index in it.
+    """
 
     above: Place | None
-    step: str | int | tuple[str, str]
+    step: str | tuple[list[Any], int]
 
     def __str__(self) -> str:
         steps: list[str] = []
@@ -30,21 +33,19 @@ class Place(msgspec.Struct, frozen=True):
 MASKED = '["(masked)"]'
 
 
-def element(items: list[Any], index: int) -> int | tuple[str, str]:
-    """How an element of a list is called: by its name, if it has one that no other has."""
-    item = items[index]
-    name = item.get("name") if isinstance(item, dict) else None
-    if not isinstance(name, str) or not _NAME.match(name):
-        return index
-    others = sum(isinstance(other, dict) and other.get("name") == name for other in items)
-    return ("name", name) if others == 1 else index
-
-
-def _written(step: str | int | tuple[str, str]) -> str:
-    if isinstance(step, int):
-        return f"[{step}]"
+def _written(step: str | tuple[list[Any], int]) -> str:
     if isinstance(step, tuple):
-        return f"[{step[0]}={step[1]}]"
+        return _element(*step)
     if step == MASKED:
         return MASKED
     return f".{step}" if _SIMPLE.match(step) else f"[{msgspec.json.encode(step[:_LONGEST]).decode()}]"
+
+
+def _element(items: list[Any], index: int) -> str:
+    """An element of a list is called by its name, if it has one that no other has."""
+    item = items[index]
+    name = item.get("name") if isinstance(item, dict) else None
+    if not isinstance(name, str) or not _NAME.match(name):
+        return f"[{index}]"
+    others = sum(isinstance(other, dict) and other.get("name") == name for other in items)
+    return f"[name={name}]" if others == 1 else f"[{index}]"

@@ -31,14 +31,26 @@ _VALUE = re.compile(
     |(?P<bare>[^\s"'`,;(){}\[\]<>&|][^\s;&"'`<>]{0,400}))""",
     re.VERBOSE,
 )
-_XML = re.compile(r"<(?:\w{1,20}:)?(?P<name>[A-Za-z_][\w.\-]{0,79})(?:\s[^<>]{0,200})?>(?P<value>[^<>]{1,400})</")
+_XML = re.compile(r"<(?:\w{1,20}:)?(?P<name>[A-Za-z_][\w.\-]{0,79})(?:\s[^<>]{0,200})?>(?P<bare>[^<>]{1,400})</")
 _ATTRIBUTE = re.compile(
-    r"""\b(?:name|key)\s{0,3}[=:]\s{0,3}["']?(?P<name>[A-Za-z_][\w.\-]{0,79})["']?[\s,]{1,60}["']?value["']?\s{0,3}[=:]\s{0,3}
+    r"""\b(?:name|key)["']?\s{0,3}[=:]\s{0,3}["']?(?P<name>[A-Za-z_][\w.\-]{0,79})["']?[\s,]{1,60}["']?value["']?\s{0,3}[=:]\s{0,3}
     (?:"(?P<double>[^"]{1,400})"|'(?P<single>[^']{1,400})'|(?P<bare>[^\s"'{}<>|,][^\s<>"']{0,400}))""",
     re.VERBOSE,
 )
-_VARIABLE = re.compile(r"\bvariable\s{1,3}\"(?P<name>[\w-]{1,80})\"\s{0,3}\{(?:[^{}]{0,600}?)\bdefault\s{0,20}=\s{0,5}\"(?P<double>[^\"\n]{1,400})\"")
-_SPACED = re.compile(r"(?:(?:\s*(?:machine|login|user|default)\s+\S+){0,3}\s*)(?P<name>(?:insecure-)?password|passwd)\s+(?P<bare>[^\s=:\"'(]\S{0,200})\s*\Z")
+_VARIABLE = re.compile(
+    r"\bvariable\s{1,3}\"(?P<name>[\w-]{1,80})\"\s{0,3}\{(?:[^{}]{0,600}?)\bdefault\s{0,20}=\s{0,5}\"(?P<double>[^\"\n]{1,400})\""
+)
+_SPACED = re.compile(
+    r"\A(?:(?:\s*(?:machine|login|user|default)\s+\S+){0,3}\s*)(?P<name>(?:insecure-)?password|passwd)\s+(?P<bare>[^\s=:\"'(]\S{0,200})(?<![.,;:!?])\s*\Z"
+)
+_EVERY = frozenset(Style)
+_FORMS = (
+    (_XML, "<", _EVERY),
+    (_ATTRIBUTE, "value", _EVERY),
+    (_VARIABLE, "variable", frozenset((Style.CODE,))),
+    (_SPACED, "passw", frozenset((Style.SETTINGS,))),
+)
+"""Each with a word that a line has, or it is not looked for."""
 _COMMENT = re.compile(r"\s*(?:#|;|//|--\s|\*\s)")
 _START = re.compile(r"\s*(?:-\s+)*[{\"'#;]?\s*\Z|.*[{,]\s*[\"']?\Z")
 _AWS = re.compile(r"secret_?access_?key|aws_?secret")
@@ -57,25 +69,24 @@ class Setting(msgspec.Struct, frozen=True):
 def settings_in(line: str, style: Style) -> Iterator[Setting]:
     """The settings in a line that are secret by their name, and whose value does not tell otherwise."""
     comment = _COMMENT.match(line) is not None
-    for named in _NAME.finditer(line):
+    at = 0
+    while named := _NAME.search(line, at):
+        at = named.end()
         if _strength(named["name"]) is Telling.NOTHING:
             continue
-        match = _VALUE.match(line, named.end())
+        match = _VALUE.match(line, at)
         group = match.lastgroup if match else None
-        if match is not None and group is not None and (group != "bare" or _may_be_bare(line, named, match, style)):
-            yield from _judged(line, named["name"], match, group, style, comment=comment)
-    if "<" in line:
-        for match in _XML.finditer(line):
-            yield from _judged(line, match["name"], match, "value", style, comment=False)
-    if "value" in line:
-        for match in _ATTRIBUTE.finditer(line):
-            yield from _judged(line, match["name"], match, match.lastgroup or "", style, comment=False)
-    if style is Style.CODE and "variable" in line:
-        for match in _VARIABLE.finditer(line):
-            yield from _judged(line, match["name"], match, "double", style, comment=False)
-    spaced = _SPACED.match(line) if style is Style.SETTINGS else None
-    if spaced:
-        yield from _judged(line, spaced["name"], spaced, "bare", style, comment=comment)
+        if match is None or group is None or (group == "bare" and not _may_be_bare(line, named, match, style)):
+            continue
+        found = _judged(line, named["name"], match, group, style, comment=comment)
+        yield from found
+        if found or group == "bare":
+            # Another name in the value is a part of it; but for one behind a comma, if the value is no secret.
+            comma = -1 if found else line.find(",", match.start(group), match.end(group))
+            at = match.end(group) if comma < 0 else comma
+    for form, word, styles in _FORMS:
+        for match in form.finditer(line) if style in styles and word in line else ():
+            yield from _judged(line, match["name"], match, match.lastgroup or "", style, comment=comment)
 
 
 def kind_of(name: str, value: str, strength: Telling) -> str:
@@ -83,7 +94,7 @@ def kind_of(name: str, value: str, strength: Telling) -> str:
     found = sealing(value)
     if found is not Sealing.NONE:
         return kinds.FAKE_ENCRYPTED if found is Sealing.FAKE else ""
-    if is_harmless(value):
+    if is_harmless(value) or (set(plain_name(value).split("_")) <= set(plain_name(name).split("_"))):
         return ""
     if _AWS.search(plain_name(name)) and _AWS_VALUE.match(value.strip()):
         return kinds.AWS_SECRET
@@ -107,12 +118,10 @@ def _may_be_bare(line: str, named: re.Match[str], match: re.Match[str], style: S
     return style is Style.SETTINGS and spaced and _START.match(line, 0, named.start()) is not None
 
 
-def _judged(
-    line: str, name: str, match: re.Match[str], group: str, style: Style, *, comment: bool
-) -> Iterator[Setting]:
+def _judged(line: str, name: str, match: re.Match[str], group: str, style: Style, *, comment: bool) -> list[Setting]:
     strength = _strength(name)
     if strength is Telling.NOTHING:
-        return
+        return []
     start, value = match.start(group), match[group]
     if value.startswith("ENC["):
         value = line[start:].partition("]")[0] + "]"
@@ -120,8 +129,8 @@ def _judged(
         value = _trimmed(line[: match.start()], value)
     kind = kind_of(name, value, strength)
     if not kind or (kind == kinds.PASSWORD and not _is_password(value, style, comment=comment)):
-        return
-    yield Setting(kind, name, start, start + len(value))
+        return []
+    return [Setting(kind, name, start, start + len(value))]
 
 
 def _trimmed(before: str, value: str) -> str:

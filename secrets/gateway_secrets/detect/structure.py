@@ -71,7 +71,7 @@ def decoded(value: str) -> bytes | None:
 def is_texty(data: bytes) -> bool:
     """Whether bytes are text rather than random: of those, about one in three is printable."""
     sample = data[:4096]
-    return bool(sample) and sum(byte in _PRINTABLE for byte in sample) > 0.75 * len(sample)  # noqa: PLR2004
+    return bool(sample) and sum(byte in _PRINTABLE for byte in sample) > 0.75 * len(sample)
 
 
 def _of(real: bool) -> Sealing:

@@ -15,12 +15,16 @@ class Style(Enum):
 
 _CODE = frozenset(
     """
-    py pyi js mjs cjs ts tsx jsx go java kt kts scala groovy gradle rb rs c h cc cpp hpp cs fs php pl pm lua swift m dart
-    ex exs erl clj hs ml r jl vb sql rego tf tfvars hcl nix bzl star proto graphql css scss less vue svelte cue jsonnet
-    libsonnet ps1 vim el lisp zig s asm ipynb map
-    """.split()
+    py pyi js mjs cjs ts tsx jsx go java kt kts scala groovy gradle rb rs c h cc cpp hpp cs fs php pl pm lua
+    swift m dart ex exs erl clj hs ml r jl vb sql rego tf tfvars hcl nix bzl star proto graphql css scss less vue
+    svelte cue jsonnet libsonnet ps1 vim el lisp zig s asm ipynb map
+    """.split()  # noqa: SIM905 - read as words
 )
-_PROSE = frozenset("md mdx markdown rst adoc txt text log out html htm tex csv tsv po pot svg diff patch 1 5 8".split())
+_PROSE = frozenset(
+    """
+    md mdx markdown rst adoc txt text log out html htm tex csv tsv po pot svg diff patch 1 5 8
+    """.split()  # noqa: SIM905 - read as words
+)
 _PROSE_NAMES = frozenset(("LICENSE", "NOTICE", "README", "CHANGELOG", "AUTHORS", "COPYING", "go.sum"))
 
 

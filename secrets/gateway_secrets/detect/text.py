@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 
 import msgspec
@@ -18,7 +19,9 @@ from gateway_secrets.detect.styles import Style
 
 _CHECKED = "its checksum is right"
 _PEM_BASE64 = re.compile(rb"LS0tLS1CRUdJTi[A-Za-z0-9+/=]{40,12000}")
-_AUTH = re.compile(r"\"auth\"\s{0,3}:\s{0,3}\"([A-Za-z0-9+/=]{8,2000})\"|\b_auth\s{0,3}=\s{0,3}([A-Za-z0-9+/=]{8,2000})")
+_AUTH = re.compile(
+    r"\"auth\"\s{0,3}:\s{0,3}\"([A-Za-z0-9+/=]{8,2000})\"|\b_auth\s{0,3}=\s{0,3}([A-Za-z0-9+/=]{8,2000})"
+)
 _LOOK_AHEAD = 800
 _OPENS = re.compile(r"\s*(?:-\s+)?[\"']?name[\"']?\s*[:=]|.*\bvariable\s")
 
@@ -36,13 +39,14 @@ class Found(msgspec.Struct, frozen=True):
 def in_text(data: bytes, style: Style = Style.SETTINGS) -> list[Hit]:
     """The credentials in a text. Bytes that are not UTF-8 are no part of any; ``line`` counts in the text."""
     found: list[tuple[int, Found]] = [(start, Found(kinds.PRIVATE_KEY, "", start, end)) for start, end in _keys(data)]
-    covered = [(one.start, one.end) for _, one in found]
-    for start, end in suspects(data):
-        if any(first <= start < last for first, last in covered):
-            continue
+    found.sort(key=lambda pair: pair[0])
+    begins, ends = [one.start for _, one in found], [one.end for _, one in found]
+    for start, end, tokens in suspects(data, style):
+        inside = bisect_right(begins, start) - 1
+        if inside >= 0 and start < ends[inside]:
+            continue  # the body of a private key
         line = data[start:end].decode(errors="replace")
-        for one in in_line(line, style):
-            found.append((start, one))
+        found += [(start, one) for one in in_line(line, style, tokens=tokens)]
         if _OPENS.match(line):
             found += [(start, one) for one in _ahead(data, start, end, style)]
     return _hits(data, found)
@@ -53,16 +57,16 @@ def in_comments(data: bytes) -> list[Hit]:
     if b"#" not in data:
         return []
     found = []
-    for start, end in suspects(data):
+    for start, end, _ in suspects(data):
         if data[start:end].lstrip()[:1] == b"#":
             found += [(start, one) for one in in_line(data[start:end].decode(errors="replace"))]
     return _hits(data, found)
 
 
-def in_line(line: str, style: Style = Style.SETTINGS) -> Iterator[Found]:
-    """The credentials in one line, none of them twice."""
+def in_line(line: str, style: Style = Style.SETTINGS, *, tokens: bool = True) -> Iterator[Found]:
+    """The credentials in one line, none of them twice. ``tokens``: whether there may be any of a known form."""
     taken: list[tuple[int, int]] = []
-    for token in tokens_in(line):
+    for token in tokens_in(line) if tokens else ():
         taken.append((token.start, token.end))
         yield Found(token.kind, "", token.start, token.end, token.checked)
     for address in addresses_in(line):
@@ -96,10 +100,7 @@ def _keys(data: bytes) -> Iterator[tuple[int, int]]:
 def _ahead(data: bytes, start: int, end: int, style: Style) -> Iterator[Found]:
     """What a name in this line and a value in one of the next make together."""
     text = data[start : end + _LOOK_AHEAD].decode(errors="replace")
-    if text.lstrip().startswith("variable"):
-        text = text.partition("\n}")[0]
-    else:
-        text = "\n".join(text.split("\n", 2)[:2])
+    text = text.partition("\n}")[0] if text.lstrip().startswith("variable") else "\n".join(text.split("\n", 2)[:2])
     length = len(data[start:end].decode(errors="replace"))
     for setting in settings_in(text, style):
         name_at = text.rfind(setting.name, 0, setting.start)

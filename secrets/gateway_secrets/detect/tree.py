@@ -9,20 +9,23 @@ import msgspec
 
 from gateway_secrets.detect import kinds
 from gateway_secrets.detect.addresses import is_user_and_password
-from gateway_secrets.detect.formats import tokens_in
+from gateway_secrets.detect.formats import token_as_name
 from gateway_secrets.detect.hit import Hit
 from gateway_secrets.detect.names import Telling, telling
-from gateway_secrets.detect.paths import MASKED, Place, element
+from gateway_secrets.detect.paths import MASKED, Place
 from gateway_secrets.detect.settings import kind_of
 from gateway_secrets.detect.structure import Sealing, sealing
 from gateway_secrets.detect.styles import Style
 from gateway_secrets.detect.text import in_line, in_text
 
 MAX_DEPTH = 100
+"""What is nested deeper is looked at as text."""
 _SHORT = 12
 _LONG = 2000
-# Worth a closer look, of a value on one line.
-_SUSPECT = re.compile(r"://|@|[A-Za-z0-9_-]{20}|[Pp][Aa][Ss][Ss]|[Ss]ecret|[Tt]oken|TOKEN|SECRET|[Kk][Ee][Yy]|[Aa]uth|[Pp]wd|PWD")
+# Worth a closer look, of a value whose name tells nothing.
+_SUSPECT = re.compile(
+    r"://|@|[A-Za-z0-9_-]{20}|pass|PASS|Pass|ecret|SECRET|oken|TOKEN|[Kk]ey|KEY|[Aa]uth|AUTH|[Pp]wd|PWD|[Cc]red|CRED|curl|hook|ENC\["
+)
 _SKIPPED = frozenset(("managedFields", "valueFrom", "openAPIV3Schema"))
 _FLAG = re.compile(r"--?([A-Za-z][\w-]{1,60})\Z")
 
@@ -52,8 +55,8 @@ class Walk:
     def node(self, node: Any, place: Place | None, key: str, parent: str, depth: int) -> None:
         """A value and all below it; ``key``: what it is called, ``parent``: what the object around it is called."""
         if depth > MAX_DEPTH:
-            return
-        if isinstance(node, dict):
+            self._text(msgspec.json.encode(node).decode(), place or Place(None, ""))
+        elif isinstance(node, dict):
             self._members(node, place, key, depth)
         elif isinstance(node, list):
             self._elements(node, place, key, depth)
@@ -63,8 +66,6 @@ class Walk:
     def value(self, value: str, place: Place, key: str, parent: str) -> None:
         """One string."""
         strength = telling(key, parent)
-        if strength is Telling.NOTHING and len(value) < _SHORT:
-            return
         if "\n" in value.strip() or len(value) > _LONG:
             self._embedded(value, place)
             return
@@ -76,7 +77,7 @@ class Walk:
         if value[:1] in "{[" and self._json(value, place):
             return
         before = len(self.hits)
-        if len(value) >= _SHORT and _SUSPECT.search(value):
+        if len(value) >= _SHORT:
             for one in in_line(value):
                 self.add(Hit(one.kind, str(place), 1, "its checksum is right" if one.checked else ""))
             if value.startswith("LS0tLS1CRUdJTi"):
@@ -98,26 +99,27 @@ class Walk:
         for name, below in node.items():
             if name in _SKIPPED:
                 continue
-            step = name
-            if len(name) >= 20 and any(True for _ in tokens_in(name)):  # noqa: PLR2004 - the shortest token
-                self.add(Hit(next(tokens_in(name)).kind, str(Place(place, MASKED))))
-                step = MASKED
+            token = token_as_name(name)
+            if token:
+                self.add(Hit(token, str(Place(place, MASKED))))
             called = named if name == "value" and isinstance(named, str) else name
-            if isinstance(below, str):
-                self.value(below, Place(place, step), called, key)
-            elif below.__class__ is not int and below is not None:
-                self.node(below, Place(place, step), called, key, depth + 1)
+            if below.__class__ is str:
+                if _is_suspect(below, called, key):
+                    self.value(below, Place(place, MASKED if token else name), called, key)
+            elif isinstance(below, dict | list) and below:
+                self.node(below, Place(place, MASKED if token else name), called, key, depth + 1)
 
     def _elements(self, node: list[Any], place: Place | None, key: str, depth: int) -> None:
         flag = ""
         for index, below in enumerate(node):
-            if isinstance(below, str):
+            if below.__class__ is str:
                 # "--password", "value": a flag names what comes after it.
-                self.value(below, Place(place, index), flag or key, "")
+                if _is_suspect(below, flag or key, ""):
+                    self.value(below, Place(place, (node, index)), flag or key, "")
                 found = _FLAG.match(below)
                 flag = found[1] if found else ""
-            else:
-                self.node(below, Place(place, element(node, index)), key, "", depth + 1)
+            elif isinstance(below, dict | list):
+                self.node(below, Place(place, (node, index)), key, "", depth + 1)
 
     def _embedded(self, value: str, place: Place) -> None:
         if sealing(value) is Sealing.REAL:
@@ -141,3 +143,10 @@ class Walk:
         for hit in inner.hits:
             self.add(hit)
         return isinstance(document, dict | list)
+
+
+def _is_suspect(value: str, key: str, parent: str) -> bool:
+    """Whether a value is worth its place and a closer look."""
+    if telling(key, parent) is not Telling.NOTHING or key == "auth":
+        return True
+    return len(value) >= _SHORT and _SUSPECT.search(value) is not None
