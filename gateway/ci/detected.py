@@ -98,9 +98,9 @@ def _finding(path: str, place: Place, resource: Resource, field: str) -> Finding
 def remedy(path: str, resource: Resource | None) -> str:
     """What to do about it: the command that encrypts what was found, where there is one."""
     if resource is not None and resource.kind == "Secret":
-        return f"seal it: govgate seal --cert CERTIFICATE {path} (or: govgate sops encrypt {path}), {_CHANGE}"
+        return f"seal it: govgate detect --fix --cert CERTIFICATE {path} (or: govgate sops encrypt {path}), {_CHANGE}"
     if resource is not None and resource.kind == "SealedSecret":
-        return f"seal the value: govgate seal --cert CERTIFICATE --merge-into {path}, {_CHANGE}"
+        return f"seal the value: govgate seal --cert CERTIFICATE --merge-into {path} --from-file KEY=-, {_CHANGE}"
     if resource is not None:
         return f"keep it in a Secret that is sealed (govgate seal) or external, refer to that, {_CHANGE}"
     if path.endswith(_SOPS):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
@@ -15,9 +14,9 @@ from gateway.ci.detected import Files
 from gateway.ci.detection import Job, count
 from gateway.ci.detection import detect as run_detection
 from gateway.ci.report import Format
-from gateway.ci.report.words import printable
 from gateway.ci.run import Run
 from gateway.cli.check import finish
+from gateway.cli.output import say
 from gateway.cli.parameters import InputPath
 from gateway.cli.progress import Progress
 from gateway.config import load_config
@@ -34,6 +33,8 @@ def detect(
     baseline: Path | None = None,
     write_baseline: Annotated[bool, Parameter(negative=())] = False,
     reason: str = "",
+    fix: Annotated[bool, Parameter(negative=())] = False,
+    cert: str = "",
     no_suppressions: Annotated[bool, Parameter(negative=())] = False,
     config: Path | None = None,
     fail_on: Literal["deny", "warn"] = "deny",
@@ -60,6 +61,10 @@ def detect(
         Write what is found to --baseline, for 90 days; entries that are there and hold stay as they are.
     reason
         With --write-baseline, the reason of new entries.
+    fix
+        Seal plaintext Secrets where they stand, then report what is left.
+    cert
+        With --fix, the certificate to seal with: a file or an address; else SEALED_SECRETS_CERT names it.
     no_suppressions
         Take no notice of comments (govgate:ignore) in the files.
     config
@@ -81,15 +86,27 @@ def detect(
         exclude=(*exclude, *((baseline.name, f"*/{baseline.name}") if baseline is not None else ())),
         suppressions=not no_suppressions,
     )
-    progress = Progress("files")
-    try:
-        run = run_detection(job, lambda run: progress.show(run.summary.judged, len(run.findings)))
-    finally:
-        progress.clear()
+    if cert and not fix:
+        raise UsageError("--cert needs --fix")
+    run = _looked(job)
+    if fix:
+        from gateway.cli.detect_fix import fix_files  # noqa: PLC0415 - sealing, and seldom needed
+
+        accepted = baselines.apply(known, run.findings, _names(run), run.today).findings
+        if fix_files(accepted, cert):
+            run = _looked(job)
     if baseline is not None:
         _apply(run, known, baseline, write=write_baseline, reason=reason, whole=not changed_since)
     count(run)
     return finish(run, output, fail_on)
+
+
+def _looked(job: Job) -> Run:
+    progress = Progress("files")
+    try:
+        return run_detection(job, lambda run: progress.show(run.summary.judged, len(run.findings)))
+    finally:
+        progress.clear()
 
 
 def _known(path: Path | None, *, writing: bool) -> baselines.Baseline:
@@ -100,8 +117,7 @@ def _known(path: Path | None, *, writing: bool) -> baselines.Baseline:
 
 def _apply(run: Run, known: baselines.Baseline, path: Path, *, write: bool, reason: str, whole: bool) -> None:
     """Mark what is accepted, and say what of the baseline holds no longer. ``whole``: everything was looked at."""
-    files = Files()
-    names = [files.name(finding.location.path) if finding.location else "" for finding in run.findings]
+    names = _names(run)
     if write:
         open_ones = [at for at, finding in enumerate(run.findings) if finding.exception is None]
         found, where = [run.findings[at] for at in open_ones], [names[at] for at in open_ones]
@@ -117,6 +133,12 @@ def _apply(run: Run, known: baselines.Baseline, path: Path, *, write: bool, reas
         _say(f"{path}: {one.id} ({one.path} {one.field}) matches nothing: take it out" for one in applied.unused)
 
 
+def _names(run: Run) -> list[str]:
+    """The file of each finding, as baselines have it."""
+    files = Files()
+    return [files.name(finding.location.path) if finding.location else "" for finding in run.findings]
+
+
 def _say(lines: Iterable[str]) -> None:
     for line in lines:
-        print(f"govgate: {printable(line)}", file=sys.stderr)
+        say(line)

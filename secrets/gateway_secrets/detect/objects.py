@@ -9,6 +9,7 @@ import msgspec
 
 from gateway.audit.redact import APPLIED_ANNOTATIONS
 from gateway_secrets.detect import kinds
+from gateway_secrets.detect.formats import tokens_in
 from gateway_secrets.detect.hit import Hit
 from gateway_secrets.detect.kinds import KINDS
 from gateway_secrets.detect.paths import Place
@@ -24,6 +25,8 @@ _BENIGN = re.compile(
 )
 _DOCKER = (".dockerconfigjson", ".dockercfg")
 _MAX_NESTING = 3
+_NOTES = "seal.govgate.dev/"
+"""Annotations that govgate writes into SealedSecrets (:mod:`gateway_secrets.sealed.records`)."""
 
 _decode = msgspec.json.Decoder().decode
 
@@ -40,14 +43,27 @@ def in_object(document: dict[str, Any], nesting: int = 0) -> list[Hit]:
         rest = _sealed(document, walk)
     metadata = rest.get("metadata")
     annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
-    if isinstance(annotations, dict) and not APPLIED_ANNOTATIONS.isdisjoint(annotations):
-        place = Place(Place(None, "metadata"), "annotations")
-        for name in APPLIED_ANNOTATIONS & annotations.keys():
-            _applied(annotations[name], Place(place, name), walk, nesting)
-        others = {name: value for name, value in annotations.items() if name not in APPLIED_ANNOTATIONS}
+    if isinstance(annotations, dict):
+        others = _annotations(annotations, walk, nesting)
         rest = {**rest, "metadata": {**(metadata or {}), "annotations": others}}
     walk.node(rest, None, "", "", 0)
     return walk.hits
+
+
+def _annotations(annotations: dict[str, Any], walk: Walk, nesting: int) -> dict[str, Any]:
+    """Judges those whose form is known; the others."""
+    place = Place(Place(None, "metadata"), "annotations")
+    others = {}
+    for name, value in annotations.items():
+        if name in APPLIED_ANNOTATIONS:
+            _applied(value, Place(place, name), walk, nesting)
+        elif name.startswith(_NOTES) and isinstance(value, str):
+            # Digests and fingerprints, by the keys that they are of: no name in there says what a value is.
+            for token in tokens_in(value):
+                walk.add(Hit(token.kind, str(Place(place, name))))
+        else:
+            others[name] = value
+    return others
 
 
 def _secret(document: dict[str, Any], walk: Walk) -> None:

@@ -20,13 +20,18 @@ _STAND_IN = re.compile(
     re.VERBOSE,
 )
 _TEMPLATED = ("{{", "${", "$(", "<%", "#{", "%{", "%(")
-_ELSEWHERE = re.compile(
+_REFERENCE = re.compile(
     r"""\s*(?:
-    # a reference to a store, or to a file
       (?:vault|bao|op|file|env|awssm|ssm|gcpsm|azurekv|akv|keyvault|secretref|secret|kms|sops|doppler|infisical|k8s):\S
     | (?:ref|secretref)\+\w+:// | arn:aws | projects/[\w.-]+/secrets/ | !(?:vault|secret|env|Ref|Sub|GetAtt)\b
+    | <[^<>]*>\s*\Z | \$\w+\s*\Z
+    )""",
+    re.VERBOSE,
+)
+_ELSEWHERE = re.compile(
+    r"""\s*(?:
     # an address; what is secret in one is found as an address
-    | [A-Za-z][A-Za-z0-9+.-]{1,30}://
+      [A-Za-z][A-Za-z0-9+.-]{1,30}://
     # a hash
     | \$(?:2[abxy]?|[156]|argon2\w*|apr1|y|pbkdf2\S*)\$ | \{(?:SSHA|SHA|MD5|CRYPT)\d*\}
     | (?:pbkdf2|sha\d+|md5|scrypt): | sha\d{3}-
@@ -62,6 +67,11 @@ _VOCABULARY = frozenset(
 )
 
 
+def refers(value: str) -> bool:
+    """Whether something else fills the value in, or looks it up."""
+    return any(mark in value for mark in _TEMPLATED) or _REFERENCE.match(value[:_MAX]) is not None
+
+
 def is_harmless(value: str) -> bool:
     """Whether a value cannot be a credential, or stands for one that is filled in elsewhere."""
     value = value[:_MAX]
@@ -69,6 +79,7 @@ def is_harmless(value: str) -> bool:
         len(value.strip()) < 3  # noqa: PLR2004 - a letter or two
         or any(mark in value for mark in _TEMPLATED)
         or _STAND_IN.fullmatch(value) is not None
+        or _REFERENCE.match(value) is not None
         or _ELSEWHERE.match(value) is not None
         or (_PATH.match(value) is not None and _is_path(value))
         or is_made_up(value)
