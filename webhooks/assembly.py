@@ -12,6 +12,7 @@ from gateway import __version__
 from gateway.config.model import Config
 from gateway.config.policy import Policy as PolicySection
 from gateway.core.errors import ConfigError
+from gateway.core.finding import Action
 from gateway.core.guard import Guard
 from gateway.core.subject import Json, Subject
 from gateway.core.verdict import Verdict
@@ -36,6 +37,7 @@ from webhooks.drift.reconcilers.flux import Flux
 from webhooks.judge import Judge
 from webhooks.late import LateAudit, Tell
 from webhooks.policy import Judging, PolicyGuard, Waive
+from webhooks.secrets import SecretsGuard
 from webhooks.surroundings import ClusterSurroundings
 from webhooks.waivers import ClusterWaivers, WaiverGuard
 
@@ -125,6 +127,7 @@ async def assemble(config: Config, *, patient: bool = False) -> Assembly:
         guards: list[Guard] = [drift_guard(config, NoFacts(), _no_cluster)]
         if rules is not None:
             guards += [policy_guard(config, [rules], ADMISSION), waiver_guard(config, None)]
+        guards += secrets_guards(config)
         return Assembly(_judge(config, guards, rules, None), rules=rules, late=_late(config, rules, ADMISSION))
     facts = ClusterFacts(client, config.drift)
     guards = [drift_guard(config, facts, facts.scaled)]
@@ -146,6 +149,7 @@ async def assemble(config: Config, *, patient: bool = False) -> Assembly:
         parts.append(waivers)
         guards += [policy_guard(config, in_force, surroundings, waivers.apply), waiver_guard(config, client)]
         late = _late(config, rules, surroundings, waivers.apply)
+    guards += secrets_guards(config)
     facts.start()
     judge = _judge(config, guards, rules, constraints)
     return Assembly(judge, parts, rules=rules, constraints=constraints, late=late)
@@ -190,6 +194,20 @@ def policy_guard(
         max_findings=config.server.limits.findings,
         waive=waive,
     )
+
+
+def secrets_guards(config: Config) -> list[Guard]:
+    """The secrets guard, if plaintext is to be looked for."""
+    if config.secrets.detect == "off":
+        return []
+    return [
+        SecretsGuard(
+            Action(config.secrets.detect),
+            exempt=(*config.secrets.exempt_namespaces, config.cluster.own_namespace),
+            on_error=config.secrets.on_error,
+            max_findings=config.server.limits.findings,
+        )
+    ]
 
 
 def waiver_guard(config: Config, client: KubeClient | None) -> WaiverGuard:

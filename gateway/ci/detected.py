@@ -1,4 +1,4 @@
-"""Findings of what was detected: ids, words and remedies. No value is known here."""
+"""Findings of what was detected in files: where they are, and the command that helps. No value is known here."""
 
 from __future__ import annotations
 
@@ -8,27 +8,16 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
+import msgspec
+
 from gateway.ci.inputs import Content
-from gateway.ci.looking import Looked, Place
-from gateway.core.finding import Action, Finding, Location, Resource, Severity, finding_id
-from gateway_secrets.detect import KINDS, Kind
+from gateway.ci.looking import Looked
+from gateway.core.finding import Finding, Location, Resource
+from gateway_secrets.detect import KINDS
+from gateway_secrets.detect.findings import CHANGE, action_of, finding_of, object_remedy, rule_of
 from policies.rule import RuleInfo
 
-GUARD = "secrets"
-_DENIED = frozenset((Severity.CRITICAL, Severity.HIGH))
 _SOPS = (".yaml", ".yml", ".json", ".env", ".ini")
-_CHANGE = "then change the credential: whoever could read this has it"
-
-
-def rule_of(kind: str) -> str:
-    """The id of the rule that finds a kind."""
-    return f"detect/{kind}"
-
-
-def action_of(kind: Kind) -> Action:
-    """What is medium may be no secret by itself: it warns."""
-    return Action.DENY if kind.severity in _DENIED else Action.WARN
-
 
 INFOS = {
     rule_of(kind.id): RuleInfo(
@@ -73,39 +62,24 @@ def findings_of(content: Content, looked: Looked, files: Files) -> list[Finding]
             times[place.hit.kind, field] += 1
             number = times[place.hit.kind, field]
             field = f"{field}[{number}]" if number > 1 or not field else field
-        findings.append(_finding(content.path, place, place.resource or about, field))
+        finding = finding_of(
+            place.hit, place.resource or about, field, remedy(content.path, place.resource, place.hit.kind)
+        )
+        findings.append(msgspec.structs.replace(finding, location=Location(content.path, place.line)))
     return _once(findings)
 
 
-def _finding(path: str, place: Place, resource: Resource, field: str) -> Finding:
-    kind = KINDS[place.hit.kind]
-    rule = rule_of(kind.id)
-    holds = f" ({place.hit.holds})" if place.hit.holds else ""
-    return Finding(
-        finding_id(rule, resource, field),
-        rule,
-        kind.severity,
-        action_of(kind),
-        GUARD,
-        resource,
-        field,
-        f"holds {kind.title}{holds}",
-        remedy(path, place.resource),
-        Location(path, place.line),
-    )
-
-
-def remedy(path: str, resource: Resource | None) -> str:
+def remedy(path: str, resource: Resource | None, kind: str) -> str:
     """What to do about it: the command that encrypts what was found, where there is one."""
     if resource is not None and resource.kind == "Secret":
-        return f"seal it: govgate detect --fix --cert CERTIFICATE {path} (or: govgate sops encrypt {path}), {_CHANGE}"
+        return f"seal it: govgate detect --fix --cert CERTIFICATE {path} (or: govgate sops encrypt {path}), {CHANGE}"
     if resource is not None and resource.kind == "SealedSecret":
-        return f"seal the value: govgate seal --cert CERTIFICATE --merge-into {path} --from-file KEY=-, {_CHANGE}"
+        return f"seal the value: govgate seal --cert CERTIFICATE --merge-into {path} --from-file KEY=-, {CHANGE}"
     if resource is not None:
-        return f"keep it in a Secret that is sealed (govgate seal) or external, refer to that, {_CHANGE}"
+        return object_remedy(kind)
     if path.endswith(_SOPS):
-        return f"encrypt it: govgate sops encrypt {path}, {_CHANGE}"
-    return f"take it out of the file, {_CHANGE}"
+        return f"encrypt it: govgate sops encrypt {path}, {CHANGE}"
+    return f"take it out of the file, {CHANGE}"
 
 
 def _once(findings: Sequence[Finding]) -> list[Finding]:

@@ -8,10 +8,12 @@ import msgspec
 
 from gateway.ci.combined import Combined
 from gateway.ci.context import Captured, Snapshot, feed
+from gateway.ci.detected import INFOS
 from gateway.ci.inputs import Content, Problem, contents
 from gateway.ci.render import Renderer
 from gateway.ci.run import Run, begin, judge_batch, judge_combined
 from gateway.config.model import Config
+from gateway.core.finding import Action
 from gateway.core.subject import UserInfo
 from policies.engines import engine_of
 from policies.loading import load_rules
@@ -55,6 +57,7 @@ async def run_job(job: Job, progress: Callable[[Run], None]) -> Run:
     held = snapshot.gatekeeper if snapshot is not None else None
     rules = await load_rules(config.policy, engine_of(config.policy), held=held)
     run = begin(rules, config.policy.on_error)
+    run.infos |= INFOS
     run.waivers = job.waivers
     user = job.user or (snapshot.user if snapshot is not None else None)
     around = _around(snapshot, user)
@@ -81,6 +84,7 @@ async def run_job(job: Job, progress: Callable[[Run], None]) -> Run:
                 exempt=exempt,
                 settings=config.check if job.suppressions else None,
                 combined=combined,
+                plain=None if config.secrets.detect == "off" else Action(config.secrets.detect),
             )
             progress(run)
         if combined is not None and rules.about_files:

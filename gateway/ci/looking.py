@@ -11,6 +11,7 @@ from gateway.ci.inputs import Content
 from gateway.core.finding import Resource
 from gateway.native.manifests import File, lines_of, read_files
 from gateway_secrets.detect import Hit, in_document, in_object, in_text, may_hold, style_of
+from gateway_secrets.detect.findings import resource_of
 from gateway_secrets.detect.text import in_comments
 
 _STRUCTURED = (
@@ -118,14 +119,7 @@ def _objects(value: Any, prefix: str, depth: int) -> Iterator[tuple[Resource | N
     if value["kind"] == "Config" and not isinstance(value.get("metadata"), dict):
         yield None, prefix, in_document(value)
         return
-    yield _resource(value), prefix, in_object(value)
-
-
-def _resource(value: dict[str, Any]) -> Resource:
-    metadata = value.get("metadata")
-    metadata = metadata if isinstance(metadata, dict) else {}
-    name = metadata.get("name") or metadata.get("generateName") or ""
-    return Resource(value["apiVersion"], value["kind"], str(metadata.get("namespace") or ""), str(name))
+    yield resource_of(value), prefix, in_object(value)
 
 
 def _placed(hits: Sequence[Hit], text: bytes, first: int, prefix: str, resource: Resource | None) -> Iterator[Place]:

@@ -23,6 +23,7 @@ from policies.ruleset import Outcome, RuleSet
 from policies.surroundings import Surroundings, surrounded
 from policies.waivers import Waivers
 from webhooks.policy import exempted
+from webhooks.secrets import plaintext
 
 DEADLINE_SECONDS = 10.0
 
@@ -114,9 +115,11 @@ async def judge_batch(
     exempt: Sequence[str] = (),
     settings: Check | None = None,
     combined: Combined | None = None,
+    plain: Action | None = None,
 ) -> None:
     """Judge what a batch of files holds, and add it to the run. ``settings``: of suppressions; without, there are none.
-    ``combined``: takes what rules that take any document are to see at once, instead of each alone.
+    ``combined``: takes what rules that take any document are to see at once, instead of each alone. ``plain``: what
+    credentials in plain text do at most; None: they are not looked for.
     """
     contents = [item for item in batch if isinstance(item, Content)]
     read = read_manifests([item for item in contents if not item.parser], namespace=namespace, user=user)
@@ -142,6 +145,11 @@ async def judge_batch(
         asked = [msgspec.structs.replace(one, by="review") for one in asked]
     fixes = len(run.fixes)
     outcomes = await rules.judge_all(asked, timeout_seconds=DEADLINE_SECONDS)
+    if plain is not None:
+        outcomes = [
+            outcome.joined(findings=tuple(plaintext(manifest.subject, plain, file=True)))
+            for manifest, outcome in zip(judged, outcomes, strict=True)
+        ]
     places = locations(judged, [[finding.field for finding in outcome.findings] for outcome in outcomes])
     for manifest, outcome, stand in zip(judged, outcomes, places, strict=True):
         _add(run, manifest, outcome, _located(outcome.findings, stand), suppressions.get(manifest.path, ()))

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from gateway.ci.detected import rule_of
 from gateway.ci.fixes import fix
 from gateway.cli.output import say
 from gateway.cli.seal_run import certified
 from gateway.core.finding import Finding
+from gateway_secrets.detect.findings import rule_of
 from gateway_secrets.detect.kinds import KUBERNETES_SECRET
 from gateway_secrets.sealed.certificate import refuse_expired
 from gateway_secrets.sealed.files import read_file, replace

@@ -15,6 +15,7 @@ from gateway.config.check import Check
 from gateway.config.controller import Controller
 from gateway.config.drift import Drift
 from gateway.config.policy import Policy
+from gateway.config.secrets import Secrets
 from gateway.core.limits import Limits
 
 Seconds = Annotated[float, Meta(ge=0, le=86_400)]
@@ -126,9 +127,12 @@ class Config(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     policy: Policy = Policy()
     check: Check = Check()
     controller: Controller = Controller()
+    secrets: Secrets = Secrets()
     audit: Audit = Audit()
 
 
 def config_digest_input(config: Config) -> bytes:
     """What of the configuration decides: the bytes that the rules digest covers (listeners, paths and audit left out)."""
-    return msgspec.json.encode((config.mode, config.opt_out, config.drift, config.policy), order="deterministic")
+    return msgspec.json.encode(
+        (config.mode, config.opt_out, config.drift, config.policy, config.secrets), order="deterministic"
+    )

@@ -149,3 +149,13 @@ def test_what_is_missing_is_a_problem(capfd: Captured) -> None:
     assert len(found(capfd, "deploy", "nothing-here", code=1)["findings"]) == 1
     assert run(["detect"]) == 64
     assert run(["detect", ".", "--write-baseline"]) == 64
+
+
+def test_check_looks_too_if_it_is_configured(capfd: Captured, tree: Path) -> None:
+    """With secrets.detect, check finds in manifests what detect finds, by the same ids; without, it does not look."""
+    by_detect = {f["id"] for f in found(capfd, "deploy", code=3)["findings"]}
+    (tree / "config.yaml").write_text("policy: {sources: ['builtin:network']}\nsecrets: {detect: deny}\n")
+    assert run(["check", "deploy", "--config", "config.yaml", "-o", "json"]) == 3
+    assert {f["id"] for f in json.loads(capfd.readouterr().out)["findings"]} == by_detect
+    (tree / "config.yaml").write_text("policy: {sources: ['builtin:network']}\n")
+    assert run(["check", "deploy", "--config", "config.yaml", "-o", "json"]) == 0
