@@ -1,0 +1,191 @@
+"""``govgate sops``: SOPS files encrypted, decrypted, edited and rotated by sops itself; trees checked in process."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import cyclopts
+from cyclopts import Parameter
+
+from gateway.ci.inputs import Content
+from gateway.ci.report import Format
+from gateway.cli import exits
+from gateway.cli.check import finish
+from gateway.cli.output import say
+from gateway.cli.parameters import InputPath
+from gateway.core.errors import UsageError
+from gateway_secrets.sealed.files import create, read_file, replace
+from gateway_secrets.sops import program
+
+sops_app = cyclopts.App(
+    name="sops", help="SOPS files: encrypt, decrypt, edit, rotate, verify, lint.", help_format="plaintext"
+)
+
+Files = tuple[InputPath, ...]
+
+
+@sops_app.command
+def encrypt(
+    *files: InputPath,
+    in_place: Annotated[bool, Parameter(name=["--in-place", "-i"], negative=())] = False,
+    age: Annotated[tuple[str, ...], Parameter(name=["--age"], negative=())] = (),
+    sops_config: str = "",
+) -> int:
+    """Encrypt files, for whom .sops.yaml says, or --age.
+
+    Parameters
+    ----------
+    files
+        The files in plain text.
+    in_place
+        Put what is encrypted in the place of each file; else the one file goes to standard output.
+    age
+        A recipient; repeatable.
+    sops_config
+        The configuration of sops; else it looks for .sops.yaml in the working folder and above.
+    """
+    options = ["--age", ",".join(age)] if age else []
+    return _made("encrypt", files, options, in_place=in_place, config=sops_config)
+
+
+@sops_app.command
+def rotate(
+    *files: InputPath, in_place: Annotated[bool, Parameter(name=["--in-place", "-i"], negative=())] = False
+) -> int:
+    """Encrypt files anew, with a new data key.
+
+    Parameters
+    ----------
+    files
+        SOPS files.
+    in_place
+        Put the new one in the place of each file; else the one file goes to standard output.
+    """
+    return _made("rotate", files, [], in_place=in_place)
+
+
+@sops_app.command
+def decrypt(
+    file: InputPath,
+    *,
+    extract: str = "",
+    write: Annotated[Path | None, Parameter(name=["--write", "-w"])] = None,
+) -> int:
+    """Decrypt one file: plain text goes to standard output, or into a file that only its owner can read.
+
+    Parameters
+    ----------
+    file
+        A SOPS file.
+    extract
+        One value, as sops writes it: ["db"]["password"].
+    write
+        The file to write; it must not be there yet.
+    """
+    options = ["--extract", extract] if extract else []
+    data = program.run(["decrypt", *options, "--", _named(file)])
+    if write is None:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return exits.CLEAN
+    if write.exists():
+        raise UsageError(f"{write}: is there already")
+    create(write, data, 0o600)
+    return exits.CLEAN
+
+
+@sops_app.command
+def edit(file: InputPath) -> int:
+    """Edit a file with EDITOR: sops decrypts it, and encrypts what you save.
+
+    Parameters
+    ----------
+    file
+        A SOPS file.
+    """
+    program.edit(_named(file))
+    return exits.CLEAN
+
+
+@sops_app.command
+def verify(
+    *paths: InputPath,
+    output: Annotated[Format, Parameter(name=["--output", "-o"])] = "table",
+    fail_on: Literal["deny", "warn"] = "deny",
+) -> int:
+    """Open every SOPS file in files and folders, and check its MAC: in process for age, else by sops.
+
+    Nothing that is decrypted is shown. Exit code 3 when a file is not what was encrypted, or can not be opened.
+
+    Parameters
+    ----------
+    paths
+        Files and folders.
+    output
+        table for people; json and yaml for programs; sarif, junit, github, gitlab, markdown for what shows findings.
+    fail_on
+        What makes the command fail.
+    """
+    from gateway.ci.sops_files import verify as verified  # noqa: PLC0415 - the rest needs no reader
+    from gateway_secrets.sops.identities import find_identities  # noqa: PLC0415 - the same
+
+    if not paths:
+        raise UsageError("name at least one file or folder")
+    return finish(verified(paths, find_identities(), _by_program), output, fail_on)
+
+
+@sops_app.command
+def lint(
+    configuration: Path = Path(".sops.yaml"),
+    *,
+    output: Annotated[Format, Parameter(name=["--output", "-o"])] = "table",
+    fail_on: Literal["deny", "warn"] = "deny",
+) -> int:
+    """Hold the files below .sops.yaml against its rules: not encrypted, for the wrong recipients, rules about nothing.
+
+    Parameters
+    ----------
+    configuration
+        The configuration of sops.
+    output
+        table for people; json and yaml for programs; sarif, junit, github, gitlab, markdown for what shows findings.
+    fail_on
+        What makes the command fail.
+    """
+    from gateway.ci.sops_files import lint as linted  # noqa: PLC0415 - the rest needs no reader
+
+    return finish(linted(configuration), output, fail_on)
+
+
+def _made(command: str, files: Sequence[str], options: Sequence[str], *, in_place: bool, config: str = "") -> int:
+    """What sops makes of each file, whole or not at all."""
+    if not files:
+        raise UsageError("name at least one file")
+    if len(files) > 1 and not in_place:
+        raise UsageError("several files need --in-place")
+    before = ["--config", config] if config else []
+    for file in files:
+        former = read_file(Path(_named(file)))
+        data = program.run([*before, command, *options, "--", file])
+        if in_place:
+            replace(former, data)
+            say(f"{file}: {command}ed" if command == "encrypt" else f"{file}: encrypted with a new data key")
+        else:
+            sys.stdout.buffer.write(data)
+            sys.stdout.buffer.flush()
+    return exits.CLEAN
+
+
+def _named(file: str) -> str:
+    if file == "-":
+        raise UsageError("name a file: sops needs its name to find the rule and the format")
+    return os.fspath(file)
+
+
+def _by_program(content: Content) -> None:
+    """Opened by sops through a pipe, and thrown away."""
+    program.run(["decrypt", "--", content.path])
