@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from gateway.ci.fixes import fix
+from gateway.ci.sealing import fix
 from gateway.cli.output import say
 from gateway.cli.seal_run import certified
 from gateway.core.finding import Finding

@@ -105,7 +105,9 @@ _COMBINED = re.compile(
 STARTS = re.compile("|".join(dict.fromkeys(one.starts for one in FORMATS if one.starts)).encode())
 """Of bytes, at the place where a run of token characters begins."""
 
-_NAME_STARTS = re.compile("|".join(dict.fromkeys(one.starts for one in FORMATS if one.starts)))
+NAME_STARTS = "|".join(dict.fromkeys(one.starts for one in FORMATS if one.starts))
+"""The same, as a pattern of text."""
+_NAME_STARTS = re.compile(NAME_STARTS)
 _SUMS = frozenset((checksums.github, checksums.grafana, checksums.age))
 
 

@@ -38,14 +38,15 @@ _SECRET = re.compile(
 _NEVER = re.compile(
     r"checksum|hash|digest|sha\d|fingerprint|thumbprint|public|publishable|placeholder|example|length|pattern"
 )
-_WEAK = frozenset(("key", "value", "default"))
+WEAK = frozenset(("key", "value", "default"))
+"""Names that are completed by what they are in."""
 
 
 @lru_cache(maxsize=8192)
 def telling(name: str, parent: str = "") -> Telling:
     """What a name says; ``parent``: the name that it stands below, which completes ``key`` and ``value``."""
     plain = plain_name(name)
-    if plain in _WEAK and parent:
+    if plain in WEAK and parent:
         plain = f"{plain_name(parent)}_{plain}" if plain == "key" else plain
         plain = plain_name(parent) if plain in {"value", "default"} else plain
     if not plain or len(plain) > 100 or _NEVER.search(plain):  # noqa: PLR2004 - no name of a setting is longer

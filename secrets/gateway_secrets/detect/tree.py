@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from enum import Enum
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 
 from gateway_secrets.detect import kinds
 from gateway_secrets.detect.addresses import is_user_and_password
-from gateway_secrets.detect.formats import token_as_name
+from gateway_secrets.detect.formats import NAME_STARTS, token_as_name
 from gateway_secrets.detect.hit import Hit
-from gateway_secrets.detect.names import Telling, telling
+from gateway_secrets.detect.names import WEAK, Telling, plain_name, telling
 from gateway_secrets.detect.paths import MASKED, Place
 from gateway_secrets.detect.settings import kind_of
 from gateway_secrets.detect.structure import Sealing, sealing
@@ -24,7 +26,9 @@ _SHORT = 12
 _LONG = 2000
 # Worth a closer look, of a value whose name tells nothing.
 _SUSPECT = re.compile(
-    r"://|@|[A-Za-z0-9_-]{20}|pass|PASS|Pass|ecret|SECRET|oken|TOKEN|[Kk]ey|KEY|[Aa]uth|AUTH|[Pp]wd|PWD|[Cc]red|CRED|curl|hook|ENC\["
+    rf"(?<![A-Za-z0-9_-])(?=[A-Za-z0-9_-]{{20}})(?:{NAME_STARTS})"
+    r"|://[^\s@]{1,310}@|@(?:tcp|udp|unix)?\(|LS0tLS1CRUdJTi|ENC\[|hook|curl|sshpass"
+    r"|pass|PASS|Pass|ecret|SECRET|oken|TOKEN|[Kk]ey|KEY|[Aa]uth|AUTH|[Pp]wd|PWD|[Cc]red|CRED"
 )
 _SKIPPED = frozenset(("managedFields", "valueFrom", "openAPIV3Schema"))
 _FLAG = re.compile(r"--?([A-Za-z][\w-]{1,60})\Z")
@@ -37,6 +41,23 @@ def in_document(document: Any) -> list[Hit]:
     walk = Walk()
     walk.node(document, None, "", "", 0)
     return walk.hits
+
+
+class _Name(Enum):
+    """What a name makes of its value; ``PLAIN``: nothing."""
+
+    PLAIN = 0
+    TELLING = 1
+    SKIPPED = 2
+
+
+@lru_cache(maxsize=8192)
+def _of_name(name: str) -> _Name:
+    if name in _SKIPPED:
+        return _Name.SKIPPED
+    if telling(name) is not Telling.NOTHING or name == "auth" or plain_name(name) in WEAK or token_as_name(name):
+        return _Name.TELLING
+    return _Name.PLAIN
 
 
 class Walk:
@@ -66,8 +87,12 @@ class Walk:
     def value(self, value: str, place: Place, key: str, parent: str) -> None:
         """One string."""
         strength = telling(key, parent)
-        if "\n" in value.strip() or len(value) > _LONG:
+        if "\n" in value.strip():
             self._embedded(value, place)
+            return
+        if len(value) > _LONG:
+            self._embedded(value, place)
+            self._named(value, place, key, parent, strength)
             return
         found = sealing(value)
         if found is Sealing.FAKE:
@@ -96,20 +121,45 @@ class Walk:
     def _members(self, node: dict[str, Any], place: Place | None, key: str, depth: int) -> None:
         # A list of names and values says more than "value" does: env, parameters of charts.
         named = node.get("name", node.get("key")) if "value" in node else None
+        plain, of_name, suspect = _Name.PLAIN, _of_name, _SUSPECT.search
         for name, below in node.items():
-            if name in _SKIPPED:
-                continue
-            token = token_as_name(name)
-            if token:
-                self.add(Hit(token, str(Place(place, MASKED))))
-            called = named if name == "value" and isinstance(named, str) else name
-            if below.__class__ is str:
-                if _is_suspect(below, called, key):
-                    self.value(below, Place(place, MASKED if token else name), called, key)
-            elif isinstance(below, dict | list) and below:
-                self.node(below, Place(place, MASKED if token else name), called, key, depth + 1)
+            about = of_name(name)
+            if about is plain:
+                # By far most: nothing that its name tells.
+                if below.__class__ is str:
+                    if len(below) >= _SHORT and suspect(below):
+                        self.value(below, Place(place, name), name, key)
+                elif below.__class__ is dict:
+                    self._descend(below, Place(place, name), name, depth)
+                elif below.__class__ is list:
+                    self._elements(below, Place(place, name), name, depth + 1)
+            elif about is not _Name.SKIPPED:
+                self._member(name, below, place, key, named, depth)
+
+    def _descend(self, node: dict[str, Any], place: Place, key: str, depth: int) -> None:
+        if depth >= MAX_DEPTH:
+            self.node(node, place, key, "", depth + 1)
+        else:
+            self._members(node, place, key, depth + 1)
+
+    def _member(  # noqa: PLR0917 - as the loop has them
+        self, name: str, below: Any, place: Place | None, key: str, named: Any, depth: int
+    ) -> None:
+        """A member whose name says something, may be completed by what it is in, or is a token itself."""
+        token = token_as_name(name)
+        if token:
+            self.add(Hit(token, str(Place(place, MASKED))))
+        called = named if name == "value" and isinstance(named, str) else name
+        if isinstance(below, str):
+            if _is_suspect(below, called, key):
+                self.value(below, Place(place, MASKED if token else name), called, key)
+        elif isinstance(below, dict | list):
+            self.node(below, Place(place, MASKED if token else name), called, key, depth + 1)
 
     def _elements(self, node: list[Any], place: Place | None, key: str, depth: int) -> None:
+        if depth > MAX_DEPTH:
+            self._text(msgspec.json.encode(node).decode(), place or Place(None, ""))
+            return
         flag = ""
         for index, below in enumerate(node):
             if below.__class__ is str:
@@ -118,8 +168,10 @@ class Walk:
                     self.value(below, Place(place, (node, index)), flag or key, "")
                 found = _FLAG.match(below)
                 flag = found[1] if found else ""
-            elif isinstance(below, dict | list):
-                self.node(below, Place(place, (node, index)), key, "", depth + 1)
+            elif below.__class__ is dict:
+                self._descend(below, Place(place, (node, index)), key, depth)
+            elif below.__class__ is list:
+                self._elements(below, Place(place, (node, index)), key, depth + 1)
 
     def _embedded(self, value: str, place: Place) -> None:
         if sealing(value) is Sealing.REAL:

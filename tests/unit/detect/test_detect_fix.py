@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from support.sealing import certificate_pem, private_key
 
-from gateway.ci.fixes import fix
+from gateway.ci.sealing import fix
 from gateway.cli.app import run
 from gateway.native.manifests import read_files
 from gateway_secrets.sealed.objects import sealed_of

@@ -11,6 +11,7 @@ from support.fake_secrets import KINDS, make
 
 from gateway_secrets.detect import Style, in_document, in_text, may_hold
 from gateway_secrets.detect.text import in_line
+from gateway_secrets.detect.tree import _SUSPECT
 
 NAMES = [
     "password",
@@ -86,6 +87,14 @@ def test_documents(name: str, value: str, wrapped: str) -> None:
     ):
         if in_document(document):
             assert may_hold(json.dumps(document, separators=(",", ":")).encode())
+
+
+@given(name=st.sampled_from(NAMES), form=st.sampled_from((*LINES, *WRAPPED)), value=values)
+def test_values(name: str, form: str, value: str) -> None:
+    """Every value of a document in which something is found is worth a closer look, whatever it is called."""
+    text = form.format(n=name, v=value)
+    if len(text) >= 12 and any(True for line in text.split("\n") for _ in in_line(line)):
+        assert _SUSPECT.search(text)
 
 
 def test_lines_are_counted() -> None:
