@@ -6,6 +6,8 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import msgspec
+
 from gateway import __version__
 from gateway.ci.inputs import Content, Problem, all_files, read_content
 from gateway.ci.run import Doubt, Run
@@ -31,6 +33,7 @@ from policies.rule import RuleInfo
 
 GUARD = "secrets"
 _MARK = b"ENC[AES256_GCM,"
+_MAX_CONFIGURATION = 1024 * 1024
 
 INFOS = {
     info.id: info
@@ -67,6 +70,43 @@ def verify(paths: Sequence[str], identities: Sequence[Identity], fallback: Fallb
     return run
 
 
+class Stale(msgspec.Struct, frozen=True):
+    """A file whose age recipients are not those of its rule."""
+
+    path: str
+    missing: tuple[str, ...]
+    extra: tuple[str, ...]
+
+
+def stale(configuration: Path, paths: Sequence[str]) -> tuple[list[Stale], list[str]]:
+    """The SOPS files below paths whose recipients have to be brought up to date, and why others cannot be told.
+
+    Raises:
+        ConfigError: the configuration cannot be read.
+        MalformedError: it is none.
+    """
+    _, rules = _rules(configuration)
+    run = _begin()
+    found, doubts = [], []
+    for content in _contents(run, paths):
+        if _MARK not in content.data:
+            continue
+        try:
+            rule = rule_for(rules, os.path.relpath(content.path, configuration.parent))
+            file = read(content.data, format_of(content.path))
+        except NotSopsError:
+            continue
+        except SopsError as error:
+            doubts.append(f"{content.path}: {error}")
+            continue
+        present = {recipient for recipient, _ in file.metadata.age}
+        if rule is None:
+            doubts.append(f"{content.path}: no rule is about it")
+        elif present != rule.age:
+            found.append(Stale(content.path, tuple(sorted(rule.age - present)), tuple(sorted(present - rule.age))))
+    return found, doubts + [str(problem) for problem in run.problems]
+
+
 def lint(configuration: Path) -> Run:
     """Hold the files below the folder of ``.sops.yaml`` against its rules. No key is needed.
 
@@ -74,11 +114,7 @@ def lint(configuration: Path) -> Run:
         ConfigError: the configuration cannot be read.
         MalformedError: it is none.
     """
-    try:
-        text = configuration.read_bytes()[: 1024 * 1024]
-    except OSError as error:
-        raise ConfigError(f"{configuration}: cannot be read: {error.strerror}") from None
-    rules = rules_of(read_yaml(text.decode(errors="replace"), source=str(configuration)), source=str(configuration))
+    text, rules = _rules(configuration)
     run = _begin()
     used: set[int] = set()
     folder = str(configuration.parent)
@@ -110,6 +146,15 @@ def lint(configuration: Path) -> Run:
         )
     _count(run)
     return run
+
+
+def _rules(configuration: Path) -> tuple[bytes, list[Rule]]:
+    try:
+        text = configuration.read_bytes()[:_MAX_CONFIGURATION]
+    except OSError as error:
+        raise ConfigError(f"{configuration}: cannot be read: {error.strerror}") from None
+    document = read_yaml(text.decode(errors="replace"), source=str(configuration))
+    return text, rules_of(document, source=str(configuration))
 
 
 def _lint_file(run: Run, content: Content, rule: Rule) -> None:

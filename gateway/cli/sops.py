@@ -20,9 +20,10 @@ from gateway.cli.parameters import InputPath
 from gateway.core.errors import UsageError
 from gateway_secrets.sealed.files import create, read_file, replace
 from gateway_secrets.sops import program
+from gateway_secrets.sops.errors import ProgramError
 
 sops_app = cyclopts.App(
-    name="sops", help="SOPS files: encrypt, decrypt, edit, rotate, verify, lint.", help_format="plaintext"
+    name="sops", help="SOPS files: encrypt, decrypt, edit, rotate, verify, lint, updatekeys.", help_format="plaintext"
 )
 
 Files = tuple[InputPath, ...]
@@ -159,6 +160,58 @@ def lint(
     from gateway.ci.sops_files import lint as linted  # noqa: PLC0415 - the rest needs no reader
 
     return finish(linted(configuration), output, fail_on)
+
+
+@sops_app.command
+def updatekeys(
+    *paths: InputPath,
+    sops_config: Path = Path(".sops.yaml"),
+    dry_run: Annotated[bool, Parameter(negative=())] = False,
+) -> int:
+    """Encrypt the data keys of a tree for the age recipients that .sops.yaml names now. Values stay as they are.
+
+    With --dry-run nothing is written, and the exit code is 2 if something would be.
+
+    Parameters
+    ----------
+    paths
+        Files and folders; else the folder of .sops.yaml.
+    sops_config
+        The configuration of sops.
+    dry_run
+        Say what would be done.
+    """
+    from gateway.ci.sops_files import stale  # noqa: PLC0415 - the rest needs no reader
+
+    found, doubts = stale(sops_config, paths or (str(sops_config.parent),))
+    for doubt in doubts:
+        say(f"left alone: {doubt}")
+    failed = 0
+    for number, one in enumerate(found, start=1):
+        change = " ".join((*(f"+{who}" for who in one.missing), *(f"-{who}" for who in one.extra)))
+        print(f"{one.path}: {change}")
+        if not dry_run:
+            failed += not _updated(one.path, sops_config, f"{number}/{len(found)}")
+    say(
+        f"{len(found)} files {'to be brought' if dry_run else 'brought'} up to date, {failed} failed, {len(doubts)} left alone"
+    )
+    if failed:
+        return exits.FAILED
+    return exits.WARNED if dry_run and found else exits.CLEAN
+
+
+def _updated(path: str, configuration: Path, count: str) -> bool:
+    """Let sops do one file; if it fails half way, the file is put back as it was."""
+    former = read_file(Path(path))
+    try:
+        program.run(["--config", str(configuration), "updatekeys", "--yes", "--", path])
+    except ProgramError as error:
+        now = read_file(Path(path))
+        if now.data != former.data:
+            replace(now, former.data)
+        say(f"{count} {path}: {error}")
+        return False
+    return True
 
 
 def _made(command: str, files: Sequence[str], options: Sequence[str], *, in_place: bool, config: str = "") -> int:

@@ -187,3 +187,42 @@ def test_lint(tmp_path: Path, identity: Any, capfd: Captured) -> None:
     assert str(stranger.to_public()) in findings["sops/recipients"]["message"]
     assert findings["sops/unused-rule"]["field"] == "creation_rules[1]"
     assert "hunter2" not in shown
+
+
+def test_updatekeys_over_a_tree(
+    tmp_path: Path, identity: Any, capfd: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A dry run says what would change; then files are for whom the rule says, values and data keys as they were."""
+    monkeypatch.chdir(tmp_path)
+    leaving, coming = pyrage.x25519.Identity.generate(), pyrage.x25519.Identity.generate()
+    for name in ("a.yaml", "b.yaml"):
+        both = ["--age", f"{identity.to_public()},{leaving.to_public()}"]
+        data = program.run(["encrypt", *both, "--filename-override", name, "/dev/stdin"], given=b"a: one\n")
+        (tmp_path / name).write_bytes(data)
+    before = (tmp_path / "a.yaml").read_text()
+    rule = {"path_regex": r"\.yaml$", "age": f"{identity.to_public()},{coming.to_public()}"}
+    (tmp_path / ".sops.yaml").write_text(json.dumps({"creation_rules": [rule]}))
+    assert run(["sops", "updatekeys", "--dry-run"]) == 2
+    shown = capfd.readouterr().out
+    assert f"a.yaml: +{coming.to_public()} -{leaving.to_public()}" in shown
+    assert (tmp_path / "a.yaml").read_text() == before
+    assert run(["sops", "updatekeys"]) == 0
+    after = (tmp_path / "a.yaml").read_bytes()
+    assert after.splitlines()[0] == before.encode().splitlines()[0]
+    assert open_file(read(after, "yaml"), [coming]) == [{"a": "one"}]
+    with pytest.raises(NoKeyError):
+        open_file(read(after, "yaml"), [leaving])
+    assert run(["sops", "updatekeys", "--dry-run"]) == 0
+
+
+def test_updatekeys_without_the_key(tmp_path: Path, capfd: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What sops cannot open stays as it was, and fails the run."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SOPS_AGE_KEY", str(pyrage.x25519.Identity.generate()))
+    one, other = (str(pyrage.x25519.Identity.generate().to_public()) for _ in range(2))
+    data = program.run(["encrypt", "--age", one, "--filename-override", "a.yaml", "/dev/stdin"], given=b"a: one\n")
+    (tmp_path / "a.yaml").write_bytes(data)
+    (tmp_path / ".sops.yaml").write_text(json.dumps({"creation_rules": [{"age": other}]}))
+    assert run(["sops", "updatekeys", "a.yaml"]) == 1
+    assert (tmp_path / "a.yaml").read_bytes() == data
+    assert "1 failed" in capfd.readouterr().err
