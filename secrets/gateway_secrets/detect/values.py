@@ -45,6 +45,7 @@ _ELSEWHERE = re.compile(
     re.VERBOSE,
 )
 _PATH = re.compile(r"\s*(?:/|\./|\.\./|~/|[A-Za-z]:\\)")
+_SUFFIX = re.compile(r"\.[a-z]{2,5}\s*\Z")
 _SHORT_PART = 4
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z", re.IGNORECASE)
 _VOWEL = re.compile("[aeiouyAEIOUY]")
@@ -87,8 +88,10 @@ def is_harmless(value: str) -> bool:
 
 
 def _is_path(value: str) -> bool:
-    """Base64 may begin with a slash as well, but is no words."""
-    return all(len(part) <= _SHORT_PART or is_wordy(part) for part in _PART.split(value.replace("\\", "/")))
+    """Base64 may begin with a slash as well, but is no words, and has no suffix."""
+    return _SUFFIX.search(value) is not None or all(
+        len(part) <= _SHORT_PART or is_wordy(part) for part in _PART.split(value.replace("\\", "/"))
+    )
 
 
 def is_made_up(value: str) -> bool:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+from itertools import product
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.fake_secrets import KINDS, make
@@ -58,6 +60,20 @@ WRAPPED = (
 )  # fmt: skip
 VALUES = ("kT7fQ2vLx9ZbN4wR", "hunter2", "a-b-geheim!", *(make(kind, "prefilter") for kind in sorted(KINDS)))
 values = st.sampled_from(VALUES) | st.from_regex(r"[A-Za-z0-9+/=_.!-]{3,60}", fullmatch=True)
+
+
+@pytest.mark.parametrize("style", Style)
+def test_every_name_in_every_syntax(style: Style) -> None:
+    """No name, and no way to write a setting, is passed over."""
+    found = 0
+    for name, form, value in product(NAMES, LINES, VALUES[:3]):
+        line = form.format(n=name, v=value)
+        if style is Style.CODE and line.startswith("<"):
+            continue
+        close = {(one.kind, one.name) for one in in_line(line, style)}
+        assert {(hit.kind, hit.field) for hit in in_text(line.encode(), style)} >= close, line
+        found += bool(close)
+    assert found > 200
 
 
 @given(name=st.sampled_from(NAMES), form=st.sampled_from(LINES), value=values, style=st.sampled_from(Style))
