@@ -19,17 +19,32 @@ def changed_files(since: str, folder: str = ".") -> frozenset[str]:
     """
     if since.startswith("-"):
         raise GovgateError(f"--changed-since: not a revision: {since}")
-    top = _git(folder, "rev-parse", "--show-toplevel").removesuffix("\n")
+    top = top_of(folder)
     # Quoted names could not be told from others; renames are a deletion and a new file.
-    listed = _git(top, "diff", "--name-only", "-z", "--no-renames", "--diff-filter=d", "--merge-base", since, "--")
-    listed += _git(top, "ls-files", "--others", "--exclude-standard", "-z")
-    return frozenset(os.path.join(top, name) for name in listed.split("\0") if name)  # noqa: PTH118 - names as Git has them
+    listed = git(top, "diff", "--name-only", "-z", "--no-renames", "--diff-filter=d", "--merge-base", since, "--")
+    listed += git(top, "ls-files", "--others", "--exclude-standard", "-z")
+    return frozenset(os.path.join(top, os.fsdecode(name)) for name in listed.split(b"\0") if name)  # noqa: PTH118 - names as Git has them
 
 
-def _git(folder: str, *arguments: str) -> str:
+def top_of(folder: str) -> str:
+    """The root of the work tree that a folder is in.
+
+    Raises:
+        GovgateError: there is no git, or no repository.
+    """
+    return os.fsdecode(git(folder, "rev-parse", "--show-toplevel").removesuffix(b"\n"))
+
+
+def git(folder: str, *arguments: str, given: bytes = b"") -> bytes:
+    """What git prints. ``given``: its standard input.
+
+    Raises:
+        GovgateError: there is no git, it takes too long, or it fails; the text has what it said.
+    """
     try:
         done = subprocess.run(  # noqa: S603 - git, without a shell
             ["git", "-C", folder, *arguments],  # noqa: S607 - the one on PATH
+            input=given,
             capture_output=True,
             timeout=_TIMEOUT_SECONDS,
             check=False,
@@ -42,4 +57,4 @@ def _git(folder: str, *arguments: str) -> str:
         said = " ".join(done.stderr.decode(errors="replace").split())[:300]
         hint = "; in a shallow clone, fetch more history first" if arguments[0] == "diff" else ""
         raise GovgateError(f"--changed-since: git {arguments[0]}: {said}{hint}")
-    return os.fsdecode(done.stdout)
+    return done.stdout

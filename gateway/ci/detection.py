@@ -9,6 +9,7 @@ import msgspec
 
 from gateway import __version__
 from gateway.ci.detected import INFOS, RULES, Files, findings_of
+from gateway.ci.history import contents_of, versions
 from gateway.ci.inputs import BATCH_BYTES, BATCH_FILES, STDIN, Content, Problem, all_files, read_content
 from gateway.ci.looking import look
 from gateway.ci.run import Run
@@ -58,6 +59,30 @@ def detect(job: Job, progress: Callable[[Run], None]) -> Run:
     return run
 
 
+def look_back(run: Run, job: Job, since: str) -> None:
+    """Look at what the commits since a revision wrote, too, and add what is no longer in the files.
+
+    Raises:
+        GovgateError: Git cannot tell.
+        NativeMissingError: there is no library that reads YAML.
+    """
+    known = {finding.id for finding in run.findings}
+    files = Files()
+    wanted = [one for one in versions(since, job.paths) if not _is_excluded(one.path, job.exclude)]
+    for batch in contents_of(wanted):
+        texts = [(version, text) for version, content in batch if (text := _text(content)) is not None]
+        for (version, text), looked in zip(texts, look([text for _, text in texts]), strict=True):
+            for finding in findings_of(text, looked, files):
+                if finding.id not in known:
+                    known.add(finding.id)
+                    message = f"{finding.message}, in commit {version.commit[:12]} and no longer in the file"
+                    run.findings.append(msgspec.structs.replace(finding, message=message))
+
+
+def _is_excluded(path: str, exclude: Sequence[str]) -> bool:
+    return any(fnmatch(path.removeprefix("./"), pattern) for pattern in exclude)
+
+
 def count(run: Run) -> None:
     """Count files by the worst that was found in them, once everything that excepts has been applied."""
     denied, warned, excepted = set(), set(), set()
@@ -76,7 +101,7 @@ def _batches(job: Job) -> Iterator[list[Content | Problem]]:
     batch: list[Content | Problem] = []
     size = 0
     for name in all_files(job.paths, only=job.only):
-        if isinstance(name, str) and any(fnmatch(name.removeprefix("./"), pattern) for pattern in job.exclude):
+        if isinstance(name, str) and _is_excluded(name, job.exclude):
             continue
         one = name if isinstance(name, Problem) else read_content(name, named=name in job.paths or name == STDIN)
         batch.append(one)

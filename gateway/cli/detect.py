@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from gateway.ci import baseline as baselines
 from gateway.ci.changed import changed_files
 from gateway.ci.detected import Files
-from gateway.ci.detection import Job, count
+from gateway.ci.detection import Job, count, look_back
 from gateway.ci.detection import detect as run_detection
 from gateway.ci.report import Format
 from gateway.ci.run import Run
@@ -29,6 +29,7 @@ def detect(
     *paths: InputPath,
     output: Annotated[Format, Parameter(name=["--output", "-o"])] = "table",
     changed_since: str = "",
+    history: Annotated[bool, Parameter(negative=())] = False,
     exclude: Annotated[tuple[str, ...], Parameter(name=["--exclude"], negative=())] = (),
     baseline: Path | None = None,
     write_baseline: Annotated[bool, Parameter(negative=())] = False,
@@ -53,6 +54,8 @@ def detect(
         table for people; json and yaml for programs; sarif, junit, github, gitlab, markdown for what shows findings.
     changed_since
         A Git revision: of the files, only those that differ from where it and HEAD parted, or are not committed yet.
+    history
+        With --changed-since, look at what each commit since then wrote, too: what was taken out again has been pushed.
     exclude
         A glob of paths that are left out; repeatable.
     baseline
@@ -78,6 +81,8 @@ def detect(
         raise UsageError("--write-baseline needs --baseline FILE: where to write it")
     if reason and not write_baseline:
         raise UsageError("--reason needs --write-baseline")
+    if history and not changed_since:
+        raise UsageError("--history needs --changed-since REVISION")
     known = _known(baseline, writing=write_baseline)
     job = Job(
         paths,
@@ -95,6 +100,8 @@ def detect(
         accepted = baselines.apply(known, run.findings, _names(run), run.today).findings
         if fix_files(accepted, cert):
             run = _looked(job)
+    if history:
+        look_back(run, job, changed_since)
     if baseline is not None:
         _apply(run, known, baseline, write=write_baseline, reason=reason, whole=not changed_since)
     count(run)

@@ -159,3 +159,29 @@ def test_check_looks_too_if_it_is_configured(capfd: Captured, tree: Path) -> Non
     assert {f["id"] for f in json.loads(capfd.readouterr().out)["findings"]} == by_detect
     (tree / "config.yaml").write_text("policy: {sources: ['builtin:network']}\n")
     assert run(["check", "deploy", "--config", "config.yaml", "-o", "json"]) == 0
+
+
+def test_what_was_committed_and_taken_out_again(capfd: Captured, tree: Path) -> None:
+    """With --history a credential in a commit in between is found, once, with the commit; what is still there too."""
+    author = ("-c", "user.name=t", "-c", "user.email=t@example.com")
+    odd = tree / "deploy" / "odd \u00fc name.env"
+    odd.write_text("x=1\nPASSWORD=hunter2\n")
+    git(tree, "add", "-A")
+    git(tree, *author, "commit", "-qm", "in")
+    odd.unlink()
+    (tree / "deploy" / "still.env").write_text("PASSWORD=hunter3\n")
+    git(tree, "add", "-A")
+    git(tree, *author, "commit", "-qm", "out")
+    report = found(capfd, ".", "--changed-since", "HEAD~2", code=3)
+    assert [f["location"]["path"] for f in report["findings"]] == ["./deploy/still.env"]
+    report = found(capfd, ".", "--changed-since", "HEAD~2", "--history", code=3)
+    assert [(f["location"]["path"], f["location"]["line"]) for f in report["findings"]] == [
+        ("./deploy/still.env", 1),
+        ("deploy/odd \u00fc name.env", 2),
+    ]
+    assert "no longer in the file" in report["findings"][1]["message"]
+    found(capfd, "logo.png", "--changed-since", "HEAD~2", "--history", code=0)
+    gone = found(capfd, "deploy/*.env", "--changed-since", "HEAD~2", "--history", code=3)
+    assert len(gone["findings"]) == 2
+    assert run(["detect", ".", "--history"]) == 64
+    assert run(["detect", ".", "--changed-since", "nothing", "--history"]) == 1
