@@ -148,6 +148,16 @@ def lint(configuration: Path) -> Run:
     return run
 
 
+def read_rules(configuration: Path) -> list[Rule]:
+    """The creation rules of a configuration.
+
+    Raises:
+        ConfigError: it cannot be read.
+        MalformedError: it is none.
+    """
+    return _rules(configuration)[1]
+
+
 def _rules(configuration: Path) -> tuple[bytes, list[Rule]]:
     try:
         text = configuration.read_bytes()[:_MAX_CONFIGURATION]

@@ -65,7 +65,8 @@ def detect(
     reason
         With --write-baseline, the reason of new entries.
     fix
-        Seal plaintext Secrets where they stand, then report what is left.
+        Seal plaintext Secrets where they stand, encrypt files that a rule of .sops.yaml is about; then report what is
+        left.
     cert
         With --fix, the certificate to seal with: a file or an address; else SEALED_SECRETS_CERT names it.
     no_suppressions

@@ -226,3 +226,24 @@ def test_updatekeys_without_the_key(tmp_path: Path, capfd: Captured, monkeypatch
     assert run(["sops", "updatekeys", "a.yaml"]) == 1
     assert (tmp_path / "a.yaml").read_bytes() == data
     assert "1 failed" in capfd.readouterr().err
+
+
+def test_detect_fixes_by_sops(tmp_path: Path, identity: Any, capfd: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a rule of .sops.yaml is about is encrypted, Secrets and other files; what none is about is left, and said."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SEALED_SECRETS_CERT", raising=False)
+    rule = {"path_regex": r"prod/.*\.(yaml|env)$", "age": str(identity.to_public())}
+    (tmp_path / ".sops.yaml").write_text(json.dumps({"creation_rules": [rule]}))
+    (tmp_path / "prod").mkdir()
+    secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: a, namespace: b}\nstringData: {password: hunter2}\n"
+    for name, text in {"prod/s.yaml": secret, "prod/x.env": "PASSWORD=hunter2\n", "s.yaml": secret}.items():
+        (tmp_path / name).write_text(text)
+    assert run(["detect", ".", "--fix", "-o", "json"]) == 3
+    shown = capfd.readouterr()
+    assert [found["location"]["path"] for found in json.loads(shown.out)["findings"]] == ["./s.yaml"]
+    assert "no rule of .sops.yaml is about it" in shown.err
+    assert "hunter2" not in shown.out + shown.err
+    assert run(["sops", "verify", "prod"]) == 0
+    assert run(["sops", "decrypt", "prod/x.env"]) == 0
+    assert capfd.readouterr().out == "PASSWORD=hunter2\n"
+    assert (tmp_path / "s.yaml").read_text() == secret
