@@ -85,8 +85,8 @@ def _seems_structured(data: bytes) -> bool:
 def _documents(content: Content, file: File, looked: Looked) -> None:
     looked.documents = [Document(document.line) for document in file.documents]
     for document in file.documents:
-        if not may_hold(document.json):
-            continue
+        if len(file.documents) > 1 and not may_hold(document.json):
+            continue  # of one document the file has told already
         text = _from_line(content.data, document.line)
         try:
             value = _decode(document.json)

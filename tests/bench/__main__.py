@@ -22,6 +22,8 @@ BENCHES: dict[str, tuple[str, tuple[str, ...]]] = {
     "gatekeeper": ("beside Gatekeeper", ("loadgen", "etcd", "kube-apiserver", "gatekeeper")),
     "kyverno": ("beside Kyverno", ("loadgen", "etcd", "kube-apiserver", "helm", "kyverno-admission")),
     "checking": ("govgate check beside conftest", ("conftest",)),
+    "detection": ("govgate detect", ()),
+    "sops_files": ("govgate sops verify beside sops", ()),
 }
 """What is measured, by the module that measures it (``measure``, ``rows``), and the pinned tools that it needs."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sysconfig
 import time
@@ -14,6 +13,7 @@ import yaml
 from support.labelled_set import PARTS, Sample, read_part, score
 
 from bench import templates
+from bench.environment import Row
 from gateway.ci.inputs import Content
 from gateway.ci.looking import look
 
@@ -22,7 +22,7 @@ PODS = 3_000
 ROUNDS = 3
 
 
-def measure() -> dict[str, Any]:
+def measure(_folder: Path) -> dict[str, Any]:
     """MB per second of processor time, all threads counted; precision and recall of both parts of the set.
 
     ``yaml_pods``: ordinary manifests; ``yaml_read``: such as the quick look does not pass over; ``yaml_with_secrets``:
@@ -52,6 +52,21 @@ def measure() -> dict[str, Any]:
             "recall": round(result.recall, 3),
         }
     return found
+
+
+def rows(found: dict[str, Any]) -> list[Row]:
+    """What to print, beside the goals."""
+    return [
+        ("detect, plain text", f"{found['text_mb_per_s']} MB/s", "≥ 50 MB/s"),
+        ("detect, logs", f"{found['logs_mb_per_s']} MB/s", ""),
+        ("detect, ordinary manifests", f"{found['yaml_pods_mb_per_s']} MB/s", "≥ 8 MB/s"),
+        ("detect, manifests that have to be read", f"{found['yaml_read_mb_per_s']} MB/s", "≥ 8 MB/s"),
+        ("detect, manifests full of credentials", f"{found['yaml_with_secrets_mb_per_s']} MB/s", ""),
+        *(
+            (f"labelled set, {part}", f"precision {found[part]['precision']}, recall {found[part]['recall']}", "")
+            for part in PARTS
+        ),
+    ]
 
 
 def _rate(contents: Sequence[Content]) -> float:
@@ -106,7 +121,3 @@ def _log(number: int) -> bytes:
             f" user=user-{at % 97} status=200 duration={at % 311}ms token_ttl=3600 cache_key=item:{at} bytes={at % 4093}\n"
         )
     return "".join(lines).encode()
-
-
-if __name__ == "__main__":
-    print(json.dumps(measure(), indent=2))  # noqa: T201

@@ -119,8 +119,6 @@ class Walk:
                 self.add(Hit(kind, str(place)))
 
     def _members(self, node: dict[str, Any], place: Place | None, key: str, depth: int) -> None:
-        # A list of names and values says more than "value" does: env, parameters of charts.
-        named = node.get("name", node.get("key")) if "value" in node else None
         plain, of_name, suspect = _Name.PLAIN, _of_name, _SUSPECT.search
         for name, below in node.items():
             about = of_name(name)
@@ -134,7 +132,7 @@ class Walk:
                 elif below.__class__ is list:
                     self._elements(below, Place(place, name), name, depth + 1)
             elif about is not _Name.SKIPPED:
-                self._member(name, below, place, key, named, depth)
+                self._member(node, name, place, key, depth)
 
     def _descend(self, node: dict[str, Any], place: Place, key: str, depth: int) -> None:
         if depth >= MAX_DEPTH:
@@ -142,14 +140,15 @@ class Walk:
         else:
             self._members(node, place, key, depth + 1)
 
-    def _member(  # noqa: PLR0917 - as the loop has them
-        self, name: str, below: Any, place: Place | None, key: str, named: Any, depth: int
-    ) -> None:
+    def _member(self, node: dict[str, Any], name: str, place: Place | None, key: str, depth: int) -> None:
         """A member whose name says something, may be completed by what it is in, or is a token itself."""
+        below = node[name]
+        # A list of names and values says more than "value" does: env, parameters of charts.
+        named = node.get("name", node.get("key")) if name == "value" else None
         token = token_as_name(name)
         if token:
             self.add(Hit(token, str(Place(place, MASKED))))
-        called = named if name == "value" and isinstance(named, str) else name
+        called = named if isinstance(named, str) else name
         if isinstance(below, str):
             if _is_suspect(below, called, key):
                 self.value(below, Place(place, MASKED if token else name), called, key)
