@@ -22,6 +22,7 @@ BENCHES: dict[str, tuple[str, tuple[str, ...]]] = {
     "gatekeeper": ("beside Gatekeeper", ("loadgen", "etcd", "kube-apiserver", "gatekeeper")),
     "kyverno": ("beside Kyverno", ("loadgen", "etcd", "kube-apiserver", "helm", "kyverno-admission")),
     "checking": ("govgate check beside conftest", ("conftest",)),
+    "sealing": ("govgate seal beside kubeseal", ("kubeseal",)),
     "detection": ("govgate detect", ()),
     "sops_files": ("govgate sops verify beside sops", ()),
 }
