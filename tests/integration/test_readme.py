@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from support.sealing import certificate_pem
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -51,7 +52,8 @@ def run(block: list[Step], folder: Path) -> list[str]:
     for step in block:
         script += [f"echo '{MARK}'", step.command, 'code=$?; [ $code = 0 ] || echo "[exit $code]"']
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "TMPDIR": str(folder)}
-    environment |= {"XDG_STATE_HOME": str(folder / "xdg"), "COLUMNS": "160", "NO_COLOR": "1"}
+    environment |= {"XDG_STATE_HOME": str(folder / "xdg"), "XDG_CONFIG_HOME": str(folder / "config")}
+    environment |= {"COLUMNS": "160", "NO_COLOR": "1"}
     shell = ["bash", "-c", "\n".join(script)]
     with subprocess.Popen(
         shell, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
@@ -67,7 +69,8 @@ def run(block: list[Step], folder: Path) -> list[str]:
 
 @pytest.mark.native
 def test_every_console_block_runs_and_prints_what_is_shown(tmp_path: Path) -> None:
-    """The blocks in order, in one folder, as a reader would type them."""
+    """The blocks in order, in one folder, as a reader would type them; a cluster's certificate is there."""
+    (tmp_path / "cert.pem").write_bytes(certificate_pem())
     blocks = [list(steps(block)) for block in re.findall(r"^```console\n(.*?)^```", README, re.DOTALL | re.MULTILINE)]
     assert sum(map(len, blocks)) > 8
     for block in blocks:
