@@ -46,6 +46,7 @@ Step = Literal[
     "timestamp",
     "level",
     "trust-root",
+    "sigstore",
 ]
 
 
