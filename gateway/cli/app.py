@@ -32,6 +32,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "seal": ("gateway.cli.seal:seal_app", "Secret in, SealedSecret out; validate, reencrypt, recover."),
     "detect": ("gateway.cli.detect:detect", "Find credentials in plain text: manifests, and any other file."),
     "sops": ("gateway.cli.sops:sops_app", "SOPS files: encrypt, decrypt, edit, rotate, verify, lint, updatekeys."),
+    "verify-blob": ("gateway.cli.verify_blob:verify_blob", "Verify a file's Sigstore bundle, offline."),
     "audit": ("gateway.cli.audit:audit_app", "The decision log: verify, query, tail, export, keys."),
     "config": ("gateway.cli.config:config_app", "The configuration: validate, schema, show."),
     "demo": ("gateway.cli.demo:demo", "See the main job end to end, without a cluster."),

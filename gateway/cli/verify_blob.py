@@ -1,0 +1,138 @@
+"""``govgate verify-blob``: one Sigstore bundle against one file, without a network."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from gateway.cli import exits
+from gateway.cli.evidence_view import EvidenceFormat, print_evidence
+from gateway.core.errors import ConfigError, UsageError
+from gateway.provenance.evidence import Artifact, Authority, Candidate, Evidence, Hash, Identity, Key, Levels, Rejected
+from gateway.provenance.signatures import verify_candidates
+from gateway.provenance.signatures.decoding import MAX_BYTES
+from gateway.provenance.signatures.root import MAX_ROOT_BYTES
+
+_DIGEST = re.compile(r"(sha256:[0-9a-f]{64})|(sha512:[0-9a-f]{128})")
+_IN_MEMORY = 64 * 1024 * 1024
+"""Files up to this size are verified whole; of larger ones only the digest is known, which some keys cannot do with."""
+_CHUNK = 1024 * 1024
+_MAX_KEY_BYTES = 64 * 1024
+
+
+def verify_blob(
+    file_or_digest: str,
+    *,
+    bundle: Path,
+    key: Annotated[tuple[Path, ...], Parameter(name=["--key"], negative=())] = (),
+    key_hash: Hash = "",
+    identity: str = "",
+    identity_regexp: str = "",
+    issuer: str = "",
+    trusted_root: Path | None = None,
+    predicate_type: str = "",
+    require_log: Annotated[bool, Parameter(negative=())] = False,
+    allow_tsa_only: Annotated[bool, Parameter(negative=())] = False,
+    allow_no_log: Annotated[bool, Parameter(negative=())] = False,
+    output: Annotated[EvidenceFormat, Parameter(name=["--output", "-o"])] = "table",
+) -> int:
+    """Verify one Sigstore bundle: a signature of a file, or an attestation about it. There is no network involved.
+
+    Prints who signed, when, by which log, and what is said; or the step that failed and what to do. Exit code 3 when the
+    bundle proves nothing, 1 when something could not be read.
+
+    Parameters
+    ----------
+    file_or_digest
+        The file, or its digest (sha256:… or sha512:…).
+    bundle
+        The Sigstore bundle, in JSON.
+    key
+        A public key in PEM; repeatable, any of them may have signed. A log entry in the bundle must be right.
+    key_hash
+        The hash that the keys sign with, where it is not what their kind suggests: sha256, sha384 or sha512.
+    identity
+        Who must have signed: the certificate's URI or mail address, exactly. Needs --issuer.
+    identity_regexp
+        The same as a regular expression (RE2) that the whole name must match.
+    issuer
+        Who vouched for the identity: the OIDC issuer, exactly.
+    trusted_root
+        The trusted root of the Sigstore instance (trusted_root.json); else that of the public-good instance, as it was
+        when this version of govgate was locked.
+    predicate_type
+        Accept only an attestation of this type.
+    require_log
+        Demand a transparency-log entry of signatures by key too.
+    allow_tsa_only
+        Accept a signature by identity that has only a time stamp.
+    allow_no_log
+        Accept one that has nothing, while its certificate is valid.
+    output
+        table for people; json or yaml is the evidence.
+    """
+    if bool(key) == bool(identity or identity_regexp):
+        raise UsageError("name who must have signed: --key, or --identity (or --identity-regexp) with --issuer")
+    if bool(issuer) != bool(identity or identity_regexp):
+        raise UsageError("--issuer goes with --identity or --identity-regexp")
+    authority = Authority(
+        name="",
+        keys=tuple(Key(pem=_read(path, _MAX_KEY_BYTES).decode(errors="replace"), hash=key_hash) for path in key),
+        identities=(Identity(issuer, identity, identity_regexp),) if issuer else (),
+        trusted_root=_read(trusted_root, MAX_ROOT_BYTES) if trusted_root else b"",
+        levels=Levels(require_log=require_log, allow_tsa_only=allow_tsa_only, allow_no_log=allow_no_log),
+    )
+    digest, content = _artifact(file_or_digest)
+    candidate = Candidate("sigstore-bundle", _read(bundle, MAX_BYTES + 1))
+    evidence = verify_candidates(Artifact(digest), (candidate,), (authority,), datetime.now(UTC), content=content)
+    if predicate_type:
+        evidence = _only(evidence, predicate_type)
+    print_evidence(evidence, output)
+    return exits.CLEAN if evidence.signed else exits.DENIED
+
+
+def _artifact(file_or_digest: str) -> tuple[str, bytes | None]:
+    """The digest, and the content if it is at hand and small enough."""
+    if _DIGEST.fullmatch(file_or_digest):
+        return file_or_digest, None
+    path, parts, size = Path(file_or_digest), list[bytes](), 0
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            digest.update(chunk)
+            size += len(chunk)
+            if size <= _IN_MEMORY:
+                parts.append(chunk)
+            else:
+                parts.clear()
+    return f"sha256:{digest.hexdigest()}", b"".join(parts) if size <= _IN_MEMORY else None
+
+
+def _only(evidence: Evidence, predicate_type: str) -> Evidence:
+    """Those statements that are of the type asked for."""
+    others = [
+        Rejected(
+            format=signed.format,
+            source=signed.source,
+            step="payload-type",
+            reason=f"it is {'an attestation of ' + signed.predicate_type if signed.predicate_type else 'a signature'}",
+            remedy=f"give the bundle of an attestation of {predicate_type}",
+        )
+        for signed in evidence.signed
+        if signed.predicate_type != predicate_type
+    ]
+    kept = tuple(signed for signed in evidence.signed if signed.predicate_type == predicate_type)
+    return Evidence(evidence.artifact, kept, (*evidence.rejected, *others))
+
+
+def _read(path: Path, most: int) -> bytes:
+    with path.open("rb") as stream:
+        data = stream.read(most + 1)
+    if len(data) > most:
+        raise ConfigError(f"{path} has more than {most} bytes")
+    return data
