@@ -99,6 +99,7 @@ TOOLS = {
             "github.com/open-policy-agent/gatekeeper/v3/cmd/gator",
             "github.com/open-policy-agent/gatekeeper/v3",
         ),
+        Tool("cosign", "cosign", "github.com/sigstore/cosign/v3/cmd/cosign", "github.com/sigstore/cosign/v3"),
         Tool("helm", "helm", "helm.sh/helm/v3/cmd/helm", "helm.sh/helm/v3"),
         Tool("kustomize", "kustomize", "sigs.k8s.io/kustomize/kustomize/v5", "sigs.k8s.io/kustomize/kustomize/v5"),
         Tool("etcd", "etcd", "go.etcd.io/etcd/server/v3", "go.etcd.io/etcd/server/v3"),
@@ -145,6 +146,7 @@ TOOLS = {
             "github.com/bitnami/sealed-secrets",
         ),
         Tool("opa", "opa", "github.com/open-policy-agent/opa", "github.com/open-policy-agent/opa"),
+        Tool("registry", "registry", "."),
     )
 }
 
