@@ -16,9 +16,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from support.tsa import TimestampAuthority
 
 from gateway.provenance.signatures.merkle import leaf_hash, node_hash
-from support.tsa import TimestampAuthority
 
 NOW = datetime(2025, 6, 1, 12, 0, 0, tzinfo=UTC)
 SUBJECT = "https://github.com/acme/app/.github/workflows/release.yaml@refs/heads/main"
@@ -77,7 +77,9 @@ class MerkleLog:
         self.id = hashlib.sha256(spki(self.key)).digest()
         self._leaves = [leaf_hash(f"entry {number}".encode()) for number in range(5)]
 
-    def add(self, body: dict[str, Any], kind: tuple[str, str], at: datetime | None = NOW, more: int = 3) -> dict[str, Any]:
+    def add(
+        self, body: dict[str, Any], kind: tuple[str, str], at: datetime | None = NOW, more: int = 3
+    ) -> dict[str, Any]:
         """Log a body; the entry as bundles carry it. ``at`` None: no promise and no time, as Rekor's second version."""
         canonical = json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
         index = len(self._leaves)
@@ -154,7 +156,9 @@ class Stack:
                 .add_extension(_key_usage(sign=True), critical=True)
                 .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
                 .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-                .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.ca_key.public_key()), critical=False)
+                .add_extension(
+                    x509.AuthorityKeyIdentifier.from_issuer_public_key(self.ca_key.public_key()), critical=False
+                )
                 .add_extension(x509.SubjectAlternativeName(names), critical=True)
                 .add_extension(x509.UnrecognizedExtension(_ISSUER_V1, issuer.encode()), critical=False)
                 .add_extension(x509.UnrecognizedExtension(_ISSUER_V2, _utf8(issuer)), critical=False)

@@ -100,8 +100,8 @@ class _Material(_Struct):
 
 
 class _Digest(_Struct):
-    algorithm: str
-    digest: bytes
+    algorithm: str = ""  # cosign leaves both out for Ed25519
+    digest: bytes = b""
 
 
 class _MessageSignature(_Struct):
@@ -177,7 +177,7 @@ def _check_digest(message: _MessageSignature, artifact: Artifact) -> Claim:
     """What a signature of the artifact itself says. The digest in the bundle is a hint, but may not be another's."""
     if not message.signature:
         raise RefusedError("format", "the bundle's signature is empty", RESIGN)
-    if message.message_digest is not None:
+    if message.message_digest is not None and message.message_digest != _Digest():
         algorithm = _ALGORITHMS.get(message.message_digest.algorithm)
         if algorithm is None:
             found = shown(message.message_digest.algorithm)

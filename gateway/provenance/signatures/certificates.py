@@ -80,12 +80,12 @@ class Leaf:
             raise RefusedError(
                 "certificate", reason, "sign again, and keep the log entry or time stamp that proves when"
             )
-        named = [chain for chain in root.authorities if chain.certificates[0].subject == leaf.issuer]
-        for chain in named:
-            if chain.window.holds(time) and _verifies(leaf, chain, time):
+        issued = [chain for chain in root.authorities if _verifies(leaf, chain, time)]
+        for chain in issued:
+            if chain.window.holds(time):
                 return chain.certificates[0]
-        if named and not any(chain.window.holds(time) for chain in named):
-            reason = f"the certificate's authority counts from {named[0].window}, not at {time.isoformat()}"
+        if issued:
+            reason = f"the certificate's authority counts from {issued[0].window}, not at {time.isoformat()}"
             raise RefusedError("trust-root", reason, _OTHER_ROOT)
         raise RefusedError("certificate", "no authority of the trusted root issued the certificate", _OTHER_ROOT)
 

@@ -1,7 +1,7 @@
 """Signatures by a certificate of a Sigstore instance: an identity that the authority expects, vouched for by an issuer.
 
 Everything is verified here, within the windows of the trusted root; what sigstore-python can read at all (a bundle with
-one log entry and its proof) must be right in its eyes too.
+one log entry of a kind that it knows, and its proof) must be right in its eyes too.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from gateway.provenance.signatures.decoding import RESIGN
 from gateway.provenance.signatures.material import Material, Question
 from gateway.provenance.signatures.proofs import Proofs, check_level, prove, signature_holds
 from gateway.provenance.signatures.refusal import RefusedError
+
+_READ_BY_SIGSTORE = (["dsse"], ["hashedrekord"])
 
 
 def verify_keyless(material: Material, question: Question, trusted: Trusted) -> tuple[Signer, Proofs]:
@@ -36,8 +38,8 @@ def verify_keyless(material: Material, question: Question, trusted: Trusted) -> 
         reason = "the log entry proves no time, and there is no time stamp"
         raise RefusedError("timestamp", reason, "sign with a time-stamp authority as well")
     leaf.check_issued(proofs.times or (question.now,), trusted.root)
-    if material.complete and len(material.entries) == 1:
+    if material.complete and [entry.kind for entry in material.entries] in _READ_BY_SIGSTORE:
         from gateway.provenance.signatures.sigstore_python import check_with_sigstore  # noqa: PLC0415 - heavy
 
-        check_with_sigstore(material, question, trusted.root.raw)
+        check_with_sigstore(material, question, trusted.root)
     return Signer(identity=leaf.named.subject, issuer=leaf.named.issuer), proofs

@@ -34,17 +34,17 @@ _KEY_HASHES: dict[str, Hash] = {
 
 
 class Window(msgspec.Struct, frozen=True):
-    """From ``start`` to ``end``, both included; None is without bound."""
+    """From ``start`` to ``end``, both included; without an end, for ever. A start is required."""
 
-    start: datetime | None = None
+    start: datetime
     end: datetime | None = None
 
     def holds(self, time: datetime) -> bool:
         """Whether the time is in it."""
-        return (self.start is None or self.start <= time) and (self.end is None or time <= self.end)
+        return self.start <= time and (self.end is None or time <= self.end)
 
     def __str__(self) -> str:
-        return f"{self.start.isoformat() if self.start else '…'} to {self.end.isoformat() if self.end else '…'}"
+        return f"{self.start.isoformat()} {f'to {self.end.isoformat()}' if self.end else 'on'}"
 
 
 class Log(msgspec.Struct, frozen=True):
@@ -80,7 +80,7 @@ class _Struct(msgspec.Struct, rename="camel"):
 class _Key(_Struct):
     raw_bytes: bytes
     key_details: str
-    valid_for: Window = Window()
+    valid_for: Window
 
 
 class _LogId(_Struct):
@@ -103,7 +103,7 @@ class _Certificates(_Struct):
 
 class _Authority(_Struct):
     cert_chain: _Certificates
-    valid_for: Window = Window()
+    valid_for: Window
 
 
 class _Root(_Struct):

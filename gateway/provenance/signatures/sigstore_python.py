@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import functools
 
+import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from sigstore.errors import VerificationError
 from sigstore.hashes import Hashed
-from sigstore.models import Bundle, TrustedRoot
+from sigstore.models import Bundle
+from sigstore.models import TrustedRoot as SigstoreRoot
 from sigstore.verify import Verifier
 from sigstore_models.common.v1 import HashAlgorithm
 from sigstore_models.trustroot.v1 import TrustedRoot as RootModel
@@ -20,6 +22,7 @@ from sigstore_models.trustroot.v1 import TrustedRoot as RootModel
 from gateway.provenance.signatures.decoding import RESIGN
 from gateway.provenance.signatures.material import Material, Question
 from gateway.provenance.signatures.refusal import RefusedError, shown
+from gateway.provenance.signatures.root import TrustedRoot
 
 _HASHES = {"sha256": HashAlgorithm.SHA2_256, "sha512": HashAlgorithm.SHA2_512}
 
@@ -36,14 +39,14 @@ class _SameCertificate:
             raise VerificationError("another certificate than the one that was judged")
 
 
-def check_with_sigstore(material: Material, question: Question, root: bytes) -> None:
+def check_with_sigstore(material: Material, question: Question, root: TrustedRoot) -> None:
     """Refuse what sigstore-python refuses.
 
     Raises:
         RefusedError: at the step ``sigstore``, with what it said.
     """
     try:
-        _check(material, question, _verifier(root))
+        _check(material, question, _verifier(root.raw))
     except Exception as error:  # noqa: BLE001 - besides its own it raises those of pydantic, cryptography and others
         said = shown(" ".join(str(error).split())) or type(error).__name__
         raise RefusedError("sigstore", f"sigstore refuses the bundle: {said}", RESIGN) from None
@@ -63,4 +66,8 @@ def _check(material: Material, question: Question, verifier: Verifier) -> None:
 
 @functools.lru_cache(maxsize=16)
 def _verifier(root: bytes) -> Verifier:
-    return Verifier(trusted_root=TrustedRoot(RootModel.from_json(root)))
+    """For a root as JSON. Names of authorities say nothing, and its model demands more of them than the format does."""
+    document = msgspec.json.decode(root)
+    for authority in document.get("certificateAuthorities", []) + document.get("timestampAuthorities", []):
+        authority["subject"] = {"organization": "", "commonName": ""}
+    return Verifier(trusted_root=SigstoreRoot(RootModel.from_json(msgspec.json.encode(document))))

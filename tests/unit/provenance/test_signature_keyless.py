@@ -1,0 +1,264 @@
+"""Signatures by identity: the certificate, who is in it, the logs, the windows of the trusted root, the named levels."""
+
+from __future__ import annotations
+
+import base64
+import json
+from copy import deepcopy
+from datetime import timedelta
+
+import msgspec
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.x509.oid import ExtendedKeyUsageOID
+from support.signing import (
+    ARTIFACT,
+    DIGEST,
+    MANIFEST,
+    accepted,
+    attestation,
+    bundle,
+    by_identity,
+    by_key,
+    legacy,
+    legacy_logged,
+    p256,
+    refused,
+    simple_signing,
+    verify,
+)
+from support.sigstack import ISSUER, NOW, SUBJECT, Stack, b64, sign, statement
+
+from gateway.core.errors import ConfigError
+from gateway.provenance.evidence import Identity, Levels
+from gateway.provenance.signatures import prepare, sigstore_python, verify_candidates
+from gateway.provenance.signatures.bundle import read_bundle
+from gateway.provenance.signatures.material import Question
+from gateway.provenance.signatures.refusal import RefusedError
+from gateway.provenance.signatures.root import read_root
+from gateway.provenance.signatures.sigstore_python import check_with_sigstore
+
+STACK = Stack()
+ROOT = STACK.root()
+TRUSTED = by_identity(ROOT)
+KEY = p256()
+LEAF = STACK.leaf(KEY)
+SIGNED = STACK.envelope(statement(DIGEST), KEY, certificate=LEAF)
+SECOND = timedelta(seconds=1)
+DAY = timedelta(days=1)
+
+
+def by_leaf(leaf, key=KEY, **options):
+    return bundle(STACK.envelope(statement(DIGEST), key, certificate=leaf, **options))
+
+
+def test_an_identity_signs():
+    """Identity, issuer, time and log entry are in the evidence; long after the certificate's ten minutes."""
+    signed = accepted(verify(bundle(SIGNED), TRUSTED, now=NOW + 100 * DAY))
+    assert (signed.signer.identity, signed.signer.issuer) == (SUBJECT, ISSUER)
+    assert (signed.time, signed.level, signed.log.origin) == (NOW, "log", "https://rekor.test")
+
+
+def test_a_blob_is_signed_by_an_identity():
+    """A signature of the artifact itself, by its digest or its bytes."""
+    document = bundle(STACK.message(MANIFEST, KEY, certificate=LEAF))
+    for content in (None, MANIFEST):
+        signed = accepted(verify_candidates(ARTIFACT, [document], [TRUSTED], NOW, content=content))
+        assert signed.signer.identity == SUBJECT
+
+
+@pytest.mark.parametrize(
+    ("identity", "matches"),
+    [
+        (Identity(ISSUER, SUBJECT), True),
+        (Identity(ISSUER, SUBJECT + "x"), False),
+        (Identity(ISSUER + "/", SUBJECT), False),
+        (Identity(ISSUER, subject_regexp=r"https://github\.com/acme/.*"), True),
+        (
+            Identity(ISSUER, subject_regexp=r"^https://github\.com/acme/[^/]+/\.github/workflows/release\.yaml@.*$"),
+            True,
+        ),
+        (Identity(ISSUER, subject_regexp=r"github\.com/acme"), False),
+        (Identity(ISSUER, subject_regexp=r"https://github\.com/acme"), False),
+        (Identity("https://evil.test", subject_regexp=r".*"), False),
+    ],
+)
+def test_identities_match_whole_names_of_one_issuer(identity, matches):
+    """Exactly, or by a pattern that covers the whole name, anchored or not; the issuer always exactly."""
+    evidence = verify(bundle(SIGNED), by_identity(ROOT, identity))
+    assert bool(evidence.signed) == matches
+    if not matches:
+        assert refused(evidence).step == "identity"
+        assert SUBJECT in refused(evidence).reason
+
+
+def test_any_of_several_identities_may_have_signed():
+    """Several matchers are alternatives: neither do they fail always, nor does one make another's issuer do."""
+    accepted(verify(bundle(SIGNED), by_identity(ROOT, Identity(ISSUER, "x"), Identity(ISSUER, SUBJECT))))
+    crossed = by_identity(ROOT, Identity("https://other.test", SUBJECT), Identity(ISSUER, "someone-else"))
+    assert refused(verify(bundle(SIGNED), crossed)).step == "identity"
+
+
+@pytest.mark.parametrize(
+    "identity",
+    [
+        Identity("", SUBJECT),
+        Identity(ISSUER),
+        Identity(ISSUER, SUBJECT, ".*"),
+        Identity(ISSUER, subject_regexp="("),
+        Identity(ISSUER, subject_regexp="a(?=b)"),
+        Identity(ISSUER, subject_regexp="x" * 2000),
+    ],
+)
+def test_an_identity_that_says_too_little_is_an_error_of_the_configuration(identity):
+    """No issuer, no subject, two kinds of subject, a pattern that is none (or not RE2's): never "anybody"."""
+    with pytest.raises(ConfigError, match="authority identities"):
+        verify(bundle(SIGNED), by_identity(ROOT, identity))
+
+
+def test_names_of_every_kind():
+    """Mail addresses and Fulcio's user names; one name only, and none of another kind."""
+    user = x509.OtherName(x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.7"), b"\x0c\x05a!b.c")
+    other = x509.OtherName(x509.ObjectIdentifier("1.2.3.4"), b"\x0c\x05a!b.c")
+    uri = x509.UniformResourceIdentifier(SUBJECT)
+    mail = by_identity(ROOT, Identity(ISSUER, "dev@acme.test"))
+    accepted(verify(by_leaf(STACK.leaf(KEY, names=[x509.RFC822Name("dev@acme.test")])), mail))
+    named = by_identity(ROOT, Identity(ISSUER, "a!b.c"), Identity(ISSUER, SUBJECT))
+    accepted(verify(by_leaf(STACK.leaf(KEY, names=[user])), named))
+    for names in ([uri, uri], [uri, x509.RFC822Name("a@b.c")], [x509.DNSName("acme.test")], [other]):
+        assert refused(verify(by_leaf(STACK.leaf(KEY, names=names)), named)).step == "certificate"
+
+
+def test_whoever_else_signed_is_refused():
+    """Another key than the certificate's, another authority's certificate, one that is not for code, a garbled one."""
+    stranger, foreign = p256(), Stack()
+    assert refused(verify(by_leaf(LEAF, stranger), TRUSTED)).step == "signature"
+    assert refused(verify(by_leaf(foreign.leaf(KEY)), TRUSTED)).step == "certificate"
+    server = STACK.leaf(KEY, usage=ExtendedKeyUsageOID.SERVER_AUTH)
+    assert refused(verify(by_leaf(server), TRUSTED)).step == "certificate"
+    for raw in (b"", b"\x30\x00", b"x" * 100, KEY.private_numbers().private_value.to_bytes(32, "big")):
+        document = deepcopy(SIGNED)
+        document["verificationMaterial"]["certificate"]["rawBytes"] = b64(raw)
+        assert not verify(bundle(document), TRUSTED).signed
+    assert refused(verify(bundle(SIGNED), by_key(p256(), root=ROOT))).step == "identity"
+
+
+def test_the_certificates_own_log_must_have_it():
+    """Exactly one signed certificate timestamp, by a log of the root, over this certificate."""
+    assert refused(verify(by_leaf(STACK.leaf(KEY, sct=False)), TRUSTED)).step == "certificate"
+    assert refused(verify(by_leaf(STACK.leaf(KEY, ct_key=p256())), TRUSTED)).step == "certificate-log"
+    root = json.loads(ROOT)
+    root["ctlogs"] = []
+    assert refused(verify(bundle(SIGNED), by_identity(json.dumps(root).encode()))).step == "trust-root"
+
+
+def test_the_certificate_must_have_been_valid_when_it_signed():
+    """By the log's time and by every time stamp: one outside of the ten minutes is one too many."""
+    late = by_leaf(LEAF, at=NOW + timedelta(minutes=10))
+    assert refused(verify(late, TRUSTED)).step == "certificate"
+    document = STACK.envelope(statement(DIGEST), KEY, certificate=LEAF)
+    signature = document["dsseEnvelope"]["signatures"][0]["sig"]
+    stamp = STACK.tsa.stamp(base64.b64decode(signature), NOW + timedelta(hours=1))
+    stamps = {"rfc3161Timestamps": [{"signedTimestamp": b64(stamp)}]}
+    document["verificationMaterial"]["timestampVerificationData"] = stamps
+    assert refused(verify(bundle(document), TRUSTED)).step == "certificate"
+
+
+@pytest.mark.parametrize("part", ["log", "ca", "ct"])
+def test_everything_in_the_trusted_root_counts_within_its_window(part):
+    """A log, an authority, a certificate log that the root ended before the signature, or began after: refused."""
+    for window in ((NOW + SECOND, None), (NOW - DAY, NOW - SECOND)):
+        rejected = refused(verify(bundle(SIGNED), by_identity(STACK.root(**{part: window}))))
+        assert rejected.step == "trust-root"
+        assert "counts from" in rejected.reason
+    accepted(verify(bundle(SIGNED), by_identity(STACK.root(**{part: (NOW, NOW)}))))
+
+
+def test_a_time_stamp_alone_is_a_level_to_be_asked_for():
+    """By name; and its window counts."""
+    stamped = by_leaf(LEAF, logged=False, stamped=True)
+    rejected = refused(verify(stamped, TRUSTED))
+    assert rejected.step == "level"
+    assert "allowTsaOnly" in rejected.remedy
+    for levels in (Levels(allow_tsa_only=True), Levels(allow_no_log=True)):
+        signed = accepted(verify(stamped, by_identity(ROOT, levels=levels), now=NOW + 9 * DAY))
+        assert (signed.level, signed.time, signed.log) == ("tsa", NOW, None)
+    window = STACK.root(tsa=(NOW - DAY, NOW - SECOND))
+    assert refused(verify(stamped, by_identity(window, levels=Levels(allow_tsa_only=True)))).step == "trust-root"
+
+
+def test_no_log_at_all_is_a_level_to_be_asked_for():
+    """Then nothing but the certificate vouches for the time: it must be valid now."""
+    bare = by_leaf(LEAF, logged=False)
+    assert refused(verify(bare, TRUSTED)).step == "level"
+    assert refused(verify(bare, by_identity(ROOT, levels=Levels(allow_tsa_only=True)))).step == "level"
+    lenient = by_identity(ROOT, levels=Levels(allow_no_log=True))
+    signed = accepted(verify(bare, lenient))
+    assert (signed.level, signed.time) == ("none", None)
+    assert refused(verify(bare, lenient, now=NOW + timedelta(minutes=10))).step == "certificate"
+
+
+def test_a_log_entry_without_any_time_is_not_enough():
+    """As of Rekor's second version: a time stamp has to come with it."""
+    assert refused(verify(by_leaf(LEAF, promised=False), TRUSTED)).step == "timestamp"
+    signed = accepted(verify(by_leaf(LEAF, promised=False, stamped=True), TRUSTED))
+    assert (signed.level, signed.time) == ("log", NOW)
+
+
+def test_sigstore_python_is_asked_as_well(monkeypatch):
+    """What it refuses is refused, in its words; whatever it raises becomes a refusal."""
+
+    class Grumpy:
+        def verify_dsse(self, *_arguments):
+            raise KeyError("not today")
+
+    monkeypatch.setattr(sigstore_python, "_verifier", lambda _root: Grumpy())
+    rejected = refused(verify(bundle(SIGNED), TRUSTED))
+    assert rejected.step == "sigstore"
+    assert "not today" in rejected.reason
+
+
+def test_sigstore_python_must_speak_of_the_same_payload_and_certificate():
+    """Two readers of one bundle that see different things are an attack."""
+    material, question, root = read_bundle(bundle(SIGNED), ARTIFACT), Question(ARTIFACT, NOW), read_root(ROOT)
+    check_with_sigstore(material, question, root)
+    other = STACK.leaf(KEY).public_bytes(serialization.Encoding.DER)
+    for name, value in (("payload", b"{}"), ("certificate", other)):
+        with pytest.raises(RefusedError) as raised:
+            check_with_sigstore(msgspec.structs.replace(material, **{name: value}), question, root)
+        assert raised.value.step == "sigstore"
+
+
+def test_cosigns_legacy_format_by_identity():
+    """The certificate and the log's promise are annotations; there is no proof of inclusion, so only ours looks at it."""
+    payload = simple_signing()
+    signature = sign(KEY, payload)
+    certificate = LEAF.public_bytes(serialization.Encoding.PEM).decode()
+    logged = legacy_logged(STACK, payload, signature, LEAF)
+    signed = accepted(verify(legacy(payload, signature, certificate=certificate, bundle=logged), TRUSTED))
+    assert (signed.level, signed.time, signed.signer.identity) == ("log", NOW, SUBJECT)
+    bare = legacy(payload, signature, certificate=certificate)
+    assert refused(verify(bare, TRUSTED)).step == "level"
+    accepted(verify(bare, by_identity(ROOT, levels=Levels(allow_no_log=True))))
+    stamp = json.dumps({"SignedRFC3161Timestamp": b64(STACK.tsa.stamp(signature, NOW))})
+    stamped = legacy(payload, signature, certificate=certificate, rfc3161timestamp=stamp)
+    assert accepted(verify(stamped, by_identity(ROOT, levels=Levels(allow_tsa_only=True)))).level == "tsa"
+
+
+def test_cosigns_legacy_attestations_stamp_the_whole_envelope():
+    """Their time stamps are over the layer, not over the signature."""
+    levels = by_identity(ROOT, levels=Levels(allow_tsa_only=True))
+    certificate = LEAF.public_bytes(serialization.Encoding.PEM).decode()
+    bare = attestation(statement(DIGEST, "https://slsa.dev/provenance/v1"), KEY, certificate=certificate)
+    stamp = json.dumps({"SignedRFC3161Timestamp": b64(STACK.tsa.stamp(bare.payload, NOW))})
+    annotations = {**bare.annotations, "dev.sigstore.cosign/rfc3161timestamp": stamp}
+    signed = accepted(verify(msgspec.structs.replace(bare, annotations=annotations), levels))
+    assert (signed.level, signed.predicate_type) == ("tsa", "https://slsa.dev/provenance/v1")
+
+
+def test_preparing_reads_what_verifying_would():
+    """An authority that cannot be used is found when it is loaded."""
+    prepare([TRUSTED, by_key(KEY)])
+    with pytest.raises(ConfigError):
+        prepare([by_identity(b"{}")])

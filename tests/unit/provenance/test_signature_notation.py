@@ -1,0 +1,201 @@
+"""Notation's envelopes, to the letter of the specification."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import msgspec
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID
+from support.signing import (
+    DIGEST,
+    OTHER,
+    NotationSigner,
+    accepted,
+    by_key,
+    jws_candidate,
+    notation_certificate,
+    p256,
+    refused,
+    verify,
+)
+from support.sigstack import NOW, b64
+
+from gateway.core.errors import ConfigError
+from gateway.provenance.evidence import Authority
+
+SIGNER = NotationSigner()
+TRUSTED = SIGNER.authority()
+PREFIX = "io.cncf.notary."
+SCHEME = f"{PREFIX}signingScheme"
+
+
+def test_a_signature_names_its_signer_and_anchor():
+    """By distinguished names; what the signer adds is evidence. No time is proven: the signing time is the signer's word."""
+    signed = accepted(verify(SIGNER.sign(), TRUSTED))
+    assert (signed.signer.identity, signed.signer.issuer) == ("C=DE,O=Acme,CN=signer", "C=DE,O=Acme,CN=root")
+    assert (signed.time, signed.level, signed.annotations) == (None, "none", {"build": "7"})
+    assert signed.is_signature
+
+
+@pytest.mark.parametrize(
+    ("key", "algorithm"),
+    [
+        (ec.generate_private_key(ec.SECP384R1()), "ES384"),
+        (ec.generate_private_key(ec.SECP521R1()), "ES512"),
+        (rsa.generate_private_key(65537, 2048), "PS256"),
+        (rsa.generate_private_key(65537, 3072), "PS384"),
+    ],
+    ids=["ES384", "ES512", "PS256", "PS384"],
+)
+def test_each_kind_of_key_has_its_one_algorithm(key, algorithm):
+    """And no other: the header is compared with the key."""
+    signer = NotationSigner(key)
+    accepted(verify(signer.sign(alg=algorithm), signer.authority()))
+    for other in ("ES256", "none", "HS256", "RS256"):
+        assert refused(verify(signer.sign(alg=other), signer.authority())).step == "algorithm"
+
+
+@pytest.mark.parametrize(
+    ("step", "options"),
+    [
+        ("critical-header", {"crit": []}),
+        ("critical-header", {"crit": "io.cncf.notary.signingScheme"}),
+        ("critical-header", {"drop": ("crit",)}),
+        ("critical-header", {"crit": [SCHEME, f"{PREFIX}verificationPlugin"]}),
+        ("critical-header", {"crit": [SCHEME, 7]}),
+        ("critical-header", {"verificationPlugin": "com.example.plugin"}),
+        ("critical-header", {"drop": (SCHEME,)}),
+        ("critical-header", {"signingScheme": "notary.x509.signingAuthority"}),
+        ("critical-header", {"drop": (f"{PREFIX}signingTime",)}),
+        ("critical-header", {"signingTime": "yesterday"}),
+        ("critical-header", {"signingTime": "2025-06-01T12:00:00"}),
+        ("critical-header", {"expiry": "2099-01-01T00:00:00Z"}),
+        ("critical-header", {"crit": [SCHEME, f"{PREFIX}expiry"]}),
+        ("critical-header", {"crit": [SCHEME, f"{PREFIX}expiry"], "expiry": "2025-06-01T12:00:00Z"}),
+        ("payload-type", {"cty": "application/json"}),
+        ("payload-type", {"drop": ("cty",)}),
+        ("subject", {"target": {"digest": OTHER}}),
+        ("subject", {"target": {"mediaType": "application/vnd.oci.image.index.v1+json"}}),
+        ("subject", {"target": {"size": 21}}),
+        ("format", {"target": {"size": "many"}}),
+    ],
+)
+def test_whatever_the_specification_demands_is_checked(step, options):
+    """Critical headers are understood or refused; the payload is bound to digest, media type and size."""
+    assert refused(verify(SIGNER.sign(**options), TRUSTED)).step == step
+
+
+def test_a_signature_counts_until_it_expires():
+    """If its signer says so, in a critical header."""
+    candidate = SIGNER.sign(crit=[SCHEME, f"{PREFIX}expiry"], expiry="2025-06-01T12:00:01Z")
+    accepted(verify(candidate, TRUSTED))
+    assert refused(verify(candidate, TRUSTED, now=NOW + timedelta(seconds=1))).step == "critical-header"
+
+
+def _chain_of(**leaf):
+    return NotationSigner(**leaf)
+
+
+@pytest.mark.parametrize(
+    "leaf",
+    [
+        {"uses": (ExtendedKeyUsageOID.SERVER_AUTH,)},
+        {"uses": (ExtendedKeyUsageOID.CODE_SIGNING, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE)},
+        {"digital_signature": False},
+        {"ca": True},
+        {"days": 0},
+        {"extra": x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00")},
+    ],
+    ids=["not for code", "for anything", "no signatures", "an authority", "expired", "unknown critical extension"],
+)
+def test_the_leaf_must_be_a_code_signing_certificate(leaf):
+    """Valid now, with nothing critical in it that is not understood."""
+    signer = NotationSigner(**leaf)
+    rejected = refused(verify(signer.sign(), signer.authority(), now=NOW + timedelta(hours=1)))
+    assert rejected.step == "certificate"
+
+
+def test_a_leaf_without_extended_usage_will_do():
+    """The specification has it optional."""
+    signer = NotationSigner(uses=())
+    accepted(verify(signer.sign(), signer.authority()))
+
+
+def test_the_chain_must_lead_to_an_anchor():
+    """Complete, in order, of authorities, and one of its certificates is trusted."""
+    leaf, middle, root = SIGNER.chain
+    other = NotationSigner()
+    for chain in ([leaf], [leaf, root], [leaf, root, middle], [leaf, middle], [leaf, *other.chain[1:]], [leaf] * 11):
+        assert refused(verify(SIGNER.sign(chain=chain), TRUSTED)).step == "certificate"
+    assert refused(verify(SIGNER.sign(), other.authority())).step == "certificate"
+    assert refused(verify(SIGNER.sign(), by_key(p256()))).step == "certificate"
+    assert refused(verify(SIGNER.sign(chain=other.chain), other.authority())).step == "signature"
+    middle_pem = middle.public_bytes(Encoding.PEM).decode()
+    accepted(verify(SIGNER.sign(), Authority(name="notation", notation_anchors=middle_pem)))
+
+
+def test_authorities_of_the_chain_must_be_some():
+    """A leaf cannot issue, nor an authority that may not, nor below one that allows no more."""
+    key, root_key, middle_key = p256(), p256(), p256()
+    root = notation_certificate("root", root_key, "root", root_key, ca=True)
+    for options in ({"ca": False}, {"ca": True, "key_cert_sign": False}):
+        middle = notation_certificate("middle", middle_key, "root", root_key, **options)
+        leaf = notation_certificate("signer", key, "middle", middle_key)
+        signer = NotationSigner(key)
+        signer.root = root
+        assert refused(verify(signer.sign(chain=[leaf, middle, root]), signer.authority())).step == "certificate"
+    low_key = p256()
+    middle = notation_certificate("middle", middle_key, "root", root_key, ca=True, path_length=0)
+    low = notation_certificate("low", low_key, "middle", middle_key, ca=True)
+    leaf = notation_certificate("signer", key, "low", low_key)
+    signer = NotationSigner(key)
+    signer.root = root
+    rejected = refused(verify(signer.sign(chain=[leaf, low, middle, root]), signer.authority()))
+    assert "longer" in rejected.reason
+
+
+def test_subjects_can_be_named():
+    """By the leaf's distinguished name, exactly."""
+    accepted(verify(SIGNER.sign(), SIGNER.authority(notation_subjects=("C=DE,O=Acme,CN=signer",))))
+    assert refused(verify(SIGNER.sign(), SIGNER.authority(notation_subjects=("CN=signer",)))).step == "identity"
+
+
+def test_an_envelope_of_another_form_is_refused():
+    """Other fields, several signatures, no chain, encodings that have two forms; and a changed signature."""
+    right = json.loads(SIGNER.sign().payload)
+    for changed in (
+        {**right, "extra": 1},
+        {"payload": right["payload"], "signatures": [right]},
+        {**right, "header": {}},
+        {**right, "header": {"x5c": ["!!"]}},
+        {**right, "payload": right["payload"] + "="},
+        {**right, "payload": right["payload"] + "\n"},
+        {**right, "signature": right["signature"][:-1] + ("B" if right["signature"][-1] == "A" else "C")},
+        {**right, "protected": "e30"},
+        {**right, "protected": "W10"},
+    ):
+        assert refused(verify(jws_candidate(changed), TRUSTED)).step in ("format", "critical-header")
+    for chain in ([], [b64(b"x" * 40)]):
+        assert refused(verify(jws_candidate({**right, "header": {"x5c": chain}}), TRUSTED)).step == "certificate"
+    for signature in ("", "AAAA", "A" * 86):
+        assert refused(verify(jws_candidate({**right, "signature": signature}), TRUSTED)).step == "signature"
+
+
+def test_anchors_that_are_none_are_errors_of_the_configuration():
+    """And huge ones."""
+    for anchors in ("x", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "x" * 2_000_000):
+        with pytest.raises(ConfigError):
+            verify(SIGNER.sign(), Authority(name="n", notation_anchors=anchors))
+
+
+def test_a_format_that_is_not_accepted_is_not_looked_at():
+    """An authority lists the formats that it is trusted for."""
+    authority = msgspec.structs.replace(TRUSTED, formats=("sigstore-bundle",))
+    evidence = verify(SIGNER.sign(), authority)
+    assert not evidence.signed
+    assert evidence.artifact.digest == DIGEST
