@@ -36,8 +36,9 @@ BENCH ?=
 bench: $(VENV)/.installed-test native ## measure, and write bench-results/ (BENCH="decision server": these alone)
 	PYTHONPATH=tests $(BIN)/python -m bench $(BENCH)
 
-mutation: $(VENV)/.installed-test ## switch off one condition of the drift guard at a time: a test must notice (long)
-	$(BIN)/python tools/mutate --jobs 2
+mutation: $(VENV)/.installed-test ## switch off one condition of the drift guard, of signatures, at a time: a test must notice (long)
+	$(BIN)/python tools/mutate drift --jobs 2
+	$(BIN)/python tools/mutate signatures --jobs 2
 
 tools: $(VENV)/.installed ## build the pinned servers and clients that the tests run
 	$(BIN)/python tools/build.py

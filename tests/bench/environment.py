@@ -14,7 +14,7 @@ from typing import Any
 Row = tuple[str, str, str]
 """What was measured, the figure with its unit, the goal or nothing."""
 
-PACKAGES = ("aiohttp", "uvloop", "msgspec", "cryptography", "prometheus-client", "zstandard")
+PACKAGES = ("aiohttp", "uvloop", "msgspec", "cryptography", "sigstore", "prometheus-client", "zstandard")
 
 
 def stamp() -> dict[str, Any]:

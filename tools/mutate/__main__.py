@@ -1,10 +1,10 @@
-"""Switch off every rule and condition of the drift guard, one at a time, and see whether a test fails.
+"""Switch off every rule and condition of a part of the house, one at a time, and see whether a test fails.
 
 The sources stay as they are: each mutant is compiled from a changed syntax tree in a forked process, which then runs the
-drift guard's unit tests, their examples few and always the same. A mutant that no test notices has survived. The exit
+part's unit tests, their examples few and always the same. A mutant that no test notices has survived. The exit
 code is 1 if one survived that ``known.txt`` does not list as changing nothing.
 
-    python tools/mutate [--only SUBSTRING] [--jobs N]
+    python tools/mutate [drift|signatures] [--only SUBSTRING] [--jobs N]
 """
 
 from __future__ import annotations
@@ -20,32 +20,94 @@ from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
+from typing import NamedTuple
 
 import pytest
 from mutations import Mutant, mutants
 
 ROOT = Path(__file__).resolve().parents[2]
 KNOWN = Path(__file__).with_name("known.txt")
-GUARD = ROOT / "webhooks" / "drift"
-FOLDER = ROOT / "tests" / "unit" / "drift"
-# What is mutated, and the tests that are most likely to notice: they run first.
-SOURCES = {
-    "violations": "declared_fields",
-    "exempt": "never_blocked",
-    "ownership": "actors",
-    "decide": "drift_modes",
-    "weigh": "owner_intent",
-    "fields": "declared_fields",
-    "elements": "elements",
-    "declared": "declared_fields",
-    "intent": "owner_intent",
-    "reconcilers/flux": "recognition",
-    "reconcilers/argocd": "recognition",
-}
-SLOW = ("elements", "drift_properties", "drift_bounds")
-QUICK = [path for path in sorted(FOLDER.glob("test_*.py")) if path.stem.removeprefix("test_") not in SLOW]
+
 EXAMPLES = 15
 SECONDS = 90.0
+
+
+class Part(NamedTuple):
+    """What is mutated, and by which tests. ``sources``: each module, and the test that is most likely to notice, which
+    runs first. ``slow``: tests that run last, or (if not in ``last``) never.
+    """
+
+    folder: Path
+    tests: Path
+    prefix: str
+    sources: dict[str, str]
+    slow: tuple[str, ...]
+    last: tuple[str, ...]
+
+    def test(self, name: str) -> Path:
+        """The file of a test."""
+        return self.tests / f"test_{self.prefix}{name}.py"
+
+    @property
+    def quick(self) -> list[Path]:
+        """The files of all tests that are not slow."""
+        slow = [self.test(name) for name in self.slow]
+        return [path for path in sorted(self.tests.glob(f"test_{self.prefix}*.py")) if path not in slow]
+
+
+PARTS = {
+    "drift": Part(
+        folder=ROOT / "webhooks" / "drift",
+        tests=ROOT / "tests" / "unit" / "drift",
+        prefix="",
+        sources={
+            "violations": "declared_fields",
+            "exempt": "never_blocked",
+            "ownership": "actors",
+            "decide": "drift_modes",
+            "weigh": "owner_intent",
+            "fields": "declared_fields",
+            "elements": "elements",
+            "declared": "declared_fields",
+            "intent": "owner_intent",
+            "reconcilers/flux": "recognition",
+            "reconcilers/argocd": "recognition",
+        },
+        slow=("elements", "drift_properties", "drift_bounds"),
+        last=("elements", "drift_properties"),
+    ),
+    "signatures": Part(
+        folder=ROOT / "gateway" / "provenance" / "signatures",
+        tests=ROOT / "tests" / "unit" / "provenance",
+        prefix="signature_",
+        sources={
+            "keys": "keys",
+            "keyed": "keys",
+            "statement": "legacy",
+            "legacy": "legacy",
+            "bundle": "bundles",
+            "merkle": "root",
+            "log": "bundles",
+            "logbody": "bundles",
+            "timestamps": "bundles",
+            "proofs": "bundles",
+            "root": "root",
+            "authorities": "keys",
+            "identities": "keyless",
+            "certificates": "keyless",
+            "keyless": "keyless",
+            "sigstore_python": "keyless",
+            "notation": "notation",
+            "jws": "notation",
+            "x509chain": "notation",
+            "decoding": "legacy",
+            "verify": "defects",
+            "refusal": "defects",
+        },
+        slow=("mutations", "imports"),
+        last=("mutations",),
+    ),
+}
 
 
 class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -80,7 +142,7 @@ class _FewExamples:
         settings.load_profile("mutation")
 
 
-def _start(mutant: Mutant | None) -> int:
+def _start(mutant: Mutant | None, part: Part) -> int:
     """Fork a process that runs the tests over the mutant, and exits with 0 where they pass."""
     process = os.fork()
     if process:
@@ -90,23 +152,20 @@ def _start(mutant: Mutant | None) -> int:
     if mutant is not None:
         sys.meta_path.insert(0, _Finder(mutant))
     sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-    first = [] if mutant is None else [_test(SOURCES[mutant.path.relative_to(GUARD).with_suffix("").as_posix()])]
-    stages = (first, [path for path in QUICK if path not in first], [_test("elements"), _test("drift_properties")])
+    name = "" if mutant is None else mutant.path.relative_to(part.folder).with_suffix("").as_posix()
+    first = [part.test(part.sources[name])] if name else []
+    stages = (first, [path for path in part.quick if path not in first], [part.test(name) for name in part.last])
     options = ["-x", "-q", "-p", "no:randomly", "-p", "no:cacheprovider", "-o", "timeout=0"]
     os._exit(any(pytest.main([*options, *map(str, stage)], plugins=[_FewExamples()]) for stage in stages if stage))
 
 
-def _test(name: str) -> Path:
-    return FOLDER / f"test_{name}.py"
-
-
-def _outcomes(chosen: Sequence[Mutant | None], jobs: int) -> dict[int, bool]:
+def _outcomes(chosen: Sequence[Mutant | None], jobs: int, part: Part) -> dict[int, bool]:
     """By position, whether the tests passed; a mutant that runs out of time has been noticed."""
     waiting, running, passed = list(enumerate(chosen)), dict[int, tuple[int, float]](), dict[int, bool]()
     while waiting or running:
         while waiting and len(running) < jobs:
             at, mutant = waiting.pop(0)
-            running[_start(mutant)] = (at, time.monotonic())
+            running[_start(mutant, part)] = (at, time.monotonic())
         for process, (at, since) in list(running.items()):
             if time.monotonic() - since > SECONDS:
                 os.kill(process, signal.SIGKILL)
@@ -122,16 +181,19 @@ def _outcomes(chosen: Sequence[Mutant | None], jobs: int) -> dict[int, bool]:
 def main() -> int:
     """Run all mutants and print those that survived."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("part", choices=sorted(PARTS), nargs="?", default="drift", help="what is mutated")
     parser.add_argument("--only", default="", help="only mutants whose name contains this")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="tests run at a time")
     options = parser.parse_args()
+    part = PARTS[options.part]
     os.chdir(ROOT)
     began = time.monotonic()
-    if not _outcomes([None], 1)[0]:
+    if not _outcomes([None], 1, part)[0]:
         print("the tests fail without any mutant", file=sys.stderr)
         return 1
-    chosen = [mutant for name in SOURCES for mutant in mutants(GUARD / f"{name}.py") if options.only in mutant.name]
-    passed = _outcomes(chosen, options.jobs)
+    every = (mutant for name in part.sources for mutant in mutants(part.folder / f"{name}.py"))
+    chosen = [mutant for mutant in every if options.only in mutant.name]
+    passed = _outcomes(chosen, options.jobs, part)
     known = {line for line in KNOWN.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")}
     survived = [mutant for at, mutant in enumerate(chosen) if passed[at]]
     unknown = [mutant for mutant in survived if mutant.name not in known]

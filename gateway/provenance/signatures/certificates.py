@@ -49,9 +49,10 @@ class Leaf:
         with _reading("content"):
             self.certificate = x509.load_der_x509_certificate(der)
             self.named = Named(_subject(self.certificate), _issuer(self.certificate))
+            key = self.certificate.public_key()
         try:
-            self.key = PublicKey(self.certificate.public_key())
-        except (KeyKindError, ValueError) as error:
+            self.key = PublicKey(key)
+        except KeyKindError as error:
             raise RefusedError("certificate", f"the certificate's key is not accepted: {error}", RESIGN) from None
 
     def check_issued(self, times: Sequence[datetime], root: TrustedRoot) -> None:
@@ -61,10 +62,9 @@ class Leaf:
         """
         with _reading("extensions"):
             self._check_usage()
-        for time in times:
-            issuer = self._issuer_at(time, root)
+        chain = self._find_chain(times, root)
         with _reading("signed timestamp"):
-            self._check_logged(issuer, root)
+            self._check_logged(chain.certificates[0], root)
 
     def _check_usage(self) -> None:
         extensions = self.certificate.extensions
@@ -73,21 +73,22 @@ class Leaf:
         if not usage.digital_signature or ExtendedKeyUsageOID.CODE_SIGNING not in extended:
             raise RefusedError("certificate", "the certificate is not for signing code", RESIGN)
 
-    def _issuer_at(self, time: datetime, root: TrustedRoot) -> x509.Certificate:
-        leaf = self.certificate
-        if not leaf.not_valid_before_utc <= time <= leaf.not_valid_after_utc:
-            reason = f"the certificate was not valid at {time.isoformat()}, when the signature was made"
-            raise RefusedError(
-                "certificate", reason, "sign again, and keep the log entry or time stamp that proves when"
-            )
-        issued = [chain for chain in root.authorities if _verifies(leaf, chain, time)]
+    def _find_chain(self, times: Sequence[datetime], root: TrustedRoot) -> Chain:
+        """The authority that issued it, and counted at each of the times; signatures are the same at any of them."""
+        for time in times:
+            if not _valid(self.certificate, time):
+                reason = f"the certificate was not valid at {time.isoformat()}, when the signature was made"
+                remedy = "sign again, and keep the log entry or time stamp that proves when"
+                raise RefusedError("certificate", reason, remedy)
+        issued = [chain for chain in root.authorities if _issued(self.certificate, chain, times)]
+        if not issued:
+            reason = "no authority of the trusted root issued the certificate"
+            raise RefusedError("certificate", reason, _OTHER_ROOT)
         for chain in issued:
-            if chain.window.holds(time):
-                return chain.certificates[0]
-        if issued:
-            reason = f"the certificate's authority counts from {issued[0].window}, not at {time.isoformat()}"
-            raise RefusedError("trust-root", reason, _OTHER_ROOT)
-        raise RefusedError("certificate", "no authority of the trusted root issued the certificate", _OTHER_ROOT)
+            if all(chain.window.holds(time) for time in times):
+                return chain
+        reason = f"the certificate's authority counts from {issued[0].window}, not at {times[0].isoformat()}"
+        raise RefusedError("trust-root", reason, _OTHER_ROOT)
 
     def _check_logged(self, issuer: x509.Certificate, root: TrustedRoot) -> None:
         extension = self.certificate.extensions.get_extension_for_class(x509.PrecertificateSignedCertificateTimestamps)
@@ -109,19 +110,23 @@ class Leaf:
             raise RefusedError("certificate-log", "the certificate's signed timestamp is not by its log", RESIGN)
 
 
-def _verifies(leaf: x509.Certificate, chain: Chain, time: datetime) -> bool:
-    """Whether the chain issued the leaf, and all of it was valid at the time.
+def _valid(certificate: x509.Certificate, time: datetime) -> bool:
+    return certificate.not_valid_before_utc <= time <= certificate.not_valid_after_utc
+
+
+def _issued(leaf: x509.Certificate, chain: Chain, times: Sequence[datetime]) -> bool:
+    """Whether the chain issued the leaf, and all of it was valid at each of the times.
 
     The authority's own certificates are all anchors, as the trusted root says; their validity is checked here, because
     an anchor's is nobody else's business.
     """
-    if not all(item.not_valid_before_utc <= time <= item.not_valid_after_utc for item in chain.certificates):
+    if not all(_valid(certificate, time) for certificate in chain.certificates for time in times):
         return False
     extended = x509.ExtendedKeyUsage, verification.Criticality.NON_CRITICAL, None
     verifier = (
         verification.PolicyBuilder()
         .store(verification.Store(list(chain.certificates)))
-        .time(time)
+        .time(times[0])
         .extension_policies(
             ca_policy=verification.ExtensionPolicy.webpki_defaults_ca().may_be_present(*extended),
             ee_policy=verification.ExtensionPolicy.webpki_defaults_ee().may_be_present(*extended),
