@@ -69,12 +69,16 @@ def sign(key: Any, message: bytes, algorithm: hashes.HashAlgorithm | None = None
 
 
 class MerkleLog:
-    """A log of Rekor's first version: entries under a promise, a tree, a checkpoint."""
+    """A log: entries, a tree, a checkpoint. Rekor's first version also promises to include an entry, and says when; the
+    second (``second``) has an Ed25519 key, known by the hash that signed notes have.
+    """
 
-    def __init__(self, origin: str = "rekor.test") -> None:
-        self.key = ec.generate_private_key(ec.SECP256R1())
+    def __init__(self, origin: str = "rekor.test", *, second: bool = False) -> None:
+        self.key: Any = ed25519.Ed25519PrivateKey.generate() if second else ec.generate_private_key(ec.SECP256R1())
         self.origin = origin
-        self.id = hashlib.sha256(spki(self.key)).digest()
+        named = f"{origin}\n\x01".encode() + self.key.public_key().public_bytes_raw() if second else spki(self.key)
+        self.id = hashlib.sha256(named).digest()
+        self._second = second
         self._leaves = [leaf_hash(f"entry {number}".encode()) for number in range(5)]
 
     def add(
@@ -103,7 +107,7 @@ class MerkleLog:
 
     def _proof(self, index: int) -> dict[str, Any]:
         root = _tree(self._leaves)
-        text = f"{self.origin} - 42\n{len(self._leaves)}\n{b64(root)}\n"
+        text = f"{self.origin}{'' if self._second else ' - 42'}\n{len(self._leaves)}\n{b64(root)}\n"
         signature = self.id[:4] + sign(self.key, text.encode())
         return {
             "logIndex": str(index),
@@ -115,7 +119,7 @@ class MerkleLog:
 
     def instance(self, start: datetime, end: datetime | None = None) -> dict[str, Any]:
         """As a TrustedRoot lists it."""
-        return _instance(self.key, f"https://{self.origin}", start, end)
+        return _instance(self.key, self.id, f"https://{self.origin}", start, end)
 
 
 class Stack:
@@ -125,6 +129,7 @@ class Stack:
         self.ca_key = ec.generate_private_key(ec.SECP384R1())
         self.ct_key = ec.generate_private_key(ec.SECP256R1())
         self.log = MerkleLog()
+        self.second = MerkleLog("log2.rekor.test", second=True)
         self.tsa = TimestampAuthority()
         self.ca = self._authority()
 
@@ -172,13 +177,14 @@ class Stack:
     def root(self, **windows: tuple[datetime, datetime | None]) -> bytes:
         """The TrustedRoot; ``log``, ``ca``, ``ct`` and ``tsa`` take other windows than from a year before to ever after."""
         start = NOW - timedelta(days=365)
+        ct_id = hashlib.sha256(spki(self.ct_key)).digest()
         window = {name: windows.get(name, (start, None)) for name in ("log", "ca", "ct", "tsa")}
         return json.dumps(
             {
                 "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
-                "tlogs": [self.log.instance(*window["log"])],
+                "tlogs": [self.log.instance(*window["log"]), self.second.instance(*window["log"])],
                 "certificateAuthorities": [_chain([self.ca], *window["ca"])],
-                "ctlogs": [_instance(self.ct_key, "https://ct.test", *window["ct"])],
+                "ctlogs": [_instance(self.ct_key, ct_id, "https://ct.test", *window["ct"])],
                 "timestampAuthorities": [_chain(self.tsa.chain, *window["tsa"])],
             }
         ).encode()
@@ -296,6 +302,21 @@ def hashed_body(content: bytes, signature: bytes, signer: Any) -> dict[str, Any]
     }
 
 
+def second_body(content: bytes, signature: bytes, signer: Any, kind: str) -> dict[str, Any]:
+    """What Rekor's second version records: of a signature over ``content``, or of an envelope with that payload (dsse)."""
+    if isinstance(signer, x509.Certificate):
+        verifier: dict[str, Any] = {"x509Certificate": {"rawBytes": b64(signer.public_bytes(_DER))}}
+    else:
+        verifier = {"publicKey": {"rawBytes": b64(spki(signer))}}
+    made = {"content": b64(signature), "verifier": {**verifier, "keyDetails": "PKIX_ECDSA_P256_SHA_256"}}
+    digest = {"algorithm": "SHA2_256", "digest": b64(hashlib.sha256(content).digest())}
+    if kind == "dsse":
+        spec = {"dsseV002": {"payloadHash": digest, "signatures": [made]}}
+    else:
+        spec = {"hashedRekordV002": {"data": digest, "signature": made}}
+    return {"apiVersion": "0.0.2", "kind": kind, "spec": spec}
+
+
 def signer_pem(signer: Any) -> bytes:
     return signer.public_bytes(_PEM) if isinstance(signer, x509.Certificate) else spki(signer, _PEM)
 
@@ -305,16 +326,16 @@ def _stamp(bundle: dict[str, Any], response: bytes) -> None:
     bundle["verificationMaterial"]["timestampVerificationData"] = {"rfc3161Timestamps": stamps}
 
 
-def _instance(key: Any, url: str, start: datetime, end: datetime | None) -> dict[str, Any]:
+def _instance(key: Any, log_id: bytes, url: str, start: datetime, end: datetime | None) -> dict[str, Any]:
     return {
         "baseUrl": url,
         "hashAlgorithm": "SHA2_256",
         "publicKey": {
             "rawBytes": b64(spki(key)),
-            "keyDetails": "PKIX_ECDSA_P256_SHA_256",
+            "keyDetails": "PKIX_ED25519" if isinstance(key, ed25519.Ed25519PrivateKey) else "PKIX_ECDSA_P256_SHA_256",
             "validFor": _window(start, end),
         },
-        "logId": {"keyId": b64(hashlib.sha256(spki(key)).digest())},
+        "logId": {"keyId": b64(log_id)},
     }
 
 

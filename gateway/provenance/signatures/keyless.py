@@ -14,7 +14,7 @@ from gateway.provenance.signatures.material import Material, Question
 from gateway.provenance.signatures.proofs import Proofs, check_level, prove, signature_holds
 from gateway.provenance.signatures.refusal import RefusedError
 
-_READ_BY_SIGSTORE = (["dsse"], ["hashedrekord"])
+_READ_BY_SIGSTORE = ([("dsse", "0.0.1")], [("hashedrekord", "0.0.1")], [("hashedrekord", "0.0.2")])
 
 
 def verify_keyless(material: Material, question: Question, trusted: Trusted) -> tuple[Signer, Proofs]:
@@ -38,7 +38,7 @@ def verify_keyless(material: Material, question: Question, trusted: Trusted) -> 
         reason = "the log entry proves no time, and there is no time stamp"
         raise RefusedError("timestamp", reason, "sign with a time-stamp authority as well")
     leaf.check_issued(proofs.times or (question.now,), trusted.root)
-    if material.complete and [entry.kind for entry in material.entries] in _READ_BY_SIGSTORE:
+    if material.complete and [(entry.kind, entry.version) for entry in material.entries] in _READ_BY_SIGSTORE:
         from gateway.provenance.signatures.sigstore_python import check_with_sigstore  # noqa: PLC0415 - heavy
 
         check_with_sigstore(material, question, trusted.root)

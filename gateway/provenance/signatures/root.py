@@ -27,6 +27,7 @@ _KEY_HASHES: dict[str, Hash] = {
     "PKIX_ECDSA_P384_SHA_384": "sha384",
     "PKIX_ECDSA_P521_SHA_512": "sha512",
     "PKIX_ED25519": "",
+    "PKCS1_RSA_PKCS1V5": "sha256",
     "PKIX_RSA_PKCS1V15_2048_SHA256": "sha256",
     "PKIX_RSA_PKCS1V15_3072_SHA256": "sha256",
     "PKIX_RSA_PKCS1V15_4096_SHA256": "sha256",
@@ -119,7 +120,7 @@ def read_root(data: bytes) -> TrustedRoot:
     """A trusted root from its JSON; b"" is the public-good instance's, as the sigstore package carries it.
 
     Raises:
-        ConfigError: malformed, or of an unknown version, or one of its keys is of a kind that is not accepted.
+        ConfigError: malformed, or of an unknown version, or one of its keys cannot be read.
     """
     if not data:
         return read_root(_public_good())
@@ -132,9 +133,9 @@ def read_root(data: bytes) -> TrustedRoot:
     if root.media_type != MEDIA_TYPE:
         raise ConfigError(f"the trusted root is of an unknown type: {root.media_type[:100]}")
     return TrustedRoot(
-        logs=tuple(_log(log) for log in root.tlogs),
+        logs=_logs(root.tlogs),
         authorities=tuple(_chain(authority) for authority in root.certificate_authorities),
-        certificate_logs=tuple(_log(log) for log in root.ctlogs),
+        certificate_logs=_logs(root.ctlogs),
         timestamp_authorities=tuple(_chain(authority) for authority in root.timestamp_authorities),
         raw=data,
     )
@@ -145,12 +146,14 @@ def _public_good() -> bytes:
     return (folder / "trusted_root.json").read_bytes()
 
 
+def _logs(logs: tuple[_Log, ...]) -> tuple[Log, ...]:
+    """Those with a key of a known kind. One of a kind to come is not known here, and the others count all the same."""
+    return tuple(_log(log) for log in logs if log.public_key.key_details in _KEY_HASHES)
+
+
 def _log(log: _Log) -> Log:
-    details = log.public_key.key_details
-    if details not in _KEY_HASHES:
-        raise ConfigError(f"the trusted root has a log with a key of an unknown kind: {details[:100]}")
     try:
-        key = load_der_key(log.public_key.raw_bytes, _KEY_HASHES[details])
+        key = load_der_key(log.public_key.raw_bytes, _KEY_HASHES[log.public_key.key_details])
     except KeyKindError as error:
         raise ConfigError(f"the trusted root has a log with a key that cannot be used: {error}") from None
     return Log(log.log_id.key_id, log.base_url, key, _aware(log.public_key.valid_for))

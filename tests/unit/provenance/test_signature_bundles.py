@@ -25,7 +25,7 @@ from support.signing import (
     refused,
     verify,
 )
-from support.sigstack import COSIGN_SIGN, NOW, Stack, b64, dsse_body, pae, sign, spki, statement
+from support.sigstack import COSIGN_SIGN, NOW, Stack, b64, dsse_body, pae, second_body, sign, spki, statement
 
 from gateway.provenance.evidence import Artifact, Levels
 from gateway.provenance.signatures import verify_candidates
@@ -241,32 +241,27 @@ def test_the_hint_is_no_more_than_a_hint():
     assert "none of the trusted keys" in refused(verify(bundle(stranger), TRUSTED)).reason
 
 
-def _v2(bundle_, signature, digest, key=KEY, **spec):
-    verifier = {"publicKey": {"rawBytes": b64(spki(key))}, "keyDetails": "PKIX_ECDSA_P256_SHA_256"}
-    recorded = {
-        "data": {"algorithm": "SHA2_256", "digest": b64(digest)},
-        "signature": {"content": b64(signature), "verifier": verifier},
-        **spec,
-    }
-    body = {"kind": "hashedrekord", "apiVersion": "0.0.2", "spec": {"hashedRekordV002": recorded}}
-    bundle_["verificationMaterial"]["tlogEntries"] = [STACK.log.add(body, ("hashedrekord", "0.0.2"), at=None)]
-    return bundle_
-
-
-def test_entries_of_rekors_second_version():
-    """hashedrekord 0.0.2 records what the signature is over: of an envelope its encoding, of an artifact its digest."""
-    payload = statement(DIGEST)
-    envelope = STACK.envelope(payload, KEY, logged=False)
+@pytest.mark.parametrize(("kind", "content"), [("hashedrekord", pae(statement(DIGEST))), ("dsse", statement(DIGEST))])
+def test_entries_of_rekors_second_version(kind, content):
+    """hashedrekord 0.0.2 records what the signature is over, dsse 0.0.2 the payload; both the signature and the key."""
+    envelope = STACK.envelope(statement(DIGEST), KEY, logged=False)
     signature = base64.b64decode(envelope["dsseEnvelope"]["signatures"][0]["sig"])
-    digest = hashlib.sha256(pae(payload)).digest()
-    signed = accepted(verify(bundle(_v2(envelope, signature, digest)), TRUSTED))
-    assert (signed.level, signed.time, signed.log.kind) == ("log", None, "hashedrekord 0.0.2")
-    for wrong in (
-        _v2(envelope, signature, hashlib.sha256(payload).digest()),
-        _v2(deepcopy(envelope), sign(KEY, b"x"), digest),
-        _v2(deepcopy(envelope), signature, digest, p256()),
-    ):
-        assert refused(verify(bundle(deepcopy(wrong)), TRUSTED)).step == "log-entry"
+
+    def logged(content, signature, key):
+        entry = STACK.second.add(second_body(content, signature, key, kind), (kind, "0.0.2"), at=None)
+        return bundle(_with(envelope, entry))
+
+    signed = accepted(verify(logged(content, signature, KEY), TRUSTED))
+    assert (signed.level, signed.time) == ("log", None)
+    assert (signed.log.origin, signed.log.kind) == ("https://log2.rekor.test", f"{kind} 0.0.2")
+    for wrong in ((b"other", signature, KEY), (content, sign(KEY, b"x"), KEY), (content, signature, p256())):
+        assert refused(verify(logged(*wrong), TRUSTED)).step == "log-entry"
+
+
+def _with(document, entry):
+    copy = deepcopy(document)
+    copy["verificationMaterial"]["tlogEntries"] = [entry]
+    return copy
 
 
 def test_entries_of_the_kind_intoto():

@@ -28,7 +28,7 @@ from support.signing import (
     simple_signing,
     verify,
 )
-from support.sigstack import ISSUER, NOW, SUBJECT, Stack, b64, sign, statement
+from support.sigstack import ISSUER, NOW, SUBJECT, Stack, b64, pae, second_body, sign, statement
 
 from gateway.core.errors import ConfigError
 from gateway.provenance.evidence import Identity, Levels
@@ -204,6 +204,24 @@ def test_a_log_entry_without_any_time_is_not_enough():
     assert refused(verify(by_leaf(LEAF, promised=False), TRUSTED)).step == "timestamp"
     signed = accepted(verify(by_leaf(LEAF, promised=False, stamped=True), TRUSTED))
     assert (signed.level, signed.time) == ("log", NOW)
+
+
+@pytest.mark.parametrize("kind", ["hashedrekord", "dsse"])
+def test_entries_of_rekors_second_version(kind):
+    """With a time stamp, for it says no time itself; of the kind dsse only here, for sigstore-python does not know it."""
+    document = STACK.envelope(statement(DIGEST), KEY, certificate=LEAF, logged=False, stamped=True)
+    signature = base64.b64decode(document["dsseEnvelope"]["signatures"][0]["sig"])
+    content = statement(DIGEST) if kind == "dsse" else pae(statement(DIGEST))
+
+    def logged(signer):
+        entry = STACK.second.add(second_body(content, signature, signer, kind), (kind, "0.0.2"), at=None)
+        document["verificationMaterial"]["tlogEntries"] = [entry]
+        return bundle(document)
+
+    signed = accepted(verify(logged(LEAF), TRUSTED))
+    assert (signed.level, signed.time, signed.log.origin) == ("log", NOW, "https://log2.rekor.test")
+    for other in (STACK.leaf(KEY), KEY):
+        assert refused(verify(logged(other), TRUSTED)).step == "log-entry"
 
 
 def test_sigstore_python_is_asked_as_well(monkeypatch):

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
 from support.signing import accepted, by_key, legacy, legacy_logged, p256, pem, refused, simple_signing, verify
 from support.sigstack import NOW, Stack
 
@@ -124,9 +124,10 @@ def test_a_log_entry_is_required_of_keys_only_if_asked():
             "private key",
         ),
         (pem(ec.generate_private_key(ec.SECP256K1())), "curve secp256k1"),
+        (pem(ed448.Ed448PrivateKey.generate()), "only ECDSA, Ed25519 and RSA"),
         (pem(rsa.generate_private_key(65537, 1024)), "RSA keys have"),  # noqa: S505 - what is refused
     ],
-    ids=["empty", "damaged", "huge", "private", "another curve", "short"],
+    ids=["empty", "damaged", "huge", "private", "another curve", "another kind", "short"],
 )
 def test_a_key_that_cannot_be_used_is_an_error_of_the_configuration(text, said):
     """It is not a refusal of the candidate: nothing was judged. The text never holds the key."""

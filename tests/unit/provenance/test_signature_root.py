@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.resources
 import json
 from datetime import UTC, datetime
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -43,7 +45,6 @@ LOG = ROOT["tlogs"][0]
         b"[" * 100_000,
         b" " * (1024 * 1024 + 1),
         _changed(mediaType="application/vnd.dev.sigstore.trustedroot+json;version=9"),
-        _changed(tlogs=[{**LOG, "publicKey": {**LOG["publicKey"], "keyDetails": "PKCS1_RSA"}}]),
         _changed(tlogs=[{**LOG, "publicKey": {**LOG["publicKey"], "rawBytes": "AAAA"}}]),
         _changed(tlogs=[{**LOG, "publicKey": {**LOG["publicKey"], "validFor": {}}}]),
         _changed(tlogs=[{**LOG, "publicKey": {**LOG["publicKey"], "validFor": {"start": "2020-01-01T00:00:00"}}}]),
@@ -61,6 +62,19 @@ def test_a_root_that_cannot_be_used_is_an_error_of_the_configuration(data):
     """Malformed, unknown, with keys or certificates that are none, or with windows that do not say when they begin."""
     with pytest.raises(ConfigError, match="trusted root"):
         read_root(data)
+
+
+def test_a_log_with_a_key_of_an_unknown_kind_is_no_log():
+    """It is as if it were not listed: roots of the future have some, and their other logs count."""
+    unknown = {**LOG, "publicKey": {**LOG["publicKey"], "keyDetails": "ML_DSA_65"}}
+    assert [log.url for log in read_root(_changed(tlogs=[unknown, LOG])).logs] == ["https://rekor.test"]
+
+
+def test_the_staging_instances_root_can_be_read():
+    """It has keys of kinds that the public-good one does not have any more."""
+    store = importlib.resources.files("sigstore") / "_store" / quote("https://tuf-repo-cdn.sigstage.dev", safe="")
+    root = read_root((store / "trusted_root.json").read_bytes())
+    assert len(root.certificate_logs) > 2
 
 
 @given(st.integers(1, 70), st.data())
