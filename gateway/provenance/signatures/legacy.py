@@ -37,7 +37,7 @@ _SIGNATURE = "dev.cosignproject.cosign/signature"
 _CERTIFICATE = "dev.sigstore.cosign/certificate"
 _BUNDLE = "dev.sigstore.cosign/bundle"
 _TIMESTAMP = "dev.sigstore.cosign/rfc3161timestamp"
-_TYPES = ("cosign container image signature", "https://sigstore.dev/cosign/sign/v1")
+_TYPE = "cosign container image signature"
 
 
 class _Image(msgspec.Struct):
@@ -84,7 +84,7 @@ def read_signature(candidate: Candidate, artifact: Artifact) -> Material:
         RefusedError: malformed, or about another artifact.
     """
     signed = read_json(candidate.payload, _SimpleSigning, "the signed payload")
-    if signed.critical.type not in _TYPES:
+    if signed.critical.type != _TYPE:
         kind = shown(signed.critical.type)
         raise RefusedError("payload-type", f"the signed payload is a {kind!r}, not a container signature", RESIGN)
     if signed.critical.image.digest != artifact.digest:

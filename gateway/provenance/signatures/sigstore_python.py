@@ -7,6 +7,7 @@ Importing it takes a third of a second and much memory, so this module is import
 from __future__ import annotations
 
 import functools
+import logging
 
 import msgspec
 from cryptography import x509
@@ -24,6 +25,7 @@ from gateway.provenance.signatures.material import Material, Question
 from gateway.provenance.signatures.refusal import RefusedError, shown
 from gateway.provenance.signatures.root import TrustedRoot
 
+logging.getLogger("sigstore").addHandler(logging.NullHandler())  # what it says goes into refusals, not to stderr
 _HASHES = {"sha256": HashAlgorithm.SHA2_256, "sha512": HashAlgorithm.SHA2_512}
 
 

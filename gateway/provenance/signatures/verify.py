@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
 import msgspec
 
-from gateway.core.canonical import sha256_digest
 from gateway.core.errors import UndecidedError
 from gateway.provenance.evidence import Artifact, Authority, Candidate, Evidence, Format, Rejected, Signed, Signer
 from gateway.provenance.signatures import bundle, legacy, notation
@@ -54,11 +54,14 @@ def verify_candidates(
 
     Raises:
         ConfigError: an authority cannot be used.
-        UndecidedError: the artifact's digest is none, or ``content`` is something else.
+        UndecidedError: the artifact's digest is none, ``content`` is something else, or ``now`` has no time zone.
     """
     if _DIGEST.fullmatch(artifact.digest) is None:
         raise UndecidedError(f"{shown(artifact.digest)} is not a digest (sha256:… or sha512:…)")
-    if content is not None and artifact.digest.startswith("sha256:") and sha256_digest(content) != artifact.digest:
+    if now.tzinfo is None:
+        raise UndecidedError("the time of the question has no time zone")
+    algorithm, _, value = artifact.digest.partition(":")
+    if content is not None and hashlib.new(algorithm, content).hexdigest() != value:
         raise UndecidedError(f"the content at hand is not that of {artifact.digest}")
     question = Question(artifact, now, content)
     ready = [trusted(authority) for authority in authorities]

@@ -307,6 +307,10 @@ def test_a_signature_of_the_artifact_itself():
     for content in (None, MANIFEST):
         assert accepted(_blob(content, KEY, TRUSTED)).level == "log"
         assert accepted(_blob(content, KEY, TRUSTED, logged=False)).level == "none"
+    empty = changed(STACK.message(MANIFEST, KEY), "messageSignature", "signature", to="")
+    assert refused(verify(bundle(empty), TRUSTED)).step == "format"
+    unknown = changed(STACK.message(MANIFEST, KEY), "messageSignature", "messageDigest", "algorithm", to="MD5")
+    assert refused(verify(bundle(unknown), TRUSTED)).step == "algorithm"
     other = Artifact(OTHER)
     assert refused(verify(bundle(STACK.message(MANIFEST, KEY)), TRUSTED, artifact=other)).step == "subject"
     unnamed = changed(STACK.message(MANIFEST, KEY), "messageSignature", "messageDigest", to=DEL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 
 import msgspec
@@ -143,12 +144,17 @@ def test_evidence_can_be_saved_and_read_again():
 
 
 def test_what_is_asked_about_must_be_a_digest():
-    """Anything else could not be decided; nor can content that is another's."""
+    """Anything else could not be decided; nor can content that is another's, nor a time without a zone."""
     for digest in ("", "sha256:", "sha256:" + "A" * 64, "md5:" + "0" * 32, DIGEST + "\n"):
         with pytest.raises(UndecidedError):
             verify(GOOD, TRUSTED, artifact=Artifact(digest))
+    wide = Artifact(f"sha512:{hashlib.sha512(b'x').hexdigest()}")
+    for artifact in (ARTIFACT, wide):
+        with pytest.raises(UndecidedError):
+            verify_candidates(artifact, [], [], NOW, content=b"another")
+    assert verify_candidates(wide, [], [], NOW, content=b"x") == Evidence(wide)
     with pytest.raises(UndecidedError):
-        verify_candidates(ARTIFACT, [], [], NOW, content=b"another")
+        verify_candidates(ARTIFACT, [], [], NOW.replace(tzinfo=None))
 
 
 def test_what_others_wrote_is_shown_short_and_printable():

@@ -224,6 +224,19 @@ def test_entries_of_rekors_second_version(kind):
         assert refused(verify(logged(other), TRUSTED)).step == "log-entry"
 
 
+def test_before_v03_a_bundle_has_a_chain():
+    """Its first certificate is the signer's; v0.3 has that one and no chain."""
+    chained = deepcopy(SIGNED)
+    material = chained["verificationMaterial"]
+    material["x509CertificateChain"] = {"certificates": [material.pop("certificate")]}
+    assert refused(verify(bundle(chained), TRUSTED)).step == "format"
+    for version in ("0.1", "0.2"):
+        chained["mediaType"] = f"application/vnd.dev.sigstore.bundle+json;version={version}"
+        assert accepted(verify(bundle(chained), TRUSTED)).signer.identity == SUBJECT
+    material["x509CertificateChain"] = {"certificates": []}
+    assert refused(verify(bundle(chained), TRUSTED)).step == "format"
+
+
 def test_sigstore_python_is_asked_as_well(monkeypatch):
     """What it refuses is refused, in its words; whatever it raises becomes a refusal."""
 

@@ -141,6 +141,23 @@ def test_a_statement_that_is_about_something_else_is_refused(payload, step):
     assert refused(verify(attestation(payload, KEY), TRUSTED)).step == step
 
 
+@pytest.mark.parametrize(
+    ("step", "field", "value"),
+    [
+        ("payload-type", "payloadType", "application/json"),
+        ("format", "signatures", []),
+        ("format", "signatures", [{"sig": "AAAA"}, {"sig": "AAAA"}]),
+        ("format", "signatures", [{"sig": ""}]),
+        ("format", "payload", "not base64!"),
+    ],
+)
+def test_an_envelope_of_another_form_is_refused(step, field, value):
+    """Another type of payload, more or fewer signatures than one, no base64."""
+    right = attestation(statement(DIGEST), KEY)
+    changed = json.dumps(json.loads(right.payload) | {field: value}).encode()
+    assert refused(verify(msgspec.structs.replace(right, payload=changed), TRUSTED)).step == step
+
+
 def test_any_of_several_subjects_may_be_the_artifact():
     """As in the provenance of a release with many files."""
     subjects = [{"digest": {"sha256": OTHER[7:]}}, {"name": "x", "digest": {"sha256": DIGEST[7:]}}]
