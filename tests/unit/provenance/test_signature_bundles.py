@@ -209,6 +209,10 @@ def test_a_time_stamp_proves_when():
         assert refused(verify(bundle(changed(STAMPED, *place, to=to)), TRUSTED)).step == "timestamp"
     late = by_key(KEY, root=STACK.root(tsa=(NOW + timedelta(seconds=1), None)))
     assert refused(verify(bundle(STAMPED), late)).step == "trust-root"
+    borrowed = json.loads(STACK.root(tsa=(NOW - timedelta(days=9), NOW - timedelta(days=1))))
+    borrowed["timestampAuthorities"] += json.loads(Stack().root())["timestampAuthorities"]
+    authority = by_key(KEY, root=json.dumps(borrowed).encode())
+    assert refused(verify(bundle(STAMPED), authority)).step == "trust-root", "another authority's window does not count"
     many = changed(STAMPED, *place[:-2], to=lambda old: old * 9)
     assert refused(verify(bundle(many), TRUSTED)).step == "size"
 

@@ -175,6 +175,17 @@ def test_everything_in_the_trusted_root_counts_within_its_window(part):
     accepted(verify(bundle(SIGNED), by_identity(STACK.root(**{part: (NOW, NOW)}))))
 
 
+def test_authorities_of_one_name_are_told_apart_by_their_keys():
+    """A root may list several of the same name; the one that issued counts, within its own window."""
+    decoy, root = Stack(), json.loads(ROOT)
+    namesakes = json.loads(decoy.root())["certificateAuthorities"]
+    root["certificateAuthorities"] = namesakes + root["certificateAuthorities"]
+    accepted(verify(bundle(SIGNED), by_identity(json.dumps(root).encode())))
+    ended = json.loads(STACK.root(ca=(NOW - DAY, NOW - SECOND)))
+    ended["certificateAuthorities"] += namesakes
+    assert refused(verify(bundle(SIGNED), by_identity(json.dumps(ended).encode()))).step == "trust-root"
+
+
 def test_a_time_stamp_alone_is_a_level_to_be_asked_for():
     """By name; and its window counts."""
     stamped = by_leaf(LEAF, logged=False, stamped=True)
