@@ -6,7 +6,7 @@ import hashlib
 import re
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -30,7 +30,7 @@ def verify_blob(
     *,
     bundle: Path,
     key: Annotated[tuple[Path, ...], Parameter(name=["--key"], negative=())] = (),
-    key_hash: Hash = "",
+    key_hash: Literal["auto", "sha256", "sha384", "sha512"] = "auto",
     identity: str = "",
     identity_regexp: str = "",
     issuer: str = "",
@@ -55,7 +55,7 @@ def verify_blob(
     key
         A public key in PEM; repeatable, any of them may have signed. A log entry in the bundle must be right.
     key_hash
-        The hash that the keys sign with, where it is not what their kind suggests: sha256, sha384 or sha512.
+        The hash that the keys sign with; auto is what their kind suggests (P-384: sha384, P-521: sha512, else sha256).
     identity
         Who must have signed: the certificate's URI or mail address, exactly. Needs --issuer.
     identity_regexp
@@ -80,9 +80,10 @@ def verify_blob(
         raise UsageError("name who must have signed: --key, or --identity (or --identity-regexp) with --issuer")
     if bool(issuer) != bool(identity or identity_regexp):
         raise UsageError("--issuer goes with --identity or --identity-regexp")
+    hashed: Hash = "" if key_hash == "auto" else key_hash
     authority = Authority(
         name="",
-        keys=tuple(Key(pem=_read(path, _MAX_KEY_BYTES).decode(errors="replace"), hash=key_hash) for path in key),
+        keys=tuple(Key(pem=_read(path, _MAX_KEY_BYTES).decode(errors="replace"), hash=hashed) for path in key),
         identities=(Identity(issuer, identity, identity_regexp),) if issuer else (),
         trusted_root=_read(trusted_root, MAX_ROOT_BYTES) if trusted_root else b"",
         levels=Levels(require_log=require_log, allow_tsa_only=allow_tsa_only, allow_no_log=allow_no_log),

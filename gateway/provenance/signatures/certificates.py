@@ -137,7 +137,7 @@ def _issued(leaf: x509.Certificate, chain: Chain, times: Sequence[datetime]) -> 
         found = verifier.verify(leaf, []).chain
     except Exception:  # noqa: BLE001 - VerificationError, UnsupportedGeneralNameType, ValueError: all are no
         return False
-    return found[1] == chain.certificates[0]
+    return found[1:2] == [chain.certificates[0]]
 
 
 def _stamped(

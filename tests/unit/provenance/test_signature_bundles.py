@@ -121,7 +121,7 @@ WRONG = {
     "the entry's body": ("log-entry", (*ENTRY, "canonicalizedBody"), flip),
     "the entry's index": ("log-promise", (*ENTRY, "logIndex"), "1"),
     "the entry's time": ("log-promise", (*ENTRY, "integratedTime"), lambda old: str(int(old) + 1)),
-    "a time beyond the calendar": ("log-promise", (*ENTRY, "integratedTime"), str(2**60)),
+    "a time that no log has": ("log-promise", (*ENTRY, "integratedTime"), str(2**60)),
     "the promise": ("log-promise", (*ENTRY, "inclusionPromise", "signedEntryTimestamp"), flip),
     "the proof's index": ("log-proof", (*PROOF, "logIndex"), "4"),
     "an index beyond the tree": ("log-proof", (*PROOF, "logIndex"), "900"),
@@ -167,6 +167,22 @@ def test_a_checkpoint_of_another_tree_is_refused():
         signature = b64(STACK.log.id[:4] + sign(STACK.log.key, text.encode()))
         note = f"{text}\n\u2014 rekor.test {signature}\n"
         assert refused(verify(bundle(changed(SIGNED, *place, to=note)), TRUSTED)).step == "log-checkpoint"
+
+
+def test_a_log_that_promises_beyond_the_calendar_is_refused():
+    """However rightly it signs that."""
+    entry = deepcopy(SIGNED["verificationMaterial"]["tlogEntries"][0])
+    promised = {
+        "body": entry["canonicalizedBody"],
+        "integratedTime": 2**50,
+        "logID": STACK.log.id.hex(),
+        "logIndex": int(entry["logIndex"]),
+    }
+    signature = sign(STACK.log.key, json.dumps(promised, sort_keys=True, separators=(",", ":")).encode())
+    entry["integratedTime"] = str(2**50)
+    entry["inclusionPromise"] = {"signedEntryTimestamp": b64(signature)}
+    rejected = refused(verify(bundle(changed(SIGNED, *ENTRY, to=entry)), TRUSTED))
+    assert "beyond the calendar" in rejected.reason
 
 
 def test_an_entry_about_another_signature_is_refused():

@@ -6,6 +6,7 @@ import hashlib
 import json
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from support.signing import p256, pem
 from support.sigstack import ISSUER, NOW, SUBJECT, Stack, statement
 
@@ -134,6 +135,15 @@ def test_what_cannot_be_judged_is_an_error(folder, capsys, words, code, said):
     assert said in shown.err
     assert len(shown.err.splitlines()) == 1
     assert not shown.out
+
+
+def test_the_hash_of_a_key_can_be_told(folder):
+    """For signers that hash by SHA-256 whatever the curve."""
+    key = ec.generate_private_key(ec.SECP384R1())
+    (folder / "key").write_text(pem(key))
+    (folder / "bundle").write_text(json.dumps(STACK.message(CONTENT, key, logged=False)))
+    assert call(folder, "--bundle", "@bundle", "--key", "@key", "@file") == 3
+    assert call(folder, "--bundle", "@bundle", "--key", "@key", "--key-hash", "sha256", "@file") == 0
 
 
 def test_large_files_are_judged_by_their_digest(folder, monkeypatch, capsys):
