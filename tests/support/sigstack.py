@@ -125,7 +125,8 @@ class MerkleLog:
 class Stack:
     """The whole instance, with every part replaceable."""
 
-    def __init__(self) -> None:
+    def __init__(self, ca_until: datetime = NOW + timedelta(days=3650)) -> None:
+        self._ca_until = ca_until
         self.ca_key = ec.generate_private_key(ec.SECP384R1())
         self.ct_key = ec.generate_private_key(ec.SECP256R1())
         self.log = MerkleLog()
@@ -140,12 +141,14 @@ class Stack:
         issuer: str = ISSUER,
         at: datetime = NOW,
         *,
-        sct: bool = True,
+        scts: int = 1,
+        issuer_v1: str | None = None,
         ct_key: Any = None,
         usage: x509.ObjectIdentifier = ExtendedKeyUsageOID.CODE_SIGNING,
         names: list[x509.GeneralName] | None = None,
     ) -> x509.Certificate:
         """A certificate for ten minutes around ``at``."""
+        first = issuer if issuer_v1 is None else issuer_v1
         serial = x509.random_serial_number()
         names = names or [x509.UniformResourceIdentifier(subject)]
 
@@ -165,14 +168,14 @@ class Stack:
                     x509.AuthorityKeyIdentifier.from_issuer_public_key(self.ca_key.public_key()), critical=False
                 )
                 .add_extension(x509.SubjectAlternativeName(names), critical=True)
-                .add_extension(x509.UnrecognizedExtension(_ISSUER_V1, issuer.encode()), critical=False)
+                .add_extension(x509.UnrecognizedExtension(_ISSUER_V1, first.encode()), critical=False)
                 .add_extension(x509.UnrecognizedExtension(_ISSUER_V2, _utf8(issuer)), critical=False)
             )
             if timestamps:
                 builder = builder.add_extension(x509.UnrecognizedExtension(_SCT_LIST, timestamps), critical=False)
             return builder.sign(self.ca_key, hashes.SHA384())
 
-        return build(self._timestamps(build(b"").tbs_certificate_bytes, at, ct_key) if sct else b"")
+        return build(self._timestamps(build(b"").tbs_certificate_bytes, at, ct_key, scts) if scts else b"")
 
     def root(self, **windows: tuple[datetime, datetime | None]) -> bytes:
         """The TrustedRoot; ``log``, ``ca``, ``ct`` and ``tsa`` take other windows than from a year before to ever after."""
@@ -256,15 +259,15 @@ class Stack:
             .public_key(self.ca_key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(NOW - timedelta(days=900))
-            .not_valid_after(NOW + timedelta(days=3650))
+            .not_valid_after(self._ca_until)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(_key_usage(sign=False), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(self.ca_key.public_key()), critical=False)
             .sign(self.ca_key, hashes.SHA384())
         )
 
-    def _timestamps(self, body: bytes, at: datetime, ct_key: Any) -> bytes:
-        """The list of one signed certificate timestamp: RFC 6962 sections 3.2 and 3.3."""
+    def _timestamps(self, body: bytes, at: datetime, ct_key: Any, count: int) -> bytes:
+        """A list of signed certificate timestamps: RFC 6962 sections 3.2 and 3.3."""
         key = ct_key or self.ct_key
         stamp = int(at.timestamp() * 1000).to_bytes(8, "big")
         issuer = hashlib.sha256(spki(self.ca_key)).digest()
@@ -272,9 +275,17 @@ class Stack:
         signature = sign(key, signed)
         log = hashlib.sha256(spki(self.ct_key)).digest()
         sct = b"\x00" + log + stamp + b"\x00\x00" + b"\x04\x03" + len(signature).to_bytes(2, "big") + signature
-        listed = len(sct).to_bytes(2, "big") + sct
+        listed = (len(sct).to_bytes(2, "big") + sct) * count
         value = len(listed).to_bytes(2, "big") + listed
-        return b"\x04" + (bytes([len(value)]) if len(value) < 128 else b"\x81" + bytes([len(value)])) + value
+        size = len(value)
+        short = (
+            bytes([size])
+            if size < 128
+            else b"\x81" + bytes([size])
+            if size < 256
+            else b"\x82" + size.to_bytes(2, "big")
+        )
+        return b"\x04" + short + value
 
 
 def dsse_body(payload: bytes, signature: bytes, signer: Any) -> dict[str, Any]:

@@ -164,7 +164,7 @@ def _stamped(
 
 
 def _utc(time: datetime) -> datetime:
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
+    return time.replace(tzinfo=UTC)
 
 
 def _subject(certificate: x509.Certificate) -> str:

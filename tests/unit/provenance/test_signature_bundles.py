@@ -345,7 +345,9 @@ def test_keys_that_need_more_than_the_digest_say_so():
         document = STACK.message(MANIFEST, KEY, logged=False)
         document["messageSignature"] = {"signature": b64(signature), "messageDigest": {}}
         authority = by_key(key)
-        assert refused(verify(bundle(document), authority)).step == "algorithm"
+        rejected = refused(verify(bundle(document), authority))
+        assert rejected.step == "algorithm"
+        assert ("a digest by sha384" if hasattr(key, "curve") else "all of its bytes") in rejected.reason
         accepted(verify_candidates(ARTIFACT, [bundle(document)], [authority], NOW, content=MANIFEST))
 
 
@@ -353,4 +355,7 @@ def test_an_authority_of_identities_does_not_trust_keys():
     """And a level that asks for a log holds for keys in bundles."""
     assert refused(verify(bundle(SIGNED), by_identity(ROOT))).step == "key"
     bare = bundle(STACK.envelope(statement(DIGEST), KEY, logged=False))
-    assert refused(verify(bare, by_key(KEY, levels=Levels(require_log=True)))).step == "level"
+    rejected = refused(verify(bare, by_key(KEY, levels=Levels(require_log=True))))
+    assert rejected.step == "level"
+    assert "requireLog" in rejected.remedy
+    accepted(verify(bundle(SIGNED), by_key(KEY, root=ROOT, levels=Levels(require_log=True))))

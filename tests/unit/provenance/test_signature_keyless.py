@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from support.signing import (
     ARTIFACT,
@@ -32,7 +33,7 @@ from support.sigstack import ISSUER, NOW, SUBJECT, Stack, b64, pae, second_body,
 
 from gateway.core.errors import ConfigError
 from gateway.provenance.evidence import Identity, Levels
-from gateway.provenance.signatures import prepare, sigstore_python, verify_candidates
+from gateway.provenance.signatures import certificates, prepare, sigstore_python, verify_candidates
 from gateway.provenance.signatures.bundle import read_bundle
 from gateway.provenance.signatures.material import Question
 from gateway.provenance.signatures.refusal import RefusedError
@@ -43,6 +44,7 @@ STACK = Stack()
 ROOT = STACK.root()
 TRUSTED = by_identity(ROOT)
 KEY = p256()
+CURVE = ec.generate_private_key(ec.SECP256K1())
 LEAF = STACK.leaf(KEY)
 SIGNED = STACK.envelope(statement(DIGEST), KEY, certificate=LEAF)
 SECOND = timedelta(seconds=1)
@@ -141,12 +143,13 @@ def test_whoever_else_signed_is_refused():
         document = deepcopy(SIGNED)
         document["verificationMaterial"]["certificate"]["rawBytes"] = b64(raw)
         assert not verify(bundle(document), TRUSTED).signed
-    assert refused(verify(bundle(SIGNED), by_key(p256(), root=ROOT))).step == "identity"
+    rejected = refused(verify(bundle(SIGNED), by_key(p256(), root=ROOT)))
+    assert (rejected.step, rejected.reason) == ("identity", "it is signed by an identity, and only keys are trusted")
 
 
 def test_the_certificates_own_log_must_have_it():
     """Exactly one signed certificate timestamp, by a log of the root, over this certificate."""
-    assert refused(verify(by_leaf(STACK.leaf(KEY, sct=False)), TRUSTED)).step == "certificate"
+    assert refused(verify(by_leaf(STACK.leaf(KEY, scts=0)), TRUSTED)).step == "certificate"
     assert refused(verify(by_leaf(STACK.leaf(KEY, ct_key=p256())), TRUSTED)).step == "certificate-log"
     root = json.loads(ROOT)
     root["ctlogs"] = []
@@ -155,14 +158,59 @@ def test_the_certificates_own_log_must_have_it():
 
 def test_the_certificate_must_have_been_valid_when_it_signed():
     """By the log's time and by every time stamp: one outside of the ten minutes is one too many."""
-    late = by_leaf(LEAF, at=NOW + timedelta(minutes=10))
-    assert refused(verify(late, TRUSTED)).step == "certificate"
-    document = STACK.envelope(statement(DIGEST), KEY, certificate=LEAF)
-    signature = document["dsseEnvelope"]["signatures"][0]["sig"]
-    stamp = STACK.tsa.stamp(base64.b64decode(signature), NOW + timedelta(hours=1))
-    stamps = {"rfc3161Timestamps": [{"signedTimestamp": b64(stamp)}]}
-    document["verificationMaterial"]["timestampVerificationData"] = stamps
-    assert refused(verify(bundle(document), TRUSTED)).step == "certificate"
+    late = NOW + timedelta(minutes=10)
+    for logged_at, stamped_at in ((late, None), (NOW, late), (late, NOW)):
+        document = STACK.envelope(statement(DIGEST), KEY, certificate=LEAF, at=logged_at)
+        if stamped_at:
+            signature = document["dsseEnvelope"]["signatures"][0]["sig"]
+            stamp = STACK.tsa.stamp(base64.b64decode(signature), stamped_at)
+            stamps = {"rfc3161Timestamps": [{"signedTimestamp": b64(stamp)}]}
+            document["verificationMaterial"]["timestampVerificationData"] = stamps
+        rejected = refused(verify(bundle(document), TRUSTED))
+        assert rejected.step == "certificate"
+        assert "was not valid at" in rejected.reason
+
+
+def test_the_authoritys_own_certificate_must_have_been_valid_too():
+    """Though the trusted root lists it as an anchor."""
+    expired = Stack(ca_until=NOW - SECOND)
+    document = expired.envelope(statement(DIGEST), KEY, certificate=expired.leaf(KEY))
+    rejected = refused(verify(bundle(document), by_identity(expired.root())))
+    assert rejected.step == "certificate"
+
+
+def test_a_certificate_that_says_two_things_is_refused():
+    """Two issuers; a key of a kind that is not accepted; several signed timestamps, each of them right."""
+    for leaf, key, step in (
+        (STACK.leaf(KEY, issuer_v1="https://other.test"), KEY, "certificate"),
+        (STACK.leaf(CURVE), CURVE, "certificate"),
+        (STACK.leaf(KEY, scts=2), KEY, "certificate-log"),
+    ):
+        assert refused(verify(by_leaf(leaf, key), TRUSTED)).step == step
+
+
+@pytest.mark.parametrize(
+    ("der", "text"),
+    [
+        (b"\x0c\x01a", "a"),
+        (b"\x0c\x81\x81" + b"a" * 129, "a" * 129),
+        (b"\x0c\x82\x01\x00" + b"a" * 256, "a" * 256),
+        (b"", None),
+        (b"\x0c", None),
+        (b"\x16\x01a", None),
+        (b"\x0c\x02a", None),
+        (b"\x0c\x01ab", None),
+        (b"\x0c\x83\x00\x00\x01a", None),
+        (b"\x0c\x01\xff", None),
+    ],
+)
+def test_names_in_der_are_read_to_the_letter(der, text):
+    """Fulcio's extensions: a UTF8String of exactly the length that it says."""
+    if text is None:
+        with pytest.raises(ValueError):
+            certificates._utf8(der)
+    else:
+        assert certificates._utf8(der) == text
 
 
 @pytest.mark.parametrize("part", ["log", "ca", "ct"])
@@ -191,6 +239,7 @@ def test_a_time_stamp_alone_is_a_level_to_be_asked_for():
     stamped = by_leaf(LEAF, logged=False, stamped=True)
     rejected = refused(verify(stamped, TRUSTED))
     assert rejected.step == "level"
+    assert "only a time stamp" in rejected.reason
     assert "allowTsaOnly" in rejected.remedy
     for levels in (Levels(allow_tsa_only=True), Levels(allow_no_log=True)):
         signed = accepted(verify(stamped, by_identity(ROOT, levels=levels), now=NOW + 9 * DAY))
@@ -202,7 +251,10 @@ def test_a_time_stamp_alone_is_a_level_to_be_asked_for():
 def test_no_log_at_all_is_a_level_to_be_asked_for():
     """Then nothing but the certificate vouches for the time: it must be valid now."""
     bare = by_leaf(LEAF, logged=False)
-    assert refused(verify(bare, TRUSTED)).step == "level"
+    rejected = refused(verify(bare, TRUSTED))
+    assert rejected.step == "level"
+    assert "nothing proves when" in rejected.reason
+    assert "allowNoLog" in rejected.remedy
     assert refused(verify(bare, by_identity(ROOT, levels=Levels(allow_tsa_only=True)))).step == "level"
     lenient = by_identity(ROOT, levels=Levels(allow_no_log=True))
     signed = accepted(verify(bare, lenient))
