@@ -307,10 +307,13 @@ def test_sigstore_python_is_asked_as_well(monkeypatch):
         def verify_dsse(self, *_arguments):
             raise KeyError("not today")
 
+        verify_artifact = verify_dsse
+
     monkeypatch.setattr(sigstore_python, "_verifier", lambda _root: Grumpy())
-    rejected = refused(verify(bundle(SIGNED), TRUSTED))
-    assert rejected.step == "sigstore"
-    assert "not today" in rejected.reason
+    for document in (SIGNED, STACK.message(MANIFEST, KEY, certificate=LEAF)):
+        rejected = refused(verify(bundle(document), TRUSTED))
+        assert rejected.step == "sigstore"
+        assert "not today" in rejected.reason
 
 
 def test_sigstore_python_must_speak_of_the_same_payload_and_certificate():
