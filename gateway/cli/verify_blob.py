@@ -49,7 +49,7 @@ def verify_blob(
     Parameters
     ----------
     file_or_digest
-        The file, or its digest (sha256:… or sha512:…).
+        The file, or its digest (sha256:… or sha512:…; a file of that name is a file).
     bundle
         The Sigstore bundle, in JSON.
     key
@@ -99,9 +99,9 @@ def verify_blob(
 
 def _artifact(file_or_digest: str) -> tuple[str, bytes | None]:
     """The digest, and the content if it is at hand and small enough."""
-    if _DIGEST.fullmatch(file_or_digest):
-        return file_or_digest, None
     path, parts, size = Path(file_or_digest), list[bytes](), 0
+    if _DIGEST.fullmatch(file_or_digest) and not path.exists():
+        return file_or_digest, None
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         while chunk := stream.read(_CHUNK):

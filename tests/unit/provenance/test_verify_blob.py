@@ -146,6 +146,13 @@ def test_the_hash_of_a_key_can_be_told(folder):
     assert call(folder, "--bundle", "@bundle", "--key", "@key", "--key-hash", "sha256", "@file") == 0
 
 
+def test_a_file_that_is_called_like_a_digest_is_a_file(folder, monkeypatch):
+    """What is on disk is what is judged."""
+    monkeypatch.chdir(folder)
+    (folder / DIGEST).write_bytes(b"something else")
+    assert call(folder, "--bundle", "@keyed", "--key", "@key", "--trusted-root", "@root", DIGEST) == 3
+
+
 def test_large_files_are_judged_by_their_digest(folder, monkeypatch, capsys):
     """Beyond what is held in memory."""
     monkeypatch.setattr("gateway.cli.verify_blob._IN_MEMORY", 4)
