@@ -197,15 +197,15 @@ def notation_certificate(
     path_length: int | None = None,
     uses: tuple[x509.ObjectIdentifier, ...] = (ExtendedKeyUsageOID.CODE_SIGNING,),
     days: int = 30,
-    digital_signature: bool = True,
+    digital_signature: bool | None = None,
     key_cert_sign: bool | None = None,
     extra: x509.UnrecognizedExtension | None = None,
 ) -> x509.Certificate:
     usage = x509.KeyUsage(
-        digital_signature=digital_signature and not ca,
+        digital_signature=not ca if digital_signature is None else digital_signature,
         key_cert_sign=ca if key_cert_sign is None else key_cert_sign,
         crl_sign=False,
-        content_commitment=not digital_signature,
+        content_commitment=digital_signature is False,
         key_encipherment=False,
         data_encipherment=False,
         key_agreement=False,

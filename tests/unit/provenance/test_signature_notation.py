@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from datetime import timedelta
 
@@ -10,7 +11,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 from support.signing import (
     DIGEST,
     OTHER,
@@ -18,6 +19,7 @@ from support.signing import (
     accepted,
     by_key,
     jws_candidate,
+    jws_sign,
     notation_certificate,
     p256,
     refused,
@@ -32,6 +34,7 @@ SIGNER = NotationSigner()
 TRUSTED = SIGNER.authority()
 PREFIX = "io.cncf.notary."
 SCHEME = f"{PREFIX}signingScheme"
+UNKNOWN = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00")
 
 
 def test_a_signature_names_its_signer_and_anchor():
@@ -58,6 +61,43 @@ def test_each_kind_of_key_has_its_one_algorithm(key, algorithm):
     accepted(verify(signer.sign(alg=algorithm), signer.authority()))
     for other in ("ES256", "none", "HS256", "RS256"):
         assert refused(verify(signer.sign(alg=other), signer.authority())).step == "algorithm"
+
+
+@pytest.mark.parametrize(
+    ("key", "algorithm"),
+    [
+        (p256(), "ES256"),
+        (ec.generate_private_key(ec.SECP521R1()), "ES512"),
+        (rsa.generate_private_key(65537, 2048), "PS256"),
+    ],
+    ids=["ES256", "ES512", "PS256"],
+)
+def test_a_wrong_signature_is_wrong_by_any_algorithm(key, algorithm):
+    """Another message's, a byte of it changed, too short, too long; also where the numbers would be the same."""
+    signer = NotationSigner(key)
+    right = json.loads(signer.sign(alg=algorithm).payload)
+    accepted(verify(jws_candidate(right), signer.authority()))
+    padded = right["signature"] + "=" * (-len(right["signature"]) % 4)
+    signature = base64.urlsafe_b64decode(padded)
+    half = len(signature) // 2
+    for wrong in (
+        jws_sign(key, b"another message"),
+        signature[:-1] + bytes([signature[-1] ^ 1]),
+        signature[:-1],
+        signature + b"\x00",
+        signature[:half] + b"\x00" + signature[half:],
+        b"",
+    ):
+        encoded = base64.urlsafe_b64encode(wrong).rstrip(b"=").decode()
+        rejected = refused(verify(jws_candidate({**right, "signature": encoded}), signer.authority()))
+        assert rejected.step == "signature"
+
+
+def test_a_key_of_no_algorithm_has_none():
+    """Not even the empty one."""
+    signer = NotationSigner(ec.generate_private_key(ec.SECP256K1()))
+    for algorithm, step in (("ES256", "algorithm"), ("", "signature")):
+        assert refused(verify(signer.sign(alg=algorithm), signer.authority())).step == step
 
 
 @pytest.mark.parametrize(
@@ -90,6 +130,12 @@ def test_whatever_the_specification_demands_is_checked(step, options):
     assert refused(verify(SIGNER.sign(**options), TRUSTED)).step == step
 
 
+def test_a_descriptor_of_another_kind_is_shown():
+    """With what it says and what was asked about."""
+    rejected = refused(verify(SIGNER.sign(target={"mediaType": "text/plain", "size": 7}), TRUSTED))
+    assert "a text/plain of 7 bytes, not about a application/vnd.oci.image.manifest.v1+json of 20" in rejected.reason
+
+
 def test_a_signature_counts_until_it_expires():
     """If its signer says so, in a critical header."""
     candidate = SIGNER.sign(crit=[SCHEME, f"{PREFIX}expiry"], expiry="2025-06-01T12:00:01Z")
@@ -107,11 +153,20 @@ def _chain_of(**leaf):
         {"uses": (ExtendedKeyUsageOID.SERVER_AUTH,)},
         {"uses": (ExtendedKeyUsageOID.CODE_SIGNING, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE)},
         {"digital_signature": False},
-        {"ca": True},
+        {"ca": True, "digital_signature": True},
         {"days": 0},
-        {"extra": x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00")},
+        {"extra": UNKNOWN},
+        {"extra": x509.UnrecognizedExtension(ExtensionOID.SUBJECT_ALTERNATIVE_NAME, b"\xff")},
     ],
-    ids=["not for code", "for anything", "no signatures", "an authority", "expired", "unknown critical extension"],
+    ids=[
+        "not for code",
+        "for anything",
+        "no signatures",
+        "an authority",
+        "expired",
+        "unknown critical extension",
+        "garbled extension",
+    ],
 )
 def test_the_leaf_must_be_a_code_signing_certificate(leaf):
     """Valid now, with nothing critical in it that is not understood."""
@@ -133,7 +188,7 @@ def test_the_chain_must_lead_to_an_anchor():
     for chain in ([leaf], [leaf, root], [leaf, root, middle], [leaf, middle], [leaf, *other.chain[1:]], [leaf] * 11):
         assert refused(verify(SIGNER.sign(chain=chain), TRUSTED)).step == "certificate"
     assert refused(verify(SIGNER.sign(), other.authority())).step == "certificate"
-    assert refused(verify(SIGNER.sign(), by_key(p256()))).step == "certificate"
+    assert "no trust anchors" in refused(verify(SIGNER.sign(), by_key(p256()))).reason
     assert refused(verify(SIGNER.sign(chain=other.chain), other.authority())).step == "signature"
     middle_pem = middle.public_bytes(Encoding.PEM).decode()
     accepted(verify(SIGNER.sign(), Authority(name="notation", notation_anchors=middle_pem)))
@@ -143,7 +198,11 @@ def test_authorities_of_the_chain_must_be_some():
     """A leaf cannot issue, nor an authority that may not, nor below one that allows no more."""
     key, root_key, middle_key = p256(), p256(), p256()
     root = notation_certificate("root", root_key, "root", root_key, ca=True)
-    for options in ({"ca": False}, {"ca": True, "key_cert_sign": False}):
+    for options in (
+        {"ca": False, "key_cert_sign": True},
+        {"ca": True, "key_cert_sign": False},
+        {"ca": True, "extra": UNKNOWN},
+    ):
         middle = notation_certificate("middle", middle_key, "root", root_key, **options)
         leaf = notation_certificate("signer", key, "middle", middle_key)
         signer = NotationSigner(key)
