@@ -170,7 +170,7 @@ def test_a_layer_of_another_media_type_is_refused():
         candidate = msgspec.structs.replace(legacy(PAYLOAD, SIGNATURE), media_type=media_type)
         assert refused(verify(candidate, TRUSTED)).step == "media-type"
     unknown = msgspec.structs.replace(legacy(PAYLOAD, SIGNATURE), format="gpg")
-    assert not verify(unknown, TRUSTED).signed
+    assert refused(verify(unknown, TRUSTED)).step == "format"
 
 
 def test_what_is_too_large_is_not_read():
