@@ -118,7 +118,8 @@ class Levels(_Struct, frozen=True):
     ``require_log``: a signature by key needs an entry in a transparency log as well (if there is one it must be right
     anyway). Signatures by identity always need one, unless one of the other two is asked for by name:
     ``allow_tsa_only``: a time-stamp authority of the trusted root is enough. ``allow_no_log``: nothing but the
-    certificate vouches for the time: it must be valid now.
+    certificate vouches for the time: it must be valid now. With either, a certificate need not be in a certificate log
+    if the trusted root names none at all (as GitHub's for private repositories).
     """
 
     require_log: bool = False

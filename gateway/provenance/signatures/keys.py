@@ -44,10 +44,6 @@ class PublicKey:
         )
         self.fingerprint = hashlib.sha256(self.der).digest()
 
-    def digest(self, message: bytes) -> bytes:
-        """The digest of a message by the key's hash; SHA-512 for Ed25519, as its prehashed form has it."""
-        return hashlib.new(self.hash or "sha512", message).digest()
-
     def verifies(self, signature: bytes, message: bytes) -> bool:
         """Whether the signature is this key's, over the message."""
         if isinstance(self._key, ed25519.Ed25519PublicKey):
@@ -55,9 +51,7 @@ class PublicKey:
         return self._verifies(signature, message, HASHES[self.hash]())
 
     def verifies_digest(self, signature: bytes, digest: bytes) -> bool:
-        """Whether the signature is this key's, over a message of which only the digest (by ``hash``) is known."""
-        if not self.hash:
-            return False
+        """Whether the signature is this key's, over a message of which only the digest is known: by ``hash``, if any."""
         algorithm = HASHES[self.hash]()
         return len(digest) == algorithm.digest_size and self._verifies(signature, digest, utils.Prehashed(algorithm))
 

@@ -262,6 +262,16 @@ def test_no_log_at_all_is_a_level_to_be_asked_for():
     assert refused(verify(bare, lenient, now=NOW + timedelta(minutes=10))).step == "certificate"
 
 
+def test_an_instance_without_certificate_logs_is_a_level_too():
+    """Its certificates have no signed timestamp. Asked for by name it is accepted, if the root names no such log."""
+    unlogged = by_leaf(STACK.leaf(KEY, scts=0), logged=False, stamped=True)
+    root = json.dumps(json.loads(ROOT) | {"ctlogs": []}).encode()
+    for levels in (Levels(allow_tsa_only=True), Levels(allow_no_log=True)):
+        assert accepted(verify(unlogged, by_identity(root, levels=levels))).level == "tsa"
+        assert refused(verify(unlogged, by_identity(ROOT, levels=levels))).step == "certificate"
+    assert refused(verify(by_leaf(STACK.leaf(KEY, scts=0)), by_identity(root))).step == "certificate"
+
+
 def test_a_log_entry_without_any_time_is_not_enough():
     """As of Rekor's second version: a time stamp has to come with it."""
     assert refused(verify(by_leaf(LEAF, promised=False), TRUSTED)).step == "timestamp"
