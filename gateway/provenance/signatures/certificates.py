@@ -120,8 +120,8 @@ def _valid(certificate: x509.Certificate, time: datetime) -> bool:
 def _issued(leaf: x509.Certificate, chain: Chain, times: Sequence[datetime]) -> bool:
     """Whether the chain issued the leaf, and all of it was valid at each of the times.
 
-    The authority's own certificates are all anchors, as the trusted root says; their validity is checked here, because
-    an anchor's is nobody else's business.
+    The authority's own certificates are all anchors, as the trusted root says. The verifier looks at one time only, so
+    their validity is compared with each here.
     """
     if not all(_valid(certificate, time) for certificate in chain.certificates for time in times):
         return False

@@ -177,6 +177,13 @@ def test_the_authoritys_own_certificate_must_have_been_valid_too():
     document = expired.envelope(statement(DIGEST), KEY, certificate=expired.leaf(KEY))
     rejected = refused(verify(bundle(document), by_identity(expired.root())))
     assert rejected.step == "certificate"
+    expiring = Stack(ca_until=NOW + SECOND)
+    document = expiring.envelope(statement(DIGEST), KEY, certificate=expiring.leaf(KEY), at=NOW + 60 * SECOND)
+    stamp = expiring.tsa.stamp(base64.b64decode(document["dsseEnvelope"]["signatures"][0]["sig"]), NOW)
+    stamps = {"rfc3161Timestamps": [{"signedTimestamp": b64(stamp)}]}
+    document["verificationMaterial"]["timestampVerificationData"] = stamps
+    rejected = refused(verify(bundle(document), by_identity(expiring.root())))
+    assert rejected.step == "certificate", "at one of two times it was valid"
 
 
 def test_a_certificate_that_says_two_things_is_refused():
