@@ -60,7 +60,8 @@ $(VENV)/.made:
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-$(VENV)/.installed: $(VENV)/.made requirements/runtime.txt requirements/build.txt requirements/runtime.in pyproject.toml tools/hatch_dependencies.py tools/hatch_native.py
+$(VENV)/.installed: $(VENV)/.made requirements/pip.txt requirements/runtime.txt requirements/build.txt requirements/runtime.in pyproject.toml tools/hatch_dependencies.py tools/hatch_native.py
+	$(PIP) install --require-hashes -r requirements/pip.txt
 	$(PIP) install --require-hashes -r requirements/runtime.txt -r requirements/build.txt
 	GOVGATE_NATIVE=skip $(PIP) install --no-deps --no-build-isolation -e . # the library is a target of its own
 	@touch $@
