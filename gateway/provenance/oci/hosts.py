@@ -1,0 +1,72 @@
+"""How each registry host is reached: with TLS or without, by whose certificates, and who hands out its tokens."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Sequence
+
+from yarl import URL
+
+from gateway.config.provenance import RegistrySettings
+from gateway.core.errors import ConfigError
+
+_API_HOSTS = {"docker.io": "registry-1.docker.io"}
+_TOP_LEVELS = frozenset(("ac", "co", "com", "edu", "gob", "gov", "net", "org"))
+_COUNTRY_CHARS = 2
+
+
+class Hosts:
+    """Settings by host. What is not named is reached with TLS and the system's certificates."""
+
+    def __init__(self, settings: Sequence[RegistrySettings] = ()) -> None:
+        self._settings = {host.lower(): one for one in settings for host in one.hosts}
+        self._contexts: dict[str, ssl.SSLContext] = {}
+        for one in settings:
+            if one.ca_file:
+                self._contexts[one.ca_file] = _context(one.ca_file)
+
+    def base(self, registry: str) -> URL:
+        """Where a registry's API is."""
+        host = _API_HOSTS.get(registry, registry)
+        return URL(f"{'http' if self.plain(registry) else 'https'}://{host}")
+
+    def plain(self, authority: str) -> bool:
+        """Whether the host, as named with its port, is to be reached without TLS."""
+        found = self._settings.get(authority.lower())
+        return found is not None and found.plain_http
+
+    def tls(self, authority: str) -> ssl.SSLContext | bool:
+        """The TLS settings for a host; True for the default ones."""
+        found = self._settings.get(authority.lower())
+        return self._contexts[found.ca_file] if found is not None and found.ca_file else True
+
+    def gives_tokens(self, registry: str, realm: URL) -> bool:
+        """Whether a token server that a registry names may be asked, and told a password.
+
+        It must be the registry's own host, a host beside it (``auth.docker.io`` for ``registry-1.docker.io``), or one
+        that is configured; and it must have TLS wherever the registry is to have it.
+        """
+        own = self.base(registry)
+        host = (realm.host or "").lower()
+        if realm.scheme != "https" and not (realm.scheme == "http" and self.plain(realm.authority)):
+            return False
+        found = self._settings.get(registry)
+        if realm.authority == own.authority or (found is not None and {host, realm.authority} & set(found.token_hosts)):
+            return True
+        parent = (own.host or "").partition(".")[2]
+        return _is_ones_own(parent) and (host == parent or host.endswith(f".{parent}"))
+
+
+def _is_ones_own(domain: str) -> bool:
+    """Whether a domain is somebody's, not everybody's (``com``, ``co.uk``), and not the tail of an address."""
+    labels = domain.split(".")
+    if len(labels) < 2 or labels[-1].isdigit():  # noqa: PLR2004 - a name and a top level
+        return False
+    return len(labels) > 2 or labels[0] not in _TOP_LEVELS or len(labels[1]) != _COUNTRY_CHARS  # noqa: PLR2004
+
+
+def _context(ca_file: str) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"{ca_file}: no certificates that can be used: {error.strerror or error}") from None

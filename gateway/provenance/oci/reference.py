@@ -1,0 +1,129 @@
+"""References to artifacts, read as container tools read them.
+
+Source: the distribution specification 1.1 (names, tags), the image specification (digests), and Docker's rules for
+names without a registry: ``nginx`` is ``docker.io/library/nginx``.
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from gateway.provenance.oci.errors import BadReferenceError
+
+DOCKER = "docker.io"
+LAYOUT = "oci-layout:"
+SCHEME = "oci://"
+MAX_CHARS = 1024
+
+_LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
+_HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:]+\])(?::[0-9]{{1,5}})?\Z")
+_PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_REPOSITORY = re.compile(rf"{_PART}(?:/{_PART})*\Z")
+_TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}\Z")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
+_MAX_REPOSITORY_CHARS = 255
+
+
+class Reference(msgspec.Struct, frozen=True):
+    """``registry`` is a host, with a port or without; ``tag`` is empty where a digest says what is meant."""
+
+    registry: str
+    repository: str
+    tag: str = ""
+    digest: str = ""
+
+    @property
+    def name(self) -> str:
+        """Registry and repository: what trust policies match."""
+        return f"{self.registry}/{self.repository}"
+
+    def at(self, digest: str) -> Reference:
+        """The same repository, pinned."""
+        return Reference(self.registry, self.repository, digest=digest)
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.digest}" if self.digest else f"{self.name}:{self.tag}"
+
+
+class LayoutReference(msgspec.Struct, frozen=True):
+    """An artifact in a folder (OCI image layout); without ``tag`` and ``digest``, the only one that is in it."""
+
+    path: str
+    tag: str = ""
+    digest: str = ""
+
+    @property
+    def name(self) -> str:
+        """What trust policies match."""
+        return f"{LAYOUT}{self.path}"
+
+    def __str__(self) -> str:
+        return self.name + (f"@{self.digest}" if self.digest else f":{self.tag}" if self.tag else "")
+
+
+def parse_reference(text: str) -> Reference:
+    """``REGISTRY/REPO:TAG``, ``REGISTRY/REPO@sha256:…``, both (the digest holds), or a Docker short name.
+
+    ``oci://`` before it is taken off. Without tag and digest, the tag is ``latest``.
+
+    Raises:
+        BadReferenceError: it is none.
+    """
+    if len(text) > MAX_CHARS:
+        raise BadReferenceError(f"a reference has at most {MAX_CHARS} characters")
+    rest = text.removeprefix(SCHEME)
+    rest, _, digest = rest.partition("@")
+    if "@" in text and not is_digest(digest):
+        raise BadReferenceError(f"{text!r}: after @ there must be sha256: and 64 hexadecimal digits")
+    name, tag = _tag_of(rest)
+    registry, repository = _registry_of(name)
+    if not _HOST.match(registry):
+        raise BadReferenceError(f"{text!r}: {registry!r} is no host")
+    if not _REPOSITORY.match(repository) or len(repository) > _MAX_REPOSITORY_CHARS:
+        raise BadReferenceError(f"{text!r}: {repository!r} is no name of a repository (lower case, parts joined by /)")
+    if tag and not _TAG.match(tag):
+        raise BadReferenceError(f"{text!r}: {tag!r} is no tag")
+    return Reference(registry.lower(), repository, "" if digest else tag or "latest", digest)
+
+
+def parse_any(text: str) -> Reference | LayoutReference:
+    """A reference, or ``oci-layout:PATH``, ``oci-layout:PATH:TAG``, ``oci-layout:PATH@sha256:…``.
+
+    Raises:
+        BadReferenceError: it is neither.
+    """
+    if not text.startswith(LAYOUT):
+        return parse_reference(text)
+    rest, _, digest = text.removeprefix(LAYOUT).partition("@sha256:")
+    if digest and not is_digest(f"sha256:{digest}"):
+        raise BadReferenceError(f"{text!r}: after @ there must be sha256: and 64 hexadecimal digits")
+    path, tag = _tag_of(rest)
+    if not path:
+        raise BadReferenceError(f"{text!r}: there is no path")
+    if digest:
+        return LayoutReference(path, digest=f"sha256:{digest}")
+    if tag and not _TAG.match(tag):
+        raise BadReferenceError(f"{text!r}: {tag!r} is no tag")
+    return LayoutReference(path, tag)
+
+
+def is_digest(text: str) -> bool:
+    """Whether it is a SHA-256 digest as registries write them."""
+    return bool(_DIGEST.match(text))
+
+
+def _tag_of(text: str) -> tuple[str, str]:
+    folder, slash, last = text.rpartition("/")
+    last, _, tag = last.partition(":")
+    return f"{folder}{slash}{last}", tag
+
+
+def _registry_of(name: str) -> tuple[str, str]:
+    first, slash, rest = name.partition("/")
+    if slash and (any(c in first for c in ".:[") or first == "localhost" or first != first.lower()):
+        if first.lower() in {DOCKER, "index.docker.io", "registry-1.docker.io"}:
+            return DOCKER, rest if "/" in rest else f"library/{rest}"
+        return first, rest
+    return DOCKER, name if slash else f"library/{name}"

@@ -1,0 +1,159 @@
+"""Registries over HTTP. Source: the OCI distribution specification 1.1."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Sequence
+from typing import IO, cast
+
+from yarl import URL
+
+from gateway.provenance.oci.auth import Authenticator, parse_challenges
+from gateway.provenance.oci.budget import Budget
+from gateway.provenance.oci.credentials import Anonymous, Keychain
+from gateway.provenance.oci.errors import MalformedError, NotFoundError, TooLargeError, UnauthorisedError
+from gateway.provenance.oci.hosts import Hosts
+from gateway.provenance.oci.http import Answer, Request, Sink, Transport
+from gateway.provenance.oci.limits import Limits
+from gateway.provenance.oci.manifest import MANIFESTS, OCI_INDEX, Descriptor, parse_manifest
+from gateway.provenance.oci.reference import Reference, is_digest
+from gateway.provenance.oci.source import Found, Hashing, check_digest
+
+_OK, _UNAUTHORISED, _FORBIDDEN, _NOT_FOUND = 200, 401, 403, 404
+_NO_REFERRERS_API = frozenset((400, 404, 406))
+_NEXT = re.compile(r'<([^>]+)>\s*;[^,]*\brel="?next"?')
+
+
+class Registry:
+    """All registries, with what is remembered about them. For one event loop; concurrent use is fine."""
+
+    def __init__(self, hosts: Hosts | None = None, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
+        self.transport = Transport(hosts or Hosts(), self.limits)
+        self.authenticator = Authenticator(self.transport, self.limits)
+
+    def repository(self, reference: Reference, budget: Budget, keychain: Keychain | None = None) -> Repository:
+        """The repository of a reference, to be read within a budget."""
+        return Repository(self, reference, budget, keychain or Anonymous())
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self.transport.close()
+
+
+class Repository:
+    """One repository; see :class:`gateway.provenance.oci.source.Source`."""
+
+    def __init__(self, registry: Registry, reference: Reference, budget: Budget, keychain: Keychain) -> None:
+        self._registry = registry
+        self._limits = registry.limits
+        self._host = reference.registry
+        self._repository = reference.repository
+        self._name = reference.name
+        self._budget = budget
+        self._keychain = keychain
+        self._base = registry.transport.hosts.base(reference.registry) / "v2" / reference.repository
+
+    async def manifest(self, reference: str) -> Found:
+        """The manifest of a digest or a tag."""
+        pinned = is_digest(reference)
+        what = f"{self._name}@{reference}" if pinned else f"{self._name}:{reference}"
+        sink = io.BytesIO()
+        answer = await self._get(
+            self._base / "manifests" / reference, Sink(sink, self._limits.manifest_bytes), what, accept=MANIFESTS
+        )
+        self._expect(answer, what)
+        hashing = Hashing(io.BytesIO())
+        hashing.write(sink.getvalue())
+        if pinned:
+            check_digest(hashing.digest, reference, what)
+        content_type = answer.headers.get("Content-Type", "")
+        return Found(
+            hashing.digest, hashing.size, parse_manifest(sink.getvalue(), content_type=content_type, what=what)
+        )
+
+    async def referrers(self, digest: str) -> tuple[Descriptor, ...]:
+        """What refers to a manifest: by the API, or else by the tag that stands in for it.
+
+        The tag is asked for only where the API is not there: a failing API says nothing about the tag.
+        """
+        what = f"referrers of {self._name}@{digest}"
+        url: URL | None = self._base / "referrers" / digest
+        found: list[Descriptor] = []
+        for page in range(self._limits.referrers_pages):
+            if url is None:
+                return tuple(found)
+            sink = io.BytesIO()
+            answer = await self._get(url, Sink(sink, self._limits.manifest_bytes), what, accept=(OCI_INDEX,))
+            content_type = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+            no_api = answer.status in _NO_REFERRERS_API or (answer.status == _OK and content_type != OCI_INDEX)
+            if no_api and page == 0:
+                return await self._tagged_referrers(digest)
+            self._expect(answer, what)
+            index = parse_manifest(sink.getvalue(), content_type=content_type, what=what)
+            found += index.manifests or ()
+            url = self._next(url, answer)
+        if url is not None:
+            raise TooLargeError(f"{what}: more than {self._limits.referrers_pages} pages")
+        return tuple(found)
+
+    async def blob(self, descriptor: Descriptor, sink: IO[bytes], *, limit: int, what: str) -> None:
+        """Write a blob's bytes into ``sink``, checked."""
+        if descriptor.size > limit:
+            raise TooLargeError(f"{what}: {descriptor.size} bytes, more than {limit}")
+        hashing = Hashing(sink)
+        answer = await self._get(
+            self._base / "blobs" / descriptor.digest, Sink(cast("IO[bytes]", hashing), descriptor.size), what
+        )
+        self._expect(answer, what)
+        check_digest(hashing.digest, descriptor.digest, what)
+
+    async def _tagged_referrers(self, digest: str) -> tuple[Descriptor, ...]:
+        try:
+            found = await self.manifest(digest.replace(":", "-"))
+        except NotFoundError:
+            return ()
+        if not found.manifest.is_index:
+            raise MalformedError(f"referrers of {self._name}@{digest}: the tag {digest.replace(':', '-')} is no index")
+        return found.manifest.manifests or ()
+
+    def _next(self, at: URL, answer: Answer) -> URL | None:
+        match = _NEXT.search(answer.headers.get("Link", ""))
+        if match is None:
+            return None
+        try:
+            target = at.join(URL(match[1]))
+        except ValueError:
+            target = URL()
+        if not target.host or target.origin() != at.origin():
+            raise MalformedError(f"{self._name}: the next page of a list is said to be on another host")
+        return target
+
+    def _expect(self, answer: Answer, what: str) -> None:
+        if answer.status == _OK:
+            return
+        if answer.status == _NOT_FOUND:
+            raise NotFoundError(f"{what}: there is no such thing (HTTP 404)")
+        raise MalformedError(f"{what}: the registry answers HTTP {answer.status}")
+
+    async def _get(self, url: URL, sink: Sink, what: str, *, accept: Sequence[str] = ()) -> Answer:
+        """One GET with what the registry wants to see; it is asked a second time after a 401, and no more."""
+        authenticator, scope = self._registry.authenticator, f"repository:{self._repository}:pull"
+        credential = await self._keychain.find(self._host, self._repository)
+        value = authenticator.authorization(self._host, scope, credential)
+        for attempt in range(2):
+            headers = {"Accept": ", ".join(accept)} if accept else {}
+            if value:
+                headers["Authorization"] = value
+            answer = await self._registry.transport.send(Request(url, sink, what, headers), self._budget)
+            if answer.status == _FORBIDDEN:
+                raise UnauthorisedError(f"{what}: {self._host} forbids it (HTTP 403)")
+            if answer.status != _UNAUTHORISED:
+                return answer
+            authenticator.forget(self._host, scope, credential)
+            if attempt == 0:
+                challenges = parse_challenges(answer.challenges)
+                value = await authenticator.answer(self._host, scope, credential, challenges, self._budget)
+        taken = "the credentials are not taken" if credential else "it wants credentials"
+        raise UnauthorisedError(f"{what}: {self._host}: {taken} (HTTP 401)")
