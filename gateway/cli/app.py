@@ -33,6 +33,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "detect": ("gateway.cli.detect:detect", "Find credentials in plain text: manifests, and any other file."),
     "sops": ("gateway.cli.sops:sops_app", "SOPS files: encrypt, decrypt, edit, rotate, verify, lint, updatekeys."),
     "verify-blob": ("gateway.cli.verify_blob:verify_blob", "Verify a file's Sigstore bundle, offline."),
+    "verify": ("gateway.cli.verify:verify", "Verify the signatures of an OCI artifact."),
     "audit": ("gateway.cli.audit:audit_app", "The decision log: verify, query, tail, export, keys."),
     "config": ("gateway.cli.config:config_app", "The configuration: validate, schema, show."),
     "demo": ("gateway.cli.demo:demo", "See the main job end to end, without a cluster."),

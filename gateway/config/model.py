@@ -15,6 +15,7 @@ from gateway.config.check import Check
 from gateway.config.controller import Controller
 from gateway.config.drift import Drift
 from gateway.config.policy import Policy
+from gateway.config.provenance import Provenance
 from gateway.config.secrets import Secrets
 from gateway.core.limits import Limits
 
@@ -125,6 +126,7 @@ class Config(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     cluster: Cluster = Cluster()
     drift: Drift = Drift()
     policy: Policy = Policy()
+    provenance: Provenance = Provenance()
     check: Check = Check()
     controller: Controller = Controller()
     secrets: Secrets = Secrets()
@@ -133,6 +135,5 @@ class Config(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
 
 def config_digest_input(config: Config) -> bytes:
     """What of the configuration decides: the bytes that the rules digest covers (listeners, paths and audit left out)."""
-    return msgspec.json.encode(
-        (config.mode, config.opt_out, config.drift, config.policy, config.secrets), order="deterministic"
-    )
+    parts = (config.mode, config.opt_out, config.drift, config.policy, config.secrets, config.provenance)
+    return msgspec.json.encode(parts, order="deterministic")

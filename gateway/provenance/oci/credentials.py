@@ -13,6 +13,7 @@ import contextlib
 import hashlib
 import os
 import re
+import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -191,6 +192,7 @@ async def ask_helper(name: str, server: str) -> Credential | None:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
         )
     except OSError as error:
         raise UnauthorisedError(f"{program}: {error.strerror}: is it on PATH?") from None
@@ -202,8 +204,7 @@ async def ask_helper(name: str, server: str) -> Credential | None:
         raise UnauthorisedError(f"{program}: no answer within {_HELPER_SECONDS:g} s") from None
     finally:
         if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
+            _kill(process)
             await process.wait()
     if code != 0:
         if _NOT_FOUND in output:
@@ -225,10 +226,16 @@ async def _converse(process: asyncio.subprocess.Process, server: str) -> bytes:
         if not piece:
             return bytes(output)
         output += piece
-    process.kill()
+    _kill(process)
     while await process.stdout.read(_MAX_HELPER_BYTES):
         pass
     return b""
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    """With what it started: a helper is often a script."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 class _Answer(msgspec.Struct, frozen=True):

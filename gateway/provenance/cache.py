@@ -1,0 +1,87 @@
+"""Evidence kept for a while. What is kept is what the bytes prove; whether it is enough is decided afresh each time."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import NamedTuple
+
+import msgspec
+
+from gateway.provenance.evidence import Evidence
+from gateway.provenance.oci.errors import Kind, RegistryError
+
+ERROR_SECONDS: dict[Kind, float] = {
+    "unreachable": 2.0,
+    "throttled": 5.0,
+    "unauthorised": 5.0,
+    "not-found": 5.0,
+    "malformed": 15.0,
+    "too-large": 30.0,
+}
+"""How long a failure is believed, by its class: less where it may pass by itself."""
+
+REFUSED_SECONDS = 10.0
+"""How long it is believed that an artifact is not signed as it should be: somebody may be about to sign it."""
+
+
+class CacheKey(NamedTuple):
+    """``trust`` is the digest of the policy, with its keys, trusted roots and everything that it says."""
+
+    repository: str
+    digest: str
+    trust: str
+
+
+class Held(msgspec.Struct, frozen=True):
+    """Evidence, or the error that there was instead. ``complete``: all that the policy accepts was looked at."""
+
+    evidence: Evidence | None
+    error: RegistryError | None
+    complete: bool
+    until: float
+
+
+class EvidenceCache:
+    """At most ``entries`` of them, the least recently used dropped first. ``clock`` counts seconds and never goes back."""
+
+    def __init__(self, *, entries: int, seconds: float, clock: Callable[[], float]) -> None:
+        self._entries = entries
+        self._seconds = seconds
+        self._clock = clock
+        self._held: OrderedDict[CacheKey, Held] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def get(self, key: CacheKey) -> Held | None:
+        """What is held and still good."""
+        held = self._held.get(key)
+        if held is None:
+            return None
+        if self._clock() >= held.until:
+            del self._held[key]
+            return None
+        self._held.move_to_end(key)
+        return held
+
+    def keep(
+        self, key: CacheKey, evidence: Evidence, *, satisfied: bool, complete: bool, at_most: float | None
+    ) -> Held:
+        """Keep evidence. ``at_most``: seconds until the validity of a key changes."""
+        seconds = self._seconds if satisfied else min(REFUSED_SECONDS, self._seconds)
+        if at_most is not None:
+            seconds = min(seconds, at_most)
+        return self._put(key, Held(evidence, None, complete, self._clock() + seconds))
+
+    def keep_error(self, key: CacheKey, error: RegistryError) -> Held:
+        """Keep a failure, shortly."""
+        seconds = min(ERROR_SECONDS[error.kind], self._seconds)
+        return self._put(key, Held(None, error, complete=True, until=self._clock() + seconds))
+
+    def _put(self, key: CacheKey, held: Held) -> Held:
+        self._held[key] = held
+        self._held.move_to_end(key)
+        while len(self._held) > self._entries:
+            self._held.popitem(last=False)
+        return held

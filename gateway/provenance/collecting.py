@@ -1,0 +1,84 @@
+"""From an artifact to evidence: candidates looked for round by round, verified, until a policy has enough or all was seen."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+
+import msgspec
+
+from gateway.provenance.evidence import Artifact, Authority, Candidate, Evidence, Format, Rejected
+from gateway.provenance.oci.candidates import Looker
+from gateway.provenance.oci.limits import Limits
+from gateway.provenance.oci.source import Found, Source
+from gateway.provenance.signatures import verify_candidates
+from gateway.provenance.trust.reading import Trust
+
+
+class Collected(msgspec.Struct, frozen=True, rename="camel"):
+    """Everything that was found about an artifact, as bytes: enough to verify it again, elsewhere and offline.
+
+    ``unreadable``: what is listed as a signature and can never be read. ``complete``: all formats that the policy accepts
+    were looked at; else the policy had enough before.
+    """
+
+    artifact: Artifact
+    candidates: tuple[Candidate, ...] = ()
+    unreadable: tuple[Rejected, ...] = ()
+    complete: bool = False
+
+    def evidence(self, authorities: tuple[Authority, ...], now: datetime) -> Evidence:
+        """The evidence, by these authorities; verified from the bytes.
+
+        Raises:
+            ConfigError: an authority cannot be used.
+        """
+        found = verify_candidates(self.artifact, self.candidates, authorities, now)
+        return msgspec.structs.replace(found, rejected=(*found.rejected, *self.unreadable))
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """What policies want to know: which formats they accept, and whether the artifact's own type matters."""
+
+    formats: frozenset[Format]
+    types: bool
+
+    @classmethod
+    def by(cls, policies: Sequence[Trust]) -> Wanted:
+        """What these policies want, all together."""
+        formats = frozenset(name for trust in policies for name in trust.policy.formats)
+        return cls(formats, any(trust.policy.artifact_types for trust in policies))
+
+
+Enough = Callable[[Collected], Awaitable[bool]]
+"""Whether the policies are satisfied by what was found so far."""
+
+
+async def collect(
+    source: Source, digest: str, wanted: Wanted, *, limits: Limits, enough: Enough, found: Found | None = None
+) -> Collected:
+    """Look until there is enough, or everything was seen. ``found``: the artifact's manifest, if it was read already.
+
+    More evidence never takes anything from a policy's satisfaction: that is why it is safe to stop.
+
+    Raises:
+        RegistryError: something could not be read.
+    """
+    if wanted.types and found is None:
+        found = await source.manifest(digest)
+    collected = Collected(_artifact(digest, found))
+    async for more in Looker(source, digest, wanted.formats, limits).rounds():
+        artifact = collected.artifact
+        if not artifact.media_type and any(one.format == "notation-jws" for one in more.candidates):
+            artifact = _artifact(digest, await source.manifest(digest))  # it is part of what Notation signs
+        candidates, unreadable = (*collected.candidates, *more.candidates), (*collected.unreadable, *more.rejected)
+        collected = Collected(artifact, candidates, unreadable)
+        if await enough(collected):
+            return collected
+    return msgspec.structs.replace(collected, complete=True)
+
+
+def _artifact(digest: str, found: Found | None) -> Artifact:
+    if found is None:
+        return Artifact(digest)
+    return Artifact(digest, found.manifest.media_type, found.manifest.kind, found.size)

@@ -1,0 +1,224 @@
+"""From what somebody wrote to a policy that can be evaluated: files read, patterns checked, nothing left for later.
+
+A TrustPolicy of the cluster is read by :func:`read_object`; it can name no files: they would be the gateway's own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from gateway.config.provenance import Attestation, TrustAuthority, TrustedIdentity, TrustedKey, TrustPolicy
+from gateway.core.canonical import sha256_digest
+from gateway.core.errors import ConfigError
+from gateway.core.subject import Json
+from gateway.provenance.evidence import Authority, Identity, Key, Levels
+from gateway.provenance.trust.patterns import matches
+
+GROUP = "govgate.dev"
+KIND = "TrustPolicy"
+API_VERSION = "govgate.dev/v1alpha1"
+MAX_FILE_BYTES = 1024 * 1024
+
+Read = Callable[[str], bytes]
+"""The content of a file that a policy names.
+
+Raises:
+    ConfigError: it may not be read, or cannot be.
+"""
+
+
+class Trust(msgspec.Struct, frozen=True):
+    """A policy ready to be evaluated. ``digest`` is of everything it says, files included: the cache's key."""
+
+    policy: TrustPolicy
+    authorities: tuple[Authority, ...]
+    digest: str
+    source: str = "configuration"
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.policy.name
+
+    def concerns(self, repository: str) -> bool:
+        """Whether it is about a repository, such as ``ghcr.io/acme/app``."""
+        return any(matches(pattern, repository) for pattern in self.policy.repositories)
+
+    def boundary(self, now: datetime) -> datetime | None:
+        """When a key's validity next changes: evidence found before may not hold after it."""
+        times = [
+            time
+            for authority in self.authorities
+            for key in authority.keys
+            for time in (key.not_before, key.not_after, key.revoked_at)
+            if time is not None and time > now
+        ]
+        return min(times, default=None)
+
+
+def read_file(path: str) -> bytes:
+    """A file named in the configuration.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from None
+    if len(data) > MAX_FILE_BYTES:
+        raise ConfigError(f"{path}: larger than {MAX_FILE_BYTES} bytes")
+    return data
+
+
+def no_file(path: str) -> bytes:
+    """For policies of the cluster.
+
+    Raises:
+        ConfigError: always.
+    """
+    raise ConfigError(f"file {path!r}: a TrustPolicy of the cluster names no files: write the content into it")
+
+
+def read_policy(policy: TrustPolicy, *, source: str, read: Read = read_file) -> Trust:
+    """A policy made ready.
+
+    Raises:
+        ConfigError: it says something that cannot be meant; names where.
+    """
+    where = f"{source}: TrustPolicy {policy.name}"
+    names = [authority.name for authority in policy.authorities]
+    if len(set(names)) != len(names):
+        raise ConfigError(f"{where}: two authorities have one name")
+    for index, attestation in enumerate(policy.attestations):
+        _check_attestation(attestation, names, f"{where}: attestations[{index}]")
+    if not policy.signature and not policy.attestations:
+        raise ConfigError(f"{where}: signature: false, and no attestations: nothing would be demanded")
+    if not policy.formats:
+        raise ConfigError(f"{where}: formats: name at least one")
+    authorities = tuple(_authority(one, policy, read, f"{where}: authority {one.name}") for one in policy.authorities)
+    digest = sha256_digest(msgspec.json.encode((policy, authorities), order="deterministic"))
+    return Trust(policy, authorities, digest, source)
+
+
+def read_object(document: Json, *, source: str) -> Trust:
+    """A TrustPolicy object of the cluster, or of a file.
+
+    Raises:
+        ConfigError: it is none, or says something that cannot be meant.
+    """
+    metadata = document.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, dict) else None
+    spec = document.get("spec")
+    if document.get("kind") != KIND or document.get("apiVersion") != API_VERSION:
+        raise ConfigError(f"{source}: expected a {KIND} of {API_VERSION}")
+    if not isinstance(name, str) or not isinstance(spec, dict):
+        raise ConfigError(f"{source}: a {KIND} needs metadata.name and spec")
+    try:
+        policy = msgspec.convert({**spec, "name": name}, TrustPolicy)
+    except msgspec.ValidationError as error:
+        problem, _, path = str(error).partition(" - at `$")
+        raise ConfigError(f"{source}: {KIND} {name}: spec{path.rstrip('`')}: {problem}") from None
+    return read_policy(policy, source=source, read=no_file)
+
+
+def _check_attestation(attestation: Attestation, names: list[str], where: str) -> None:
+    for name in attestation.authorities:
+        if name not in names:
+            raise ConfigError(f"{where}: there is no authority {name}")
+
+
+def _authority(one: TrustAuthority, policy: TrustPolicy, read: Read, where: str) -> Authority:
+    if not one.keys and not one.identities and not (one.notation.pem or one.notation.file):
+        raise ConfigError(f"{where}: nobody is trusted: name keys, identities or notation")
+    return Authority(
+        one.name,
+        keys=tuple(_key(key, read, f"{where}: keys[{index}]") for index, key in enumerate(one.keys)),
+        identities=tuple(_identity(i, f"{where}: identities[{index}]") for index, i in enumerate(one.identities)),
+        trusted_root=_content(one.trusted_root.json, one.trusted_root.file, read, f"{where}: trustedRoot"),
+        levels=Levels(one.require_log, one.allow_tsa_only, one.allow_no_log),
+        notation_anchors=_text(one.notation.pem, one.notation.file, read, f"{where}: notation"),
+        notation_subjects=one.notation.subjects,
+        formats=policy.formats,
+    )
+
+
+def _key(key: TrustedKey, read: Read, where: str) -> Key:
+    pem = _text(key.pem, key.file, read, where)
+    if not pem:
+        raise ConfigError(f"{where}: pem or file: one of them must be there")
+    times = (_time(key.not_before, where), _time(key.not_after, where), _time(key.revoked_at, where))
+    return Key(pem, key.id, key.hash, key.padding, *times)
+
+
+def _identity(one: TrustedIdentity, where: str) -> Identity:
+    if bool(one.subject) == bool(one.subject_regexp):
+        raise ConfigError(f"{where}: exactly one of subject and subjectRegexp")
+    if one.subject_regexp and not is_anchored(one.subject_regexp):
+        raise ConfigError(f"{where}: subjectRegexp: must begin with ^ and end with $, without | outside of parentheses")
+    return Identity(one.issuer, one.subject, one.subject_regexp)
+
+
+def is_anchored(pattern: str) -> bool:
+    """Whether a regular expression matches whole texts only, as far as it can be told from its looks."""
+    if not pattern.startswith("^") or not pattern.endswith("$") or _escaped_end(pattern):
+        return False
+    depth, in_class, skip = 0, False, False
+    for character in pattern:
+        if skip:
+            skip = False
+        elif character == "\\":
+            skip = True
+        elif in_class:
+            in_class = character != "]"
+        elif character == "[":
+            in_class = True
+        elif character in "()":
+            depth += 1 if character == "(" else -1
+        elif character == "|" and depth == 0:
+            return False
+    return True
+
+
+def _escaped_end(pattern: str) -> bool:
+    backslashes = re.search(r"(\\*)\$\Z", pattern)
+    return backslashes is not None and len(backslashes[1]) % 2 == 1
+
+
+def _time(text: str, where: str) -> datetime | None:
+    if not text:
+        return None
+    try:
+        return msgspec.convert(text, datetime)
+    except msgspec.ValidationError:
+        raise ConfigError(f"{where}: {text!r} is no time (RFC 3339, such as 2026-01-31T00:00:00Z)") from None
+
+
+def _content(text: str, file: str, read: Read, where: str) -> bytes:
+    if text and file:
+        raise ConfigError(f"{where}: the content or a file, not both")
+    return read(file) if file else text.encode()
+
+
+def _text(text: str, file: str, read: Read, where: str) -> str:
+    try:
+        return _content(text, file, read, where).decode("ascii")
+    except UnicodeDecodeError:
+        raise ConfigError(f"{where}: not PEM: it holds what is not ASCII") from None
+
+
+def compile_authority_files(policies: tuple[TrustPolicy, ...]) -> list[str]:
+    """The files that policies of the configuration are read from, for whoever watches them."""
+    found: list[Any] = []
+    for policy in policies:
+        for one in policy.authorities:
+            found += [key.file for key in one.keys]
+            found += [one.trusted_root.file, one.notation.file]
+    return sorted({str(path) for path in found if path})

@@ -1,0 +1,158 @@
+"""Artifacts against trust policies: one verification for all who ask about the same digest at the same time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+import msgspec
+
+from gateway.core.errors import ConfigError
+from gateway.provenance.cache import CacheKey, EvidenceCache, Held
+from gateway.provenance.collecting import Collected, Wanted, collect
+from gateway.provenance.evidence import Artifact, Evidence
+from gateway.provenance.oci.errors import RegistryError
+from gateway.provenance.oci.limits import Limits
+from gateway.provenance.oci.source import Found, Source
+from gateway.provenance.signatures import prepare
+from gateway.provenance.trust.evaluate import Assessment, evaluate, questions
+from gateway.provenance.trust.predicates import Predicates, compile_predicates
+from gateway.provenance.trust.reading import Trust
+
+Clock = Callable[[], datetime]
+
+
+class ReadyTrust:
+    """A policy with its Rego compiled."""
+
+    def __init__(self, trust: Trust, predicates: Predicates) -> None:
+        self.trust = trust
+        self._predicates = predicates
+
+    async def assess(self, evidence: Evidence) -> Assessment:
+        """What the policy says about evidence."""
+        asked = questions(self.trust, evidence)
+        return evaluate(self.trust, evidence, await self._predicates.ask(evidence, asked) if asked else {})
+
+    def close(self) -> None:
+        """Let go of the Rego."""
+        self._predicates.close()
+
+
+async def make_ready(trust: Trust, *, trial: bool) -> ReadyTrust:
+    """Check everything that a policy says, so that no request finds out. ``trial``: see :func:`compile_predicates`.
+
+    Raises:
+        ConfigError: a key, a trusted root or a module cannot be used.
+    """
+    try:
+        await asyncio.to_thread(prepare, trust.authorities)
+    except ConfigError as error:
+        raise ConfigError(f"{trust.source}: TrustPolicy {trust.name}: {error}") from None
+    return ReadyTrust(trust, await compile_predicates(trust, trial=trial))
+
+
+class Target(msgspec.Struct, frozen=True):
+    """One artifact: where it is read from, its repository's name, its digest; its manifest if that was read already."""
+
+    source: Source
+    repository: str
+    digest: str
+    found: Found | None = None
+
+
+class Result(msgspec.Struct, frozen=True):
+    """What one policy says about one artifact, and the evidence it says it by."""
+
+    trust: Trust
+    assessment: Assessment
+    evidence: Evidence
+
+
+class Verifier:
+    """Holds the evidence. For one event loop; concurrent use is what it is for."""
+
+    def __init__(self, cache: EvidenceCache, clock: Clock, *, limits: Limits | None = None) -> None:
+        self._cache = cache
+        self._clock = clock
+        self._limits = limits or Limits()
+        self._flights: dict[CacheKey, asyncio.Task[Held]] = {}
+
+    async def judge(self, target: Target, policies: Sequence[ReadyTrust]) -> list[Result]:
+        """What each policy says.
+
+        Raises:
+            RegistryError: something could not be read: there is no verdict.
+        """
+        return [await self._judge(target, ready) for ready in policies]
+
+    async def close(self) -> None:
+        """Give up what is under way."""
+        flights = list(self._flights.values())
+        for flight in flights:
+            flight.cancel()
+        await asyncio.gather(*flights, return_exceptions=True)
+
+    async def _judge(self, target: Target, ready: ReadyTrust) -> Result:
+        key = CacheKey(target.repository, target.digest, ready.trust.digest)
+        held = self._cache.get(key) or await self._merged(key, target, ready)
+        assessment, evidence = await _assess(held, ready)
+        if not held.complete and not assessment.satisfied:
+            # Kept when there was enough; it no longer is: look at everything.
+            held = await self._merged(key, target, ready)
+            assessment, evidence = await _assess(held, ready)
+        return Result(ready.trust, assessment, evidence)
+
+    async def _merged(self, key: CacheKey, target: Target, ready: ReadyTrust) -> Held:
+        """One look-up for all who wait for it; whoever gives up does not end it for the others."""
+        flight = self._flights.get(key)
+        if flight is None:
+            flight = asyncio.create_task(self._look(key, target, ready), name=f"verify {target.digest}")
+            self._flights[key] = flight
+            flight.add_done_callback(lambda done: self._landed(key, done))
+        return await asyncio.shield(flight)
+
+    def _landed(self, key: CacheKey, flight: asyncio.Task[Held]) -> None:
+        self._flights.pop(key, None)
+        if not flight.cancelled():
+            flight.exception()  # seen, even if nobody waits any more
+
+    async def _look(self, key: CacheKey, target: Target, ready: ReadyTrust) -> Held:
+        now, trust = self._clock(), ready.trust
+        evidence, satisfied = Evidence(Artifact(target.digest)), False
+
+        async def enough(collected: Collected) -> bool:
+            nonlocal evidence, satisfied
+            evidence = await asyncio.to_thread(collected.evidence, trust.authorities, now)
+            satisfied = (await ready.assess(evidence)).satisfied
+            return satisfied
+
+        try:
+            collected = await collect(
+                target.source,
+                target.digest,
+                Wanted.by([trust]),
+                limits=self._limits,
+                enough=enough,
+                found=target.found,
+            )
+        except RegistryError as error:
+            return self._cache.keep_error(key, error)
+        boundary = trust.boundary(now)
+        at_most = (boundary - now).total_seconds() if boundary is not None else None
+        return self._cache.keep(key, evidence, satisfied=satisfied, complete=collected.complete, at_most=at_most)
+
+
+async def _assess(held: Held, ready: ReadyTrust) -> tuple[Assessment, Evidence]:
+    if held.evidence is None:
+        if held.error is None:
+            raise AssertionError
+        raise held.error
+    return await ready.assess(held.evidence), held.evidence
+
+
+def new_cache(*, entries: int, seconds: float) -> EvidenceCache:
+    """A cache by the clock of this machine that never goes back."""
+    return EvidenceCache(entries=entries, seconds=seconds, clock=time.monotonic)
