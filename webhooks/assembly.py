@@ -17,6 +17,7 @@ from gateway.core.guard import Guard
 from gateway.core.subject import Json, Subject
 from gateway.core.verdict import Verdict
 from gateway.kube import KubeClient, connect
+from gateway.provenance.gate import Gate
 from policies.engine import Engine
 from policies.engines import engine_of
 from policies.gatekeeper.constraint import WEBHOOK
@@ -26,6 +27,7 @@ from policies.sources import CLUSTER_GATEKEEPER
 from policies.surroundings import ADMISSION, Surroundings
 from policies.waivers import now_utc
 from webhooks.answer import refusal
+from webhooks.charts import ClusterCharts
 from webhooks.constraints import ClusterConstraints
 from webhooks.drift.caches import ClusterFacts
 from webhooks.drift.facts import Facts, NoFacts
@@ -37,8 +39,11 @@ from webhooks.drift.reconcilers.flux import Flux
 from webhooks.judge import Judge
 from webhooks.late import LateAudit, Tell
 from webhooks.policy import Judging, PolicyGuard, Waive
+from webhooks.provenance import ProvenanceGuard
+from webhooks.pull_secrets import PullSecrets
 from webhooks.secrets import SecretsGuard
 from webhooks.surroundings import ClusterSurroundings
+from webhooks.trust import ClusterTrust, ConfiguredTrust, TrustPolicyGuard, configured_trust
 from webhooks.waivers import ClusterWaivers, WaiverGuard
 
 
@@ -64,6 +69,7 @@ class Assembly:
         *,
         rules: RuleSet | None = None,
         constraints: ClusterConstraints | None = None,
+        trust: ConfiguredTrust | ClusterTrust | None = None,
         late: LateAudit | None = None,
     ) -> None:
         self.judge = judge
@@ -71,6 +77,7 @@ class Assembly:
         self._parts = tuple(parts)
         self._rules = rules
         self._constraints = constraints
+        self._trust = trust
 
     def ready(self) -> dict[str, bool | str]:
         """Named checks: True if it holds, else why it does not."""
@@ -80,10 +87,12 @@ class Assembly:
         return checks
 
     def warnings(self) -> dict[str, str]:
-        """What somebody should look at, while all checks hold: rules that are not in force, or cannot be asked."""
+        """What somebody should look at, while all checks hold: rules and policies not in force, or not to be asked."""
         problem = self._rules.problem if self._rules is not None else ""
-        unasked = {"opa": problem} if problem else {}
-        return unasked | (self._constraints.warnings() if self._constraints is not None else {})
+        found = {"opa": problem} if problem else {}
+        for part in (self._constraints, self._trust):
+            found |= part.warnings() if part is not None else {}
+        return found
 
     def overrunning(self) -> int:
         """Evaluations of rules that were answered at their deadline and still run."""
@@ -120,6 +129,7 @@ async def assemble(config: Config, *, patient: bool = False) -> Assembly:
     """
     engine = engine_of(config.policy, trial=True, patient=patient)
     rules = await rules_in_files(config.policy, engine)
+    configured, gate = await configured_trust(config.provenance), Gate(config.provenance)
     client = await connect(config.cluster)
     if client is None:
         if CLUSTER_GATEKEEPER in config.policy.sources:
@@ -128,7 +138,10 @@ async def assemble(config: Config, *, patient: bool = False) -> Assembly:
         if rules is not None:
             guards += [policy_guard(config, [rules], ADMISSION), waiver_guard(config, None)]
         guards += secrets_guards(config)
-        return Assembly(_judge(config, guards, rules, None), rules=rules, late=_late(config, rules, ADMISSION))
+        alone = ConfiguredTrust(configured)
+        guards += [provenance_guard(config, alone, gate), TrustPolicyGuard(config.provenance.on_error)]
+        judge = _judge(config, guards, rules, None, alone)
+        return Assembly(judge, [alone, gate], rules=rules, trust=alone, late=_late(config, rules, ADMISSION))
     facts = ClusterFacts(client, config.drift)
     guards = [drift_guard(config, facts, facts.scaled)]
     parts: list[Part] = [facts]
@@ -150,9 +163,17 @@ async def assemble(config: Config, *, patient: bool = False) -> Assembly:
         guards += [policy_guard(config, in_force, surroundings, waivers.apply), waiver_guard(config, client)]
         late = _late(config, rules, surroundings, waivers.apply)
     guards += secrets_guards(config)
+    trust, charts = ClusterTrust(client, configured), ClusterCharts(client)
+    parts += [trust, charts, gate]
+    guards += [
+        provenance_guard(config, trust, gate, charts, PullSecrets(client) if config.provenance.pull_secrets else None),
+        TrustPolicyGuard(config.provenance.on_error),
+    ]
+    trust.start()
+    charts.start()
     facts.start()
-    judge = _judge(config, guards, rules, constraints)
-    return Assembly(judge, parts, rules=rules, constraints=constraints, late=late)
+    judge = _judge(config, guards, rules, constraints, trust)
+    return Assembly(judge, parts, rules=rules, constraints=constraints, trust=trust, late=late)
 
 
 def _late(config: Config, rules: RuleSet | None, surroundings: Surroundings, waive: Waive = list) -> LateAudit | None:
@@ -163,12 +184,15 @@ def _late(config: Config, rules: RuleSet | None, surroundings: Surroundings, wai
 
 
 def _judge(
-    config: Config, guards: Sequence[Guard], rules: RuleSet | None, constraints: ClusterConstraints | None
+    config: Config,
+    guards: Sequence[Guard],
+    rules: RuleSet | None,
+    constraints: ClusterConstraints | None,
+    trust: ConfiguredTrust | ClusterTrust,
 ) -> Judge:
     digest = rules.digest if rules is not None else ""
-    if constraints is None:
-        return Judge(config, guards, version=lambda: f"{__version__} {digest}")
-    return Judge(config, guards, version=lambda: f"{__version__} {digest} {constraints.digest}")
+    changing = [part for part in (constraints, trust) if part is not None]
+    return Judge(config, guards, version=lambda: " ".join((__version__, digest, *(part.digest for part in changing))))
 
 
 async def rules_in_files(policy: PolicySection, engine: Engine, *, point: str = WEBHOOK) -> RuleSet | None:
@@ -208,6 +232,18 @@ def secrets_guards(config: Config) -> list[Guard]:
             max_findings=config.server.limits.findings,
         )
     ]
+
+
+def provenance_guard(
+    config: Config,
+    trust: ConfiguredTrust | ClusterTrust,
+    gate: Gate,
+    charts: ClusterCharts | None = None,
+    pull_secrets: PullSecrets | None = None,
+) -> ProvenanceGuard:
+    """The provenance guard for these policies."""
+    exempt = (*config.provenance.exempt_namespaces, config.cluster.own_namespace)
+    return ProvenanceGuard(trust, gate, config.provenance, exempt=exempt, charts=charts, pull_secrets=pull_secrets)
 
 
 def waiver_guard(config: Config, client: KubeClient | None) -> WaiverGuard:

@@ -26,11 +26,14 @@ REFUSED_SECONDS = 10.0
 
 
 class CacheKey(NamedTuple):
-    """``trust`` is the digest of the policy, with its keys, trusted roots and everything that it says."""
+    """``trust`` is the digest of the policy, with its keys, trusted roots and everything that it says; ``who`` tells by
+    whose credentials it was read.
+    """
 
     repository: str
     digest: str
     trust: str
+    who: str = ""
 
 
 class Held(msgspec.Struct, frozen=True):

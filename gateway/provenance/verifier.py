@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
@@ -13,6 +14,7 @@ from gateway.core.errors import ConfigError
 from gateway.provenance.cache import CacheKey, EvidenceCache, Held
 from gateway.provenance.collecting import Collected, Wanted, collect
 from gateway.provenance.evidence import Artifact, Evidence
+from gateway.provenance.flights import Flights
 from gateway.provenance.oci.errors import RegistryError
 from gateway.provenance.oci.limits import Limits
 from gateway.provenance.oci.source import Found, Source
@@ -55,12 +57,16 @@ async def make_ready(trust: Trust, *, trial: bool) -> ReadyTrust:
 
 
 class Target(msgspec.Struct, frozen=True):
-    """One artifact: where it is read from, its repository's name, its digest; its manifest if that was read already."""
+    """One artifact: where it is read from, its repository's name, its digest; its manifest if that was read already.
+
+    ``who``: by whose credentials; what one may see is no answer for another.
+    """
 
     source: Source
     repository: str
     digest: str
     found: Found | None = None
+    who: str = ""
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -78,7 +84,7 @@ class Verifier:
         self._cache = cache
         self._clock = clock
         self._limits = limits or Limits()
-        self._flights: dict[CacheKey, asyncio.Task[Held]] = {}
+        self._flights: Flights[CacheKey, Held] = Flights()
 
     async def judge(self, target: Target, policies: Sequence[ReadyTrust]) -> list[Result]:
         """What each policy says.
@@ -90,34 +96,21 @@ class Verifier:
 
     async def close(self) -> None:
         """Give up what is under way."""
-        flights = list(self._flights.values())
-        for flight in flights:
-            flight.cancel()
-        await asyncio.gather(*flights, return_exceptions=True)
+        await self._flights.close()
 
     async def _judge(self, target: Target, ready: ReadyTrust) -> Result:
-        key = CacheKey(target.repository, target.digest, ready.trust.digest)
-        held = self._cache.get(key) or await self._merged(key, target, ready)
+        key = CacheKey(target.repository, target.digest, ready.trust.digest, target.who)
+
+        def look() -> Coroutine[Any, Any, Held]:
+            return self._look(key, target, ready)
+
+        held = self._cache.get(key) or await self._flights.join(key, look)
         assessment, evidence = await _assess(held, ready)
         if not held.complete and not assessment.satisfied:
             # Kept when there was enough; it no longer is: look at everything.
-            held = await self._merged(key, target, ready)
+            held = await self._flights.join(key, look)
             assessment, evidence = await _assess(held, ready)
         return Result(ready.trust, assessment, evidence)
-
-    async def _merged(self, key: CacheKey, target: Target, ready: ReadyTrust) -> Held:
-        """One look-up for all who wait for it; whoever gives up does not end it for the others."""
-        flight = self._flights.get(key)
-        if flight is None:
-            flight = asyncio.create_task(self._look(key, target, ready), name=f"verify {target.digest}")
-            self._flights[key] = flight
-            flight.add_done_callback(lambda done: self._landed(key, done))
-        return await asyncio.shield(flight)
-
-    def _landed(self, key: CacheKey, flight: asyncio.Task[Held]) -> None:
-        self._flights.pop(key, None)
-        if not flight.cancelled():
-            flight.exception()  # seen, even if nobody waits any more
 
     async def _look(self, key: CacheKey, target: Target, ready: ReadyTrust) -> Held:
         now, trust = self._clock(), ready.trust

@@ -13,6 +13,7 @@ from gateway.config.files import Fingerprint, fingerprint
 from gateway.config.model import Config
 from gateway.core.canonical import sha256_digest
 from gateway.core.errors import GovgateError
+from gateway.provenance.trust.reading import trust_files
 from gateway.server import control, tls
 from gateway.server.logs import Emit
 from gateway.server.metrics import SupervisorMetrics
@@ -172,7 +173,8 @@ class Reloader:
 
     def _rules_state(self) -> Fingerprint:
         try:
-            return fingerprint(source_files(self._in_force.config.policy))
+            config = self._in_force.config
+            return fingerprint([*source_files(config.policy), *trust_files(config.provenance)])
         except GovgateError as error:
             return ((str(error),),)
 

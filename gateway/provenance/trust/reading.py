@@ -9,11 +9,10 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
-from gateway.config.provenance import Attestation, TrustAuthority, TrustedIdentity, TrustedKey, TrustPolicy
+from gateway.config.provenance import Attestation, Provenance, TrustAuthority, TrustedIdentity, TrustedKey, TrustPolicy
 from gateway.core.canonical import sha256_digest
 from gateway.core.errors import ConfigError
 from gateway.core.subject import Json
@@ -214,11 +213,11 @@ def _text(text: str, file: str, read: Read, where: str) -> str:
         raise ConfigError(f"{where}: not PEM: it holds what is not ASCII") from None
 
 
-def compile_authority_files(policies: tuple[TrustPolicy, ...]) -> list[str]:
-    """The files that policies of the configuration are read from, for whoever watches them."""
-    found: list[Any] = []
-    for policy in policies:
+def trust_files(settings: Provenance) -> list[str]:
+    """The files that the configuration's policies, registries and credentials are read from, for whoever watches them."""
+    found = [settings.docker_config, *(registry.ca_file for registry in settings.registries)]
+    for policy in settings.policies:
         for one in policy.authorities:
             found += [key.file for key in one.keys]
             found += [one.trusted_root.file, one.notation.file]
-    return sorted({str(path) for path in found if path})
+    return sorted({path for path in found if path})

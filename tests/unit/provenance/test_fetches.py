@@ -1,0 +1,256 @@
+"""What objects have fetched."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.core.subject import GroupVersionKind, GroupVersionResource, Subject, UserInfo
+from webhooks.sources.fetch import Fetch, Repository, is_exact
+from webhooks.sources.find import concerned, fetches, is_new, own_verification
+
+D = "sha256:" + "0" * 64
+SOURCES, HELM, ARGO, XP = "source.toolkit.fluxcd.io", "helm.toolkit.fluxcd.io", "argoproj.io", "pkg.crossplane.io"
+URL = {"url": "oci://ghcr.io/acme/app"}
+
+
+def subject(
+    group: str, kind: str, spec: Any, old: Any = None, *, subresource: str = "", operation: str = ""
+) -> Subject:
+    def raw(found: Any) -> bytes:
+        return json.dumps({"kind": kind, "metadata": {"name": "x", "namespace": "web"}, "spec": found}).encode()
+
+    return Subject(
+        uid="u",
+        operation=operation or ("CREATE" if old is None else "UPDATE"),
+        kind=GroupVersionKind(group, "v1", kind),
+        resource=GroupVersionResource(group, "v1", kind.lower() + "s"),
+        user=UserInfo(),
+        subresource=subresource,
+        namespace="web",
+        raw_object=raw(spec),
+        raw_old_object=b"" if old is None else raw(old),
+    )
+
+
+def found(group: str, kind: str, spec: Any) -> list[Fetch]:
+    return fetches(subject(group, kind, spec))
+
+
+def one(group: str, kind: str, spec: Any) -> Fetch:
+    (fetch,) = found(group, kind, spec)
+    return fetch
+
+
+def test_an_oci_repository_takes_the_digest_then_the_range_then_the_tag() -> None:
+    """In Flux's own order; ``latest`` if it says nothing."""
+    ref = {"tag": "v1", "semver": ">=1", "digest": D}
+    assert one(SOURCES, "OCIRepository", {**URL, "ref": ref}) == Fetch(
+        "config", f"ghcr.io/acme/app@{D}", "spec.ref.digest"
+    )
+    ranged = one(SOURCES, "OCIRepository", {**URL, "ref": {"tag": "v1", "semver": ">=1"}})
+    assert ranged.unresolvable
+    assert ranged.reference == "ghcr.io/acme/app"
+    assert one(SOURCES, "OCIRepository", {**URL, "ref": {"tag": "v1"}}).reference == "ghcr.io/acme/app:v1"
+    assert one(SOURCES, "OCIRepository", {**URL, "ref": {"tag": f"v1@{D}"}}).reference == f"ghcr.io/acme/app@{D}"
+    latest = one(SOURCES, "OCIRepository", {**URL, "secretRef": {"name": "pull"}})
+    assert (latest.reference, latest.secrets) == ("ghcr.io/acme/app:latest", ("pull",))
+    assert latest.mutable
+
+
+def test_charts_come_through_their_repository() -> None:
+    """Of a HelmRelease and of a HelmChart; a version's plus is an underscore; ranges cannot be told now."""
+    chart = {"chart": "app", "version": "1.2.3+b1", "sourceRef": {"kind": "HelmRepository", "name": "acme"}}
+    release = one(HELM, "HelmRelease", {"chart": {"spec": chart}})
+    assert release.reference == "app:1.2.3_b1"
+    assert release.through == Repository("web", "acme")
+    assert release.field == "spec.chart.spec.version"
+    elsewhere = {**chart, "sourceRef": {"kind": "HelmRepository", "name": "acme", "namespace": "flux"}}
+    assert one(HELM, "HelmRelease", {"chart": {"spec": elsewhere}}).through == Repository("flux", "acme")
+    assert one(SOURCES, "HelmChart", {**chart, "version": ">=1"}).unresolvable
+    assert one(SOURCES, "HelmChart", {**chart, "version": None}).unresolvable
+    assert found(SOURCES, "HelmChart", {**chart, "sourceRef": {"kind": "GitRepository", "name": "x"}}) == []
+    assert found(HELM, "HelmRelease", {"chartRef": {"kind": "OCIRepository", "name": "x"}}) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "reference"),
+    [
+        ({"repoURL": "oci://ghcr.io/acme/app", "targetRevision": "1.0", "path": "."}, "ghcr.io/acme/app:1.0"),
+        ({"repoURL": "oci://ghcr.io/acme/app", "targetRevision": D}, f"ghcr.io/acme/app@{D}"),
+        ({"repoURL": "oci://ghcr.io/acme/app", "targetRevision": f"1.0@{D}"}, f"ghcr.io/acme/app@{D}"),
+        ({"repoURL": "oci://ghcr.io/acme/app"}, "ghcr.io/acme/app:latest"),
+        (
+            {"repoURL": "ghcr.io/acme/charts", "chart": "app", "targetRevision": "1.2.3"},
+            "ghcr.io/acme/charts/app:1.2.3",
+        ),
+        ({"repoURL": "ghcr.io", "path": "acme/app", "targetRevision": "1.2.3"}, "ghcr.io/acme/app:1.2.3"),
+    ],
+)
+def test_argo_cd_has_three_forms(source: Any, reference: str) -> None:
+    """An artifact, a chart of a registry, a registry and a path; alone, in a list, in a template."""
+    assert one(ARGO, "Application", {"source": source}).reference == reference
+    listed = {"sources": [{"repoURL": "https://git.example/x.git"}, source]}
+    assert one(ARGO, "Application", listed).field == "spec.sources[1].targetRevision"
+    assert one(ARGO, "ApplicationSet", {"template": {"spec": listed}}).reference == reference
+
+
+@pytest.mark.parametrize("url", ["https://git.example/x", "git@git.example:x/y.git", "ssh://git@git.example/x", ""])
+def test_argo_cds_other_sources_are_no_artifacts(url: str) -> None:
+    """Git over HTTPS and SSH, Helm repositories over HTTPS."""
+    assert found(ARGO, "Application", {"source": {"repoURL": url, "path": "x", "targetRevision": "HEAD"}}) == []
+
+
+def test_what_is_templated_is_judged_when_it_is_made() -> None:
+    """An ApplicationSet's Applications are objects of their own."""
+    source = {"repoURL": "oci://ghcr.io/acme/{{name}}", "targetRevision": "1.0"}
+    assert one(ARGO, "ApplicationSet", {"template": {"spec": {"source": source}}}).later
+
+
+def test_ranges_of_argo_cd_cannot_be_told_now() -> None:
+    """Charts and artifacts alike."""
+    for source in (
+        {"repoURL": "ghcr.io/acme/charts", "chart": "app", "targetRevision": "1.x"},
+        {"repoURL": "oci://ghcr.io/acme/app", "targetRevision": ">=1.0"},
+    ):
+        assert one(ARGO, "Application", {"source": source}).unresolvable
+
+
+def test_crossplane_names_packages() -> None:
+    """With a registry, or from one that only Crossplane knows."""
+    assert one(XP, "Provider", {"package": "xpkg.example.org/acme/p:v1"}).reference == "xpkg.example.org/acme/p:v1"
+    assert (
+        one(XP, "FunctionRevision", {"image": f"xpkg.example.org/acme/p:v1@{D}"}).reference
+        == f"xpkg.example.org/acme/p@{D}"
+    )
+    assert one(XP, "Configuration", {"package": "acme/p:v1"}).unresolvable
+    assert one(XP, "Provider", {"package": "localhost:5000/p", "packagePullSecrets": [{"name": "s"}]}).secrets == ("s",)
+
+
+PODS = {"containers": [{"name": "a", "image": "nginx"}], "imagePullSecrets": [{"name": "s"}]}
+
+
+@pytest.mark.parametrize(
+    ("group", "kind", "wrap"),
+    [
+        ("", "Pod", lambda spec: spec),
+        ("", "ReplicationController", lambda spec: {"template": {"spec": spec}}),
+        ("apps", "Deployment", lambda spec: {"template": {"spec": spec}}),
+        ("apps", "ReplicaSet", lambda spec: {"template": {"spec": spec}}),
+        ("apps", "StatefulSet", lambda spec: {"template": {"spec": spec}}),
+        ("apps", "DaemonSet", lambda spec: {"template": {"spec": spec}}),
+        ("batch", "Job", lambda spec: {"template": {"spec": spec}}),
+        ("batch", "CronJob", lambda spec: {"jobTemplate": {"spec": {"template": {"spec": spec}}}}),
+    ],
+)
+def test_images_of_every_workload(group: str, kind: str, wrap: Any) -> None:
+    """Of containers, init and ephemeral ones, and of volumes."""
+    spec = {
+        **PODS,
+        "initContainers": [{"name": "i", "image": f"ghcr.io/a/i@{D}"}],
+        "ephemeralContainers": [{"name": "e", "image": "ghcr.io/a/e:1"}],
+        "volumes": [{"name": "v", "image": {"reference": "ghcr.io/a/v:1"}}, {"name": "w"}],
+    }
+    all_found = found(group, kind, wrap(spec))
+    assert [fetch.reference for fetch in all_found] == [f"ghcr.io/a/i@{D}", "nginx", "ghcr.io/a/e:1", "ghcr.io/a/v:1"]
+    assert [bool(fetch.mutable) for fetch in all_found] == [False, True, True, True]
+    assert all_found[1].field.endswith("spec.containers[name=a].image") or kind == "Pod"
+    assert all_found[0].secrets == ("s",)
+
+
+def test_only_what_is_new_is_fetched_anew() -> None:
+    """An update that leaves an image needs no verification of it."""
+    more = {"containers": [*PODS["containers"], {"name": "b", "image": "redis"}]}
+    changed = subject("", "Pod", more, PODS)
+    assert is_new(changed, fetches(changed)) == [False, True]
+    created = subject("", "Pod", more)
+    assert is_new(created, fetches(created)) == [True, True]
+
+
+def test_what_decides_nothing_is_not_looked_at() -> None:
+    """Deletions, reports of status, other kinds; ephemeral containers do decide."""
+    assert concerned(subject("", "Pod", PODS))
+    assert concerned(subject("", "Pod", PODS, PODS, subresource="ephemeralcontainers"))
+    assert not concerned(subject("", "Pod", PODS, PODS, subresource="status"))
+    assert not concerned(subject("", "Pod", PODS, PODS, operation="DELETE"))
+    assert not concerned(subject("", "ConfigMap", {}))
+
+
+GOOD = {
+    "provider": "cosign",
+    "matchOIDCIdentity": [{"issuer": r"^https://i\.example$", "subject": r"^https://g\.example/a/.+$"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("spec", "fields"),
+    [
+        ({"verify": GOOD}, []),
+        ({"verify": {"provider": "cosign", "secretRef": {"name": "k"}}}, []),
+        ({"verify": {"provider": "notation", "secretRef": {"name": "k"}}}, []),
+        ({}, ["spec.verify"]),
+        ({"verify": GOOD, "insecure": True}, ["spec.insecure"]),
+        ({"verify": {"provider": "cosign"}}, ["spec.verify.matchOIDCIdentity"]),
+        ({"verify": {"provider": "cosign", "matchOIDCIdentity": []}}, ["spec.verify.matchOIDCIdentity"]),
+        ({"verify": {"provider": "notation"}}, ["spec.verify.secretRef"]),
+        ({"verify": {"matchOIDCIdentity": GOOD["matchOIDCIdentity"] * 2}}, ["spec.verify.matchOIDCIdentity"]),
+        (
+            {"verify": {"matchOIDCIdentity": [{"issuer": "^https://i.example$", "subject": "acme"}]}},
+            ["spec.verify.matchOIDCIdentity[0].issuer", "spec.verify.matchOIDCIdentity[0].subject"],
+        ),
+        ({"verify": {"matchOIDCIdentity": [{"issuer": "^a$|^b$", "subject": "^a/.*$"}]}}, ["spec.verify.matchOIDCIdentity[0].issuer"]),
+        ({"verify": {"matchOIDCIdentity": [{"issuer": "^a$", "subject": "^.*$"}]}}, ["spec.verify.matchOIDCIdentity[0].subject"]),
+        ({"verify": {"matchOIDCIdentity": [{"subject": r"^a\$"}]}},
+         ["spec.verify.matchOIDCIdentity[0].issuer", "spec.verify.matchOIDCIdentity[0].subject"]),
+    ],
+)  # fmt: skip
+def test_weak_verification_is_told_by_its_field(spec: Any, fields: list[str]) -> None:
+    """Missing, anybody, several, unanchored, open dots, no TLS."""
+    weak = own_verification(subject(SOURCES, "OCIRepository", {**URL, **spec}))
+    assert weak is not None
+    assert [one.field for one in weak] == fields
+
+
+def test_what_an_update_leaves_is_not_told_again() -> None:
+    """And what cannot verify by itself is not asked to."""
+    assert own_verification(subject(SOURCES, "OCIRepository", URL, URL)) is None
+    assert own_verification(subject(SOURCES, "OCIRepository", URL, {**URL, "verify": GOOD})) != []
+    assert own_verification(subject(ARGO, "Application", {})) is None
+
+
+def test_a_version_is_exact_or_a_range() -> None:
+    """As Helm reads them."""
+    assert all(map(is_exact, ("1.2.3", "v1.2.3", "1.2.3-rc.1", "1.2.3+b", "0.0.0-x+y")))
+    assert not any(map(is_exact, ("", "1", "1.2", "1.2.x", "*", ">=1.2.3", "^1.2.3", "1.2.3 - 2", "~1.2.3", "latest")))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["spec", "template", "containers", "image", "source", "sources", "repoURL", "url", "ref", "verify"]
+            ),
+            inner,
+            max_size=3,
+        )
+    ),
+    max_leaves=12,
+)
+KINDS = [
+    (SOURCES, "OCIRepository"), (SOURCES, "HelmChart"), (HELM, "HelmRelease"), (ARGO, "Application"),
+    (ARGO, "ApplicationSet"), (XP, "Provider"), ("", "Pod"), ("batch", "CronJob"),
+]  # fmt: skip
+
+
+@given(st.sampled_from(KINDS), JSON)
+def test_misshapen_objects_raise_nothing(kind: tuple[str, str], spec: Any) -> None:
+    """What is not there is not fetched; the API server says what is wrong with the rest."""
+    asked = subject(*kind, spec)
+    fetches(asked)
+    own_verification(asked)

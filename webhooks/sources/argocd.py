@@ -1,0 +1,70 @@
+"""Argo CD: Applications and ApplicationSets with sources in registries.
+
+Three forms: ``oci://`` (3.1 and newer); a Helm repository without a scheme, and a chart; a registry's host without a
+scheme, and the path. Source: Argo CD's user guide, OCI and Helm.
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from gateway.core.subject import Json
+from webhooks.sources.fetch import Fetch, chart_reference, is_oci, items, pinned, section, text
+
+GROUP = "argoproj.io"
+_SCP = re.compile(r"[^/]*@[^/]*:")
+
+
+def application(document: Json, _namespace: str) -> list[Fetch]:
+    """What an Application's sources fetch."""
+    return _sources(section(document, "spec"), "spec")
+
+
+def application_set(document: Json, _namespace: str) -> list[Fetch]:
+    """The same of its template. What is templated is known when the Applications are made, and judged there."""
+    return [
+        msgspec.structs.replace(found, later="it is templated: the Applications are judged")
+        if _templated(found)
+        else found
+        for found in _sources(section(document, "spec", "template", "spec"), "spec.template.spec")
+    ]
+
+
+def _sources(spec: Json, path: str) -> list[Fetch]:
+    listed = items(spec, "sources")
+    if listed:
+        given = [(one, f"{path}.sources[{index}]") for index, one in enumerate(listed)]
+    else:
+        given = [(section(spec, "source"), f"{path}.source")]
+    return [found for one, at in given for found in _source(one, at)]
+
+
+def _source(source: Json, path: str) -> list[Fetch]:
+    url, revision, chart = (text(source.get(name)) for name in ("repoURL", "targetRevision", "chart"))
+    field = f"{path}.targetRevision"
+    if not url or ("://" in url and not is_oci(url)) or _SCP.match(url):
+        return []
+    if chart:
+        reference, mutable, unresolvable = chart_reference(f"{url.rstrip('/')}/{chart}", revision)
+        return [Fetch("chart", reference, field, mutable, unresolvable)]
+    if is_oci(url):
+        if revision and not revision.startswith("sha256:") and _is_range(revision):
+            why = f"the range {revision} is resolved when it is fetched"
+            return [Fetch("config", url.removeprefix("oci://"), field, unresolvable=why)]
+        reference, mutable = pinned(url, revision)
+        return [Fetch("config", reference, field, mutable)]
+    where = text(source.get("path")).strip("/")
+    if not where or where == ".":
+        return []
+    reference, mutable, unresolvable = chart_reference(f"{url.rstrip('/')}/{where}", revision)
+    return [Fetch("chart", reference, field, mutable, unresolvable)]
+
+
+def _is_range(revision: str) -> bool:
+    return any(c in revision for c in "*<>=~^| ,") or revision.endswith(".x")
+
+
+def _templated(found: Fetch) -> bool:
+    return "{{" in found.reference or "{{" in found.unresolvable

@@ -1,0 +1,50 @@
+"""Flux: OCIRepository, and charts from registries. Source: the source and helm controllers' APIs, v1 and before."""
+
+from __future__ import annotations
+
+from gateway.core.subject import Json
+from webhooks.sources.fetch import Fetch, Repository, chart_reference, is_oci, pinned, section, text
+
+SOURCES = "source.toolkit.fluxcd.io"
+HELM = "helm.toolkit.fluxcd.io"
+
+
+def oci_repository(document: Json, _namespace: str) -> list[Fetch]:
+    """What an OCIRepository fetches: its digest, else a range of versions, else a tag."""
+    spec = section(document, "spec")
+    url, reference = text(spec.get("url")), section(spec, "ref")
+    if not is_oci(url):
+        return []
+    secrets = tuple(name for name in [text(section(spec, "secretRef").get("name"))] if name)
+    digest, semver = text(reference.get("digest")), text(reference.get("semver"))
+    if digest:
+        return [Fetch("config", pinned(url, digest)[0], "spec.ref.digest", secrets=secrets)]
+    if semver:
+        why = f"the range {semver} is resolved when it is fetched"
+        return [Fetch("config", url.removeprefix("oci://"), "spec.ref.semver", unresolvable=why, secrets=secrets)]
+    found, mutable = pinned(url, text(reference.get("tag")))
+    field = "spec.ref.tag" if reference.get("tag") else "spec.ref"
+    return [Fetch("config", found, field, mutable, secrets=secrets)]
+
+
+def helm_chart(document: Json, namespace: str) -> list[Fetch]:
+    """What a HelmChart fetches through its HelmRepository."""
+    return _chart(section(document, "spec"), "spec", namespace)
+
+
+def helm_release(document: Json, namespace: str) -> list[Fetch]:
+    """What a HelmRelease fetches through a HelmRepository. With ``chartRef`` it is another object that fetches."""
+    template = section(document, "spec", "chart", "spec")
+    return _chart(template, "spec.chart.spec", namespace) if template else []
+
+
+def _chart(spec: Json, path: str, namespace: str) -> list[Fetch]:
+    source = section(spec, "sourceRef")
+    name = text(source.get("name"))
+    if source.get("kind") != "HelmRepository" or not name:
+        return []
+    through = Repository(text(source.get("namespace")) or namespace, name)
+    version = text(spec.get("version")) or "*"
+    reference, mutable, unresolvable = chart_reference(text(spec.get("chart")), version)
+    field = f"{path}.version"
+    return [Fetch("chart", reference, field, mutable, unresolvable, through=through)]
