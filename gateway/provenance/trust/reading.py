@@ -203,7 +203,10 @@ def _time(text: str, where: str) -> datetime | None:
 def _content(text: str, file: str, read: Read, where: str) -> bytes:
     if text and file:
         raise ConfigError(f"{where}: the content or a file, not both")
-    return read(file) if file else text.encode()
+    try:
+        return read(file) if file else text.encode()
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from None
 
 
 def _text(text: str, file: str, read: Read, where: str) -> str:

@@ -1,0 +1,141 @@
+"""Evidence that is kept, and for how long."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.provenance.cache import ERROR_SECONDS, REFUSED_SECONDS, CacheKey, EvidenceCache
+from gateway.provenance.evidence import Artifact, Evidence
+from gateway.provenance.flights import Flights
+from gateway.provenance.oci.errors import (
+    MalformedError,
+    NotFoundError,
+    RegistryError,
+    ThrottledError,
+    TooLargeError,
+    UnauthorisedError,
+    UnreachableError,
+)
+
+EVIDENCE = Evidence(Artifact("sha256:" + "0" * 64))
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def cache(entries: int = 10, seconds: float = 3600) -> tuple[EvidenceCache, Clock]:
+    clock = Clock()
+    return EvidenceCache(entries=entries, seconds=seconds, clock=clock), clock
+
+
+def key(number: int = 0, **parts: str) -> CacheKey:
+    return CacheKey(parts.get("repository", "r"), f"d{number}", parts.get("trust", "t"), parts.get("who", ""))
+
+
+def test_evidence_is_kept_while_it_may_be() -> None:
+    """As long as configured; refused, for seconds; and never past a change of a key's validity."""
+    for satisfied, at_most, expected in ((True, None, 3600), (False, None, REFUSED_SECONDS), (True, 60.0, 60)):
+        held, clock = cache()
+        held.keep(key(), EVIDENCE, satisfied=satisfied, complete=True, at_most=at_most)
+        clock.now = expected - 0.01
+        assert held.get(key()) is not None
+        clock.now = expected
+        assert held.get(key()) is None
+        assert len(held) == 0
+
+
+@pytest.mark.parametrize(
+    "error", [UnreachableError, UnauthorisedError, ThrottledError, NotFoundError, MalformedError, TooLargeError]
+)
+def test_a_failure_is_kept_shortly_as_what_it_is(error: type[RegistryError]) -> None:
+    """By its class; and it stays a failure."""
+    held, clock = cache()
+    held.keep_error(key(), error("x"))
+    found = held.get(key())
+    assert found is not None
+    assert type(found.error) is error
+    assert found.evidence is None
+    clock.now = ERROR_SECONDS[error.kind]
+    assert held.get(key()) is None
+    assert ERROR_SECONDS[error.kind] <= 30
+
+
+def test_everything_that_may_decide_is_in_the_key() -> None:
+    """Another repository, digest, policy or reader: another answer."""
+    held, _ = cache()
+    held.keep(key(), EVIDENCE, satisfied=True, complete=True, at_most=None)
+    for other in (key(1), key(repository="x"), key(trust="x"), key(who="x")):
+        assert held.get(other) is None
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 5)), max_size=30))
+def test_there_are_never_more_than_allowed(steps: list[tuple[bool, int]]) -> None:
+    """And what was used last is there."""
+    held, _ = cache(entries=3)
+    for put, number in steps:
+        if put:
+            held.keep(key(number), EVIDENCE, satisfied=True, complete=True, at_most=None)
+            assert held.get(key(number)) is not None
+        else:
+            held.get(key(number))
+        assert len(held) <= 3
+
+
+def flights() -> tuple[Flights[str, int], list[int], Callable[[], Coroutine[Any, Any, int]]]:
+    asked: list[int] = []
+
+    async def look() -> int:
+        asked.append(1)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        return len(asked)
+
+    return Flights(), asked, look
+
+
+async def test_who_asks_meanwhile_gets_the_same_answer() -> None:
+    """And who asks afterwards, a new one."""
+    under_way, asked, look = flights()
+    assert await asyncio.gather(*(under_way.join("k", look) for _ in range(100))) == [1] * 100
+    assert await under_way.join("k", look) == 2
+    assert len(asked) == 2
+
+
+async def test_whoever_gives_up_does_not_end_it_for_the_others() -> None:
+    """A cancelled review is one review."""
+    under_way, asked, look = flights()
+    first = asyncio.create_task(under_way.join("k", look))
+    second = asyncio.create_task(under_way.join("k", look))
+    await asyncio.sleep(0)
+    first.cancel()
+    assert await second == 1
+    assert len(asked) == 1
+    with pytest.raises(asyncio.CancelledError):
+        await first
+
+
+async def test_a_failure_nobody_waits_for_is_no_noise() -> None:
+    """It was meant for somebody whose deadline passed."""
+
+    async def fail() -> int:
+        await asyncio.sleep(0)
+        raise UnreachableError("x")
+
+    under_way: Flights[str, int] = Flights()
+    waiting = asyncio.create_task(under_way.join("k", fail))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.sleep(0.01)
+    with pytest.raises(UnreachableError):
+        await under_way.join("k", fail)
+    await under_way.close()

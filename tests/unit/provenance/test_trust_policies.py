@@ -1,0 +1,245 @@
+"""Trust policies: read, and evaluated over evidence."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.config.provenance import Attestation, TrustAuthority, TrustedKey, TrustPolicy
+from gateway.core.errors import ConfigError
+from gateway.provenance.evidence import COSIGN_SIGN, Artifact, Evidence, Rejected, Signed, Signer
+from gateway.provenance.trust.evaluate import Question, evaluate, questions
+from gateway.provenance.trust.patterns import matches
+from gateway.provenance.trust.reading import Trust, is_anchored, read_object, read_policy
+
+ARTIFACT = Artifact("sha256:" + "0" * 64, "application/vnd.oci.image.manifest.v1+json", "application/flux", 1)
+NAMES = ("a", "b", "c")
+TYPE = "https://example.com/t"
+
+
+def trust(names: tuple[str, ...] = NAMES, **more: Any) -> Trust:
+    authorities = tuple(TrustAuthority(name, keys=(TrustedKey(pem="PEM"),)) for name in names)
+    policy = TrustPolicy(repositories=("**",), authorities=authorities, name="p", **more)
+    return read_policy(policy, source="test")
+
+
+def signed(authority: str, predicate_type: str = "", format_: Any = "sigstore-bundle") -> Signed:
+    return Signed(authority, format_, Signer(key="k"), None, "none", None, predicate_type, {}, "s", f"m-{authority}")
+
+
+def rejected(reason: str = "wrong") -> Rejected:
+    return Rejected("sigstore-bundle", "m", "signature", reason, "sign it again", "a")
+
+
+def satisfied(policy: Trust, *found: Signed, refused: tuple[Rejected, ...] = ()) -> bool:
+    return evaluate(policy, Evidence(ARTIFACT, found, refused), {}).satisfied
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "expected"),
+    [
+        ("ghcr.io/acme/app", "ghcr.io/acme/app", True),
+        ("ghcr.io/acme/*", "ghcr.io/acme/app", True),
+        ("ghcr.io/acme/*", "ghcr.io/acme/team/app", False),
+        ("ghcr.io/acme/**", "ghcr.io/acme/team/app", True),
+        ("ghcr.io/acme/*", "ghcr.io/acmeevil/app", False),
+        ("ghcr.io/acme/*", "evil.io/ghcr.io/acme/app", False),
+        ("ghcr.io/*/app", "ghcr.io/x/app", True),
+        ("*.example.com/app", "r.example.com/app", True),
+        ("*.example.com/app", "evil.com/x.example.com/app", False),
+        ("ghcr.io", "ghcr.io/app", False),
+        ("ghcrxio/app", "ghcr.io/app", False),
+        ("**", "anything/at/all", True),
+    ],
+)
+def test_patterns_match_whole_names(pattern: str, name: str, expected: bool) -> None:
+    """Nothing before, nothing behind; one star stays within a part; a dot is a dot."""
+    assert matches(pattern, name) is expected
+
+
+def test_any_or_all_must_have_signed() -> None:
+    """As the policy says."""
+    assert satisfied(trust(), signed("b"))
+    assert not satisfied(trust(match="all"), signed("a"), signed("b"))
+    assert satisfied(trust(match="all"), signed("a"), signed("b"), signed("c"))
+    assert not satisfied(trust())
+
+
+def test_an_attestation_is_no_signature() -> None:
+    """Whoever signed it; cosign's own statement that it signs is one."""
+    assert not satisfied(trust(), signed("a", TYPE))
+    assert satisfied(trust(), signed("a", COSIGN_SIGN))
+
+
+def test_somebody_else_is_nobody() -> None:
+    """Evidence by an authority that the policy does not have, or in a format that it does not take."""
+    assert not satisfied(trust(), signed("other"))
+    assert not satisfied(trust(formats=("cosign-legacy",)), signed("a"))
+
+
+def test_a_signature_is_no_attestation() -> None:
+    """And one of another type, or of somebody whose word does not count, is not the one."""
+    wanted = trust(signature=False, attestations=(Attestation(TYPE, authorities=("b",)),))
+    assert not satisfied(wanted, signed("b"))
+    assert not satisfied(wanted, signed("b", TYPE + "x"))
+    assert not satisfied(wanted, signed("a", TYPE))
+    assert satisfied(wanted, signed("b", TYPE))
+
+
+def test_a_rule_must_say_yes() -> None:
+    """No is a problem; no answer is neither yes nor a problem, but undecided; one yes is enough."""
+    wanted = trust(attestations=(Attestation(TYPE, rego="package p"),))
+    evidence = Evidence(ARTIFACT, (signed("a"), signed("a", TYPE), signed("b", TYPE)))
+    first, second = questions(wanted, evidence)
+    assert (first, second) == (Question(0, 1), Question(0, 2))
+    assert evaluate(wanted, evidence, {first: "no", second: "yes"}).satisfied
+    denied = evaluate(wanted, evidence, {first: "no", second: "no"})
+    assert [problem.rule for problem in denied.problems] == ["provenance/attestation"]
+    for said in ({}, {first: "undecided", second: "no"}):
+        doubt = evaluate(wanted, evidence, said)  # type: ignore[arg-type]
+        assert doubt.undecided
+        assert not doubt.satisfied
+
+
+def test_the_artifact_must_be_of_the_kind() -> None:
+    """By its artifact type or its media type."""
+    assert satisfied(trust(artifact_types=("application/flux",)), signed("a"))
+    assert not satisfied(trust(artifact_types=("application/helm",)), signed("a"))
+
+
+def test_the_reason_is_the_step_that_failed() -> None:
+    """The worst of messages is "not verified"; few are shown, the rest counted."""
+    evidence = Evidence(ARTIFACT, (), tuple(rejected(f"reason {number}") for number in range(9)))
+    (problem,) = evaluate(trust(("a",)), evidence, {}).problems
+    assert "signature: reason 0" in problem.message
+    assert "(and 6 more)" in problem.message
+    assert problem.remedy == "sign it again"
+
+
+ALL = [signed(name, kind) for name in (*NAMES, "other") for kind in ("", COSIGN_SIGN, TYPE)]
+
+
+@given(
+    st.lists(st.sampled_from(ALL), max_size=6),
+    st.lists(st.sampled_from(ALL), max_size=3),
+    st.sampled_from(["any", "all"]),
+    st.booleans(),
+)
+def test_more_evidence_never_takes_anything_away(
+    found: list[Signed], more: list[Signed], match: Any, attested: bool
+) -> None:
+    """What is satisfied stays so, whatever else is found or rejected: that is why one may stop looking."""
+    policy = trust(match=match, attestations=(Attestation(TYPE),) if attested else ())
+    if satisfied(policy, *found):
+        assert satisfied(policy, *found, *more, refused=(rejected(),))
+
+
+@given(st.lists(st.sampled_from(ALL), max_size=6), st.sampled_from(["any", "all"]))
+def test_the_decision_is_the_definition(found: list[Signed], match: Any) -> None:
+    """Against the rule in one line."""
+    signers = {one.authority for one in found if one.predicate_type in ("", COSIGN_SIGN)} & set(NAMES)
+    assert satisfied(trust(match=match), *found) is (signers == set(NAMES) if match == "all" else bool(signers))
+
+
+KEYS = [{"pem": "PEM"}]
+SPEC: dict[str, Any] = {"repositories": ["**"], "authorities": [{"name": "a", "keys": KEYS}]}
+
+
+def from_object(**changes: Any) -> Trust:
+    document = {"apiVersion": "govgate.dev/v1alpha1", "kind": "TrustPolicy", "metadata": {"name": "p"}}
+    return read_object({**document, "spec": {**SPEC, **changes}}, source="cluster")
+
+
+def identity(**more: Any) -> list[dict[str, Any]]:
+    return [{"name": "a", "identities": [{"issuer": "https://i.example", **more}]}]
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"repositories": []}, "repositories"),
+        ({"authorities": []}, "authorities"),
+        ({"authorities": [{"name": "a"}]}, "nobody is trusted"),
+        ({"authorities": [{"name": "a", "keys": [{}]}]}, "pem or file"),
+        ({"authorities": [{"name": "a", "keys": [{"file": "/etc/shadow"}]}]}, "names no files"),
+        ({"authorities": [{"name": "a", "keys": KEYS, "trustedRoot": {"file": "/x"}}]}, "names no files"),
+        ({"authorities": [{"name": "a", "keys": [{"pem": "P", "file": "x"}]}]}, "not both"),
+        ({"authorities": [{"name": "a", "keys": [{"pem": "P", "notAfter": "2026"}]}]}, "notAfter"),
+        ({"authorities": [{"name": "a", "keys": [{"pem": "P", "notAfter": "2026-13-01T00:00:00Z"}]}]}, "no time"),
+        ({"authorities": [{"name": "a", "keys": KEYS}] * 2}, "one name"),
+        ({"authorities": identity()}, "exactly one"),
+        ({"authorities": identity(subject="a", subjectRegexp="^a$")}, "exactly one"),
+        ({"authorities": identity(subjectRegexp="acme")}, "must begin with"),
+        ({"authorities": identity(subjectRegexp="^acme|evil$")}, "must begin with"),
+        ({"authorities": [{"name": "a", "identities": [{"subject": "x"}]}]}, "issuer"),
+        ({"signature": False}, "nothing would be demanded"),
+        ({"formats": []}, "at least one"),
+        ({"formats": ["sigstore"]}, "formats"),
+        ({"mode": "enforce"}, "mode"),
+        ({"attestations": [{"predicateType": TYPE, "authorities": ["x"]}]}, "no authority x"),
+        ({"attestation": []}, "attestation"),
+    ],
+)
+def test_a_policy_that_cannot_be_meant_is_refused(changes: dict[str, Any], text: str) -> None:
+    """With its name and the place."""
+    with pytest.raises(ConfigError, match="TrustPolicy p") as caught:
+        from_object(**changes)
+    assert text in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "document", [{}, {"kind": "TrustPolicy"}, {"apiVersion": "govgate.dev/v1alpha1", "kind": "TrustPolicy"}]
+)
+def test_an_object_that_is_none_is_refused(document: dict[str, Any]) -> None:
+    """Without a name, without a spec, of another kind."""
+    with pytest.raises(ConfigError):
+        read_object(document, source="cluster")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "anchored"),
+    [
+        ("^a$", True), ("^(a|b)$", True), (r"^a\|b$", True), ("^[|]$", True), (r"^a\\$", True), ("^[)|(]$", True),
+        ("a", False), ("^a", False), ("a$", False), ("^a|b$", False), (r"^a\$", False), ("^(a)|(b)$", False), ("", False),
+    ],
+)  # fmt: skip
+def test_anchors_are_those_of_the_whole_pattern(pattern: str, anchored: bool) -> None:
+    """An alternative outside of parentheses has anchors on one side only."""
+    assert is_anchored(pattern) is anchored
+
+
+def test_the_digest_is_of_everything_that_is_said() -> None:
+    """A revoked key, another level, another name: other evidence is needed."""
+    digests = {
+        from_object().digest,
+        from_object(mode="warn").digest,
+        from_object(authorities=[{"name": "a", "keys": [{"pem": "OTHER"}]}]).digest,
+        from_object(authorities=[{"name": "a", "keys": [{"pem": "PEM", "revokedAt": "2026-01-01T00:00:00Z"}]}]).digest,
+        from_object(authorities=[{"name": "a", "keys": KEYS, "requireLog": True}]).digest,
+    }
+    assert len(digests) == 5
+    assert from_object().digest == from_object().digest
+
+
+def test_a_policy_knows_when_its_keys_change() -> None:
+    """Evidence is kept no longer than that."""
+    times = {
+        "notBefore": "2026-01-01T00:00:00Z",
+        "notAfter": "2026-03-01T00:00:00Z",
+        "revokedAt": "2026-02-01T00:00:00Z",
+    }
+    found = from_object(authorities=[{"name": "a", "keys": [{"pem": "PEM", **times}]}])
+    assert found.boundary(datetime(2026, 1, 15, tzinfo=UTC)) == datetime(2026, 2, 1, tzinfo=UTC)
+    assert found.boundary(datetime(2026, 2, 15, tzinfo=UTC)) == datetime(2026, 3, 1, tzinfo=UTC)
+    assert found.boundary(datetime(2027, 1, 1, tzinfo=UTC)) is None
+
+
+def test_evidence_survives_being_written_down() -> None:
+    """As JSON, and is the same."""
+    evidence = Evidence(ARTIFACT, (signed("a", TYPE),), (rejected(),))
+    assert msgspec.json.decode(msgspec.json.encode(evidence), type=Evidence) == evidence
