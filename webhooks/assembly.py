@@ -163,14 +163,14 @@ async def assemble(config: Config, *, patient: bool = False) -> Assembly:
         guards += [policy_guard(config, in_force, surroundings, waivers.apply), waiver_guard(config, client)]
         late = _late(config, rules, surroundings, waivers.apply)
     guards += secrets_guards(config)
-    trust, charts = ClusterTrust(client, configured), ClusterCharts(client)
+    charts = ClusterCharts(client)
+    trust = ClusterTrust(client, configured, charts.start)
     parts += [trust, charts, gate]
     guards += [
         provenance_guard(config, trust, gate, charts, PullSecrets(client) if config.provenance.pull_secrets else None),
         TrustPolicyGuard(config.provenance.on_error),
     ]
     trust.start()
-    charts.start()
     facts.start()
     judge = _judge(config, guards, rules, constraints, trust)
     return Assembly(judge, parts, rules=rules, constraints=constraints, trust=trust, late=late)

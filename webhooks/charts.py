@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from gateway.core.errors import UndecidedError
 from gateway.core.subject import Json
 from gateway.kube import KubeClient, ResourceType, WatchCache
 from webhooks.sources.fetch import Fetch, is_oci, section, text
@@ -20,18 +21,29 @@ class ChartSource(msgspec.Struct, frozen=True):
 
 
 class ClusterCharts:
-    """Look-ups that never wait."""
+    """Look-ups that never wait. Nothing is watched before :meth:`start`: without trust policies nobody needs it."""
 
     def __init__(self, client: KubeClient) -> None:
         self._repositories = WatchCache(client, ResourceType(SOURCES, _VERSIONS, "helmrepositories"), chart_source)
         self._charts = WatchCache(client, ResourceType(SOURCES, _VERSIONS, "helmcharts"), _chart)
+        self._started = False
 
     def source(self, namespace: str, name: str) -> ChartSource | None:
-        """The HelmRepository; None if there is none."""
+        """The HelmRepository; None if there is none.
+
+        Raises:
+            UndecidedError: they were not read yet.
+        """
+        self._check()
         return self._repositories.get(namespace, name)
 
     def charts(self, namespace: str, name: str) -> list[Fetch]:
-        """What the HelmCharts that name a HelmRepository fetch."""
+        """What the HelmCharts that name a HelmRepository fetch.
+
+        Raises:
+            UndecidedError: they were not read yet.
+        """
+        self._check()
         return [
             found
             for key, chart in self._charts.items()
@@ -42,17 +54,25 @@ class ClusterCharts:
 
     def checks(self) -> dict[str, bool | str]:
         """By type, whether the objects were read; else why not."""
-        return {str(cache.resource): cache.synced or cache.problem for cache in (self._repositories, self._charts)}
+        caches = (self._repositories, self._charts) if self._started else ()
+        return {str(cache.resource): cache.synced or cache.problem for cache in caches}
 
     def start(self) -> None:
-        """Begin to list and watch."""
-        self._repositories.start()
-        self._charts.start()
+        """Begin to list and watch, if that was not done before."""
+        if not self._started:
+            self._started = True
+            self._repositories.start()
+            self._charts.start()
 
     async def close(self) -> None:
         """Stop."""
         await self._repositories.close()
         await self._charts.close()
+
+    def _check(self) -> None:
+        for cache in (self._repositories, self._charts):
+            if not cache.synced:
+                raise UndecidedError(f"{cache.resource}: {cache.problem}")
 
 
 def chart_source(document: Json) -> ChartSource:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from gateway.config.provenance import Provenance
@@ -54,11 +54,15 @@ class ConfiguredTrust:
 
 
 class ClusterTrust:
-    """Those, and the TrustPolicies of a cluster. One that cannot be used is told of; what it was before stays in force."""
+    """Those, and the TrustPolicies of a cluster. One that cannot be used is told of; what it was before stays in force.
 
-    def __init__(self, client: KubeClient, configured: Sequence[ReadyTrust]) -> None:
+    ``needed`` is called when there are any, once or more often: others need not watch anything before.
+    """
+
+    def __init__(self, client: KubeClient, configured: Sequence[ReadyTrust], needed: Callable[[], None]) -> None:
         self.problems: dict[str, str] = {}
         self._configured = tuple(configured)
+        self._needed = needed
         self._cache = WatchCache(
             client, ResourceType(GROUP, ("v1alpha1",), PLURAL), _reduced, on_change=self._on_change
         )
@@ -87,6 +91,8 @@ class ClusterTrust:
 
     def start(self) -> None:
         """Begin to list, watch and make ready."""
+        if self._configured:
+            self._needed()
         self._cache.start()
         self._keep(self._run())
 
@@ -136,6 +142,8 @@ class ClusterTrust:
                     found[name] = old
         gone = [ready for ready in self._ready.values() if ready not in found.values()]
         self._ready, self.problems = found, problems
+        if found:
+            self._needed()
         if gone:
             self._keep(_close_later(gone))
 

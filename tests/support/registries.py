@@ -118,6 +118,15 @@ async def push_manifest(
         assert done.status == 201, await done.text()
 
 
+async def copy_tag(repository: str, source: str, target: str) -> None:
+    """Give a manifest another tag, as somebody would who moves a signature to another artifact."""
+    host, _, name = repository.partition("/")
+    async with aiohttp.ClientSession() as session:
+        async with session.get(f"http://{host}/v2/{name}/manifests/{source}") as got:
+            body, media_type = await got.read(), got.headers["Content-Type"]
+        await push_manifest(session, host, name, target, body=body, media_type=media_type)
+
+
 class FaultyRegistry:
     """A registry on loopback that answers well, but where a test says otherwise.
 

@@ -20,7 +20,7 @@ def findings_of(trust: Trust, assessment: Assessment, *, artifact: str, about: R
             guard=GUARD,
             resource=about,
             field=field,
-            message=f"{artifact}: {problem.message} (TrustPolicy {trust.name})",
+            message=f"{field}: {artifact}: {problem.message} (TrustPolicy {trust.name})".removeprefix(": "),
             remedy=problem.remedy,
         )
         for problem in assessment.problems

@@ -13,13 +13,14 @@ from support.users import GOVGATE, ROOT
 
 Json = dict[str, Any]
 
-# What the drift guard reads, and nothing else: its owners, their sources, and what a scale request scales.
+# What the drift guard reads: its owners, their sources, what a scale request scales; and who says what must be signed.
 READS = (
     ("kustomize.toolkit.fluxcd.io", ["kustomizations"], ["list", "watch"]),
     ("helm.toolkit.fluxcd.io", ["helmreleases"], ["list", "watch"]),
     ("source.toolkit.fluxcd.io", ["*"], ["list", "watch"]),
     ("argoproj.io", ["applications", "appprojects"], ["list", "watch"]),
     ("apps", ["deployments", "statefulsets", "replicasets"], ["get"]),
+    ("govgate.dev", ["trustpolicies"], ["list", "watch"]),
 )
 
 

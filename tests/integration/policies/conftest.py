@@ -53,6 +53,7 @@ def connected(cluster: Cluster, tmp_path: Path) -> Iterator[Callable[..., Gatewa
 
 def _role(reads: tuple[tuple[str, list[str]], ...]) -> list[Json]:
     verbs = ["get", "list", "watch", "create"]
+    reads = (*reads, ("govgate.dev", ["trustpolicies"]))
     rules = [{"apiGroups": [group], "resources": resources, "verbs": verbs} for group, resources in reads]
     return [
         {"apiVersion": f"{_RBAC}/v1", "kind": "ClusterRole", "metadata": {"name": _ROLE}, "rules": rules},

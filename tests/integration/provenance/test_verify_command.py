@@ -11,10 +11,9 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 from support.cosign import Cosign
-from support.registries import RealRegistry, push
+from support.registries import RealRegistry, copy_tag, push
 
 from gateway.cli import exits
 from gateway.cli.app import run
@@ -120,20 +119,10 @@ def test_a_relocated_signature_is_denied(old_registry: RealRegistry, cosign: Cos
     cosign.sign(f"{repository}@{signed}", form)
     suffix = "" if form == "bundle" else ".sig"
     tags = [digest.replace(":", "-") + suffix for digest in (signed, other)]
-    asyncio.run(_copy(repository, *tags))
+    asyncio.run(copy_tag(repository, *tags))
     code, out, _ = verify(f"{repository}@{other}", "--key", cosign.key)
     assert code == exits.DENIED
     assert "subject" in out
-
-
-async def _copy(repository: str, source: str, target: str) -> None:
-    host, _, name = repository.partition("/")
-    base = f"http://{host}/v2/{name}/manifests/"
-    async with aiohttp.ClientSession() as session:
-        async with session.get(base + source) as got:
-            body, kind = await got.read(), got.headers["Content-Type"]
-        async with session.put(base + target, data=body, headers={"Content-Type": kind}) as done:
-            assert done.status == 201
 
 
 def test_an_attestation_is_no_signature(registry: RealRegistry, cosign: Cosign, verify: Verify) -> None:

@@ -1,0 +1,223 @@
+"""A real API server that asks a real govgate, which watches its TrustPolicies and asks a real registry."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from support.api import Api, ApiError
+from support.cluster import Cluster
+from support.cosign import Cosign
+from support.gateway import Gateway, eventually
+from support.registration import registered
+from support.registries import RealRegistry, copy_tag, push
+from support.users import GOVGATE, ROOT
+
+Json = dict[str, Any]
+CRD = Path(__file__).parents[3] / "charts/govgate/crds/trustpolicies.yaml"
+FLUX = "source.toolkit.fluxcd.io"
+RBAC = "rbac.authorization.k8s.io"
+VERIFY = {"provider": "cosign", "secretRef": {"name": "key"}}
+_names = count(1)
+
+pytestmark = pytest.mark.servers
+
+
+@pytest.fixture(scope="module")
+def gateway(cluster: Cluster, registry: RealRegistry, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """``govgate serve`` that may read what the documentation says, and Secrets besides."""
+    root = cluster.api(ROOT)
+    root.apply(yaml.safe_load(CRD.read_text()), manager="tests")
+    rules = [
+        {"apiGroups": ["govgate.dev"], "resources": ["trustpolicies"], "verbs": ["list", "watch"]},
+        {"apiGroups": [FLUX], "resources": ["helmrepositories", "helmcharts"], "verbs": ["list", "watch"]},
+        {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]},
+    ]
+    named = {"metadata": {"name": "govgate-provenance"}, "apiVersion": f"{RBAC}/v1"}
+    role = {"apiGroup": RBAC, "kind": "ClusterRole", "name": "govgate-provenance"}
+    subject = {"kind": "ServiceAccount", "name": "govgate", "namespace": "govgate-system"}
+    root.apply({**named, "kind": "ClusterRole", "rules": rules}, manager="tests")
+    root.apply({**named, "kind": "ClusterRoleBinding", "roleRef": role, "subjects": [subject]}, manager="tests")
+    folder = tmp_path_factory.mktemp("gateway")
+    server = Gateway(
+        folder,
+        cluster={"connect": "kubeconfig", "kubeconfig": str(cluster.kubeconfig(GOVGATE))},
+        audit={"mode": "durable"},
+        policy={"sources": []},
+        drift={name: {"mode": "disabled"} for name in ("fluxKustomization", "fluxHelmRelease", "argoCD")},
+        provenance={"registries": [{"hosts": [registry.host], "plainHttp": True}], "pullSecrets": True},
+    )
+    authority = folder / "ca.crt"
+    authority.write_bytes(server.authority.pem)
+    try:
+        server.start()
+        with registered(cluster, f"https://127.0.0.1:{server.port}/v1/validate", authority):
+            yield server
+        server.stop()
+    finally:
+        server.kill()
+
+
+def trust_policy(name: str, registry: RealRegistry, cosign: Cosign, **more: Any) -> Json:
+    authorities = [{"name": "release", "keys": [{"id": "2026", "pem": cosign.key.read_text()}]}]
+    spec = {"repositories": [f"{registry.host}/live/**"], "authorities": authorities, **more}
+    return {"apiVersion": "govgate.dev/v1alpha1", "kind": "TrustPolicy", "metadata": {"name": name}, "spec": spec}
+
+
+@pytest.fixture
+def trusted(
+    cluster: Cluster, gateway: Gateway, registry: RealRegistry, cosign: Cosign, namespace: str
+) -> Iterator[Api]:
+    """The API as somebody, while a TrustPolicy is in force."""
+    root = cluster.api(ROOT)
+    policy = trust_policy("live", registry, cosign)
+    root.apply(policy, manager="tests")
+    unsigned = oci_repository(namespace, asyncio.run(pushed(registry)))
+    eventually(lambda: "TrustPolicy live" in refused(root, unsigned))
+    yield root
+    root.delete(policy, missing_ok=True)
+
+
+async def pushed(registry: RealRegistry, tag: str = "1.0.0") -> str:
+    repository = f"live/app-{next(_names)}"
+    digest = await push(registry.host, repository, tag, {"a.yaml": repository.encode()})
+    return f"{registry.host}/{repository}@{digest}"
+
+
+def oci_repository(namespace: str, reference: str) -> Json:
+    name, _, digest = reference.partition("@")
+    spec = {"url": f"oci://{name}", "interval": "1m", "ref": {"digest": digest}, "verify": VERIFY}
+    metadata = {"name": "app", "namespace": namespace}
+    return {"apiVersion": f"{FLUX}/v1", "kind": "OCIRepository", "metadata": metadata, "spec": spec}
+
+
+def refused(api: Api, item: Json) -> str:
+    """Why the API server does not take it; empty if it does (and nothing is kept)."""
+    path = api.path(item["apiVersion"], item["kind"], item["metadata"].get("namespace", ""))
+    try:
+        api.call("POST", f"{path}?dryRun=All", item)
+    except ApiError as error:
+        return str(error)
+    return ""
+
+
+def test_a_signed_source_is_admitted(
+    trusted: Api, registry: RealRegistry, cosign: Cosign, namespace: str, gateway: Gateway
+) -> None:
+    """And what was verified, by whose key, is in the audit log."""
+    signed = asyncio.run(pushed(registry))
+    cosign.sign(signed)
+    trusted.create(oci_repository(namespace, signed))
+    reasons = [reason for record in gateway.records() for reason in record["verdict"]["reasons"]]
+    assert any(f"{signed}: verified by TrustPolicy live (key 2026)" in reason for reason in reasons)
+
+
+def test_other_sources_are_denied(
+    trusted: Api, registry: RealRegistry, cosign: Cosign, stranger: Cosign, namespace: str
+) -> None:
+    """Unsigned, by another key, with a signature that was moved, of another content: with what a person can do."""
+    unsigned, foreign = (asyncio.run(pushed(registry)) for _ in range(2))
+    assert "no signature was found" in refused(trusted, oci_repository(namespace, unsigned))
+    assert "sign it, and push the signature" in refused(trusted, oci_repository(namespace, unsigned))
+    stranger.sign(foreign)
+    assert "not accepted" in refused(trusted, oci_repository(namespace, foreign))
+    repository = f"live/app-{next(_names)}"
+    names = [asyncio.run(push(registry.host, repository, tag, {"a": tag.encode()})) for tag in ("a", "b")]
+    signed, tampered = (f"{registry.host}/{repository}@{digest}" for digest in names)
+    cosign.sign(signed, "legacy")
+    tags = [digest.replace(":", "-") + ".sig" for digest in names]
+    asyncio.run(copy_tag(f"{registry.host}/{repository}", *tags))
+    assert "subject" in refused(trusted, oci_repository(namespace, tampered))
+    assert refused(trusted, oci_repository(namespace, signed)) == ""
+
+
+def test_pods_and_workloads_are_judged(trusted: Api, registry: RealRegistry, cosign: Cosign, namespace: str) -> None:
+    """By the same policy; the message names the container."""
+    signed, unsigned = asyncio.run(pushed(registry)), asyncio.run(pushed(registry))
+    cosign.sign(signed)
+
+    def pod(image: str) -> Json:
+        metadata = {"name": "p", "namespace": namespace}
+        return {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": metadata,
+            "spec": {"containers": [{"name": "main", "image": image}]},
+        }
+
+    assert refused(trusted, pod(signed)) == ""
+    assert "containers[name=main].image" in refused(trusted, pod(unsigned))
+    assert refused(trusted, pod("elsewhere.example/app:1")) == ""
+
+
+def test_charts_are_judged_through_their_repository(
+    trusted: Api, registry: RealRegistry, cosign: Cosign, namespace: str
+) -> None:
+    """Also where the repository comes after the release; a pull secret that is broken leaves it undecided."""
+    signed, unsigned = asyncio.run(pushed(registry)), asyncio.run(pushed(registry))
+    cosign.sign(signed)
+    metadata = {"name": "charts", "namespace": namespace}
+    repository = {
+        "apiVersion": f"{FLUX}/v1",
+        "kind": "HelmRepository",
+        "metadata": metadata,
+        "spec": {"type": "oci", "url": f"oci://{registry.host}/live"},
+    }
+
+    def release(reference: str) -> Json:
+        chart = {"chart": reference.partition("@")[0].rpartition("/")[2], "version": "1.0.0"}
+        source = {"kind": "HelmRepository", "name": "charts"}
+        spec = {"chart": {"spec": {**chart, "sourceRef": source, "verify": VERIFY}}}
+        item = {"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease", "spec": spec}
+        return {**item, "metadata": {"name": "app", "namespace": namespace}}
+
+    assert refused(trusted, release(unsigned)) == ""
+    trusted.create(repository)
+    eventually(lambda: "no signature was found" in refused(trusted, release(unsigned)))
+    assert refused(trusted, release(signed)) == ""
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "pull", "namespace": namespace},
+        "type": "Opaque",
+        "data": {".dockerconfigjson": base64.b64encode(b"open-sesame").decode()},
+    }
+    trusted.create(secret)
+    broken = oci_repository(namespace, signed)
+    broken["spec"]["secretRef"] = {"name": "pull"}
+    text = refused(trusted, broken)
+    assert "pull secret" in text
+    assert "sesame" not in text
+
+
+def test_a_policy_that_cannot_be_used_is_refused(
+    cluster: Cluster, gateway: Gateway, registry: RealRegistry, cosign: Cosign
+) -> None:
+    """When it is written, whatever the schema lets through."""
+    root = cluster.api(ROOT)
+    policy = trust_policy("broken", registry, cosign)
+    policy["spec"]["authorities"][0]["keys"][0]["pem"] = "garbage"
+    assert "PEM" in refused(root, policy)
+
+
+def test_a_policy_is_in_force_while_it_is_there(
+    trusted: Api, registry: RealRegistry, cosign: Cosign, namespace: str
+) -> None:
+    """A change of its key is seen; with the policy gone, nobody asks any more."""
+    signed = asyncio.run(pushed(registry))
+    cosign.sign(signed)
+    source = oci_repository(namespace, signed)
+    assert refused(trusted, source) == ""
+    revoked = trust_policy("live", registry, cosign)
+    revoked["spec"]["authorities"][0]["keys"][0]["revokedAt"] = "2026-01-01T00:00:00Z"
+    trusted.apply(revoked, manager="tests")
+    eventually(lambda: "revoked" in refused(trusted, source))
+    trusted.delete(revoked)
+    unsigned = oci_repository(namespace, asyncio.run(pushed(registry)))
+    eventually(lambda: refused(trusted, unsigned) == "")
