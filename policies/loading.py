@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from gateway.config.policy import Policy
+from gateway.config.provenance import Provenance
 from gateway.core.errors import ConfigError
 from gateway.core.subject import Json
 from gateway.native.inspect import Inspection, inspect_modules
@@ -19,6 +20,7 @@ from policies.gatekeeper.constraint import WEBHOOK
 from policies.gatekeeper.expansion import Expansion
 from policies.kyverno.loading import load_kyverno
 from policies.kyverno.policy import KyvernoPolicies
+from policies.registry_bundles import fetch_bundles
 from policies.remote.decisions import decision_rules
 from policies.rule import Rule, Stated
 from policies.ruleset import RuleSet, load
@@ -33,17 +35,21 @@ async def load_rules(
     alone: bool = True,
     held: Sequence[Json] | None = None,
     point: str = WEBHOOK,
+    provenance: Provenance | None = None,
 ) -> RuleSet:
     """The rules that a configuration asks for, loaded into ``engine``. ``alone``: settings are about no other rules.
     ``held``: what a cluster held, for sources that name it. ``point``: Gatekeeper's enforcement point;
-    settings may be about rules that are in force at another one.
+    settings may be about rules that are in force at another one. ``provenance``: who must have signed bundles in
+    registries.
 
     Raises:
         ConfigError: a source cannot be read, or a setting concerns no rule.
         RulesError: a rule is wrong; says where.
-        UndecidedError: the engine cannot be had.
+        UndecidedError: the engine cannot be had, or a registry.
     """
-    source = read_sources(config.sources, config.bundle_keys, held)
+    signed_inside = bool(config.bundle_keys)
+    fetched = await fetch_bundles(config.sources, provenance or Provenance(), signed_inside=signed_inside)
+    source = read_sources(config.sources, config.bundle_keys, held, fetched)
     others = modules_of_others(source)
     found = recognise(source, await engine.inspect(others) if others else None, point)
     decisions = decision_rules(config.opa)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from gateway.core.errors import ConfigError
 from gateway.core.subject import Json
 from gateway.native.inspect import Key, read_bundle
 from gateway.native.library import NativeError
+from gateway.provenance.oci.reference import SCHEME
 from policies.engine import Diagnostic, Module, RulesError
 from policies.metadata import rule_info
 
@@ -40,13 +41,19 @@ class Source(msgspec.Struct, frozen=True):
     """Path and content of the other YAML and JSON files."""
 
 
-def read_sources(names: Sequence[str], keys: Sequence[BundleKey] = (), held: Sequence[Json] | None = None) -> Source:
+def read_sources(
+    names: Sequence[str],
+    keys: Sequence[BundleKey] = (),
+    held: Sequence[Json] | None = None,
+    fetched: Mapping[str, bytes] | None = None,
+) -> Source:
     """Everything that the named sources hold. A file that several of them hold is taken once.
 
     Args:
-        names: ``builtin:SET``, a folder or file, or an OPA bundle (``.tar.gz``).
+        names: ``builtin:SET``, a folder or file, or an OPA bundle (``.tar.gz``, ``oci://…``).
         keys: if there are any, bundles must be signed by one of them.
         held: templates, constraints and expansions of a cluster, as they were captured; None where they were not.
+        fetched: the bundles of the sources in registries, verified; see :mod:`policies.registry_bundles`.
 
     Raises:
         ConfigError: a source is not there or cannot be read, or two of them define the same base document.
@@ -56,7 +63,7 @@ def read_sources(names: Sequence[str], keys: Sequence[BundleKey] = (), held: Seq
     documents: dict[str, bytes] = {}
     data: dict[str, Any] = {}
     for name in names:
-        source = _held(held) if name == CLUSTER_GATEKEEPER else _read(name, keys)
+        source = _held(held) if name == CLUSTER_GATEKEEPER else _read(name, keys, fetched or {})
         modules |= {module.path: module for module in source.modules}
         documents |= dict(source.documents)
         _merge(data, source.data, name)
@@ -67,7 +74,7 @@ def source_files(policy: Policy) -> list[str]:
     """The files and folders that the rules are read from, as they are now: whoever watches them sees every change."""
     found = [key.file for key in policy.bundle_keys]
     for name in policy.sources:
-        if name.startswith(BUILTIN) or name == CLUSTER_GATEKEEPER:
+        if name.startswith((BUILTIN, SCHEME)) or name == CLUSTER_GATEKEEPER:
             continue
         found.append(name)
         if Path(name).is_dir():
@@ -112,11 +119,15 @@ def read_folder(folder: Path, *, tests: bool = False) -> Source:
     return Source(tuple(modules), data, tuple(documents))
 
 
-def _read(name: str, keys: Sequence[BundleKey]) -> Source:
+def _read(name: str, keys: Sequence[BundleKey], fetched: Mapping[str, bytes]) -> Source:
     if name.startswith(BUILTIN):
         return _builtin(name.removeprefix(BUILTIN))
+    if name.startswith(SCHEME):
+        if name not in fetched:
+            raise ConfigError(f"{name}: the bundle was not fetched")
+        return _bundle(name, fetched[name], keys)
     if name.endswith((".tar.gz", ".tgz")):
-        return _bundle(Path(name), keys)
+        return _bundle(name, _bytes(Path(name), MAX_BUNDLE_BYTES), keys)
     return read_folder(Path(name))
 
 
@@ -130,10 +141,10 @@ def _held(documents: Sequence[Json] | None) -> Source:
     return Source(documents=((CLUSTER_GATEKEEPER, stream),))
 
 
-def _bundle(path: Path, keys: Sequence[BundleKey]) -> Source:
+def _bundle(path: str, content: bytes, keys: Sequence[BundleKey]) -> Source:
     known = {key.id: Key(_text(Path(key.file)), key.algorithm, key.scope) for key in keys}
     try:
-        read = read_bundle(_bytes(path, MAX_BUNDLE_BYTES), known)
+        read = read_bundle(content, known)
     except NativeError as error:
         raise ConfigError(f"{path}: {' '.join(str(error).split())}") from None
     modules = (Module(f"{path}{module.path}", module.text, 1 if module.version else 0) for module in read.modules)

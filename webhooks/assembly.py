@@ -10,7 +10,6 @@ import msgspec
 
 from gateway import __version__
 from gateway.config.model import Config
-from gateway.config.policy import Policy as PolicySection
 from gateway.core.errors import ConfigError
 from gateway.core.finding import Action
 from gateway.core.guard import Guard
@@ -22,6 +21,7 @@ from policies.engine import Engine
 from policies.engines import engine_of
 from policies.gatekeeper.constraint import WEBHOOK
 from policies.loading import load_rules, no_rules
+from policies.registry_bundles import check_pinned
 from policies.ruleset import RuleSet
 from policies.sources import CLUSTER_GATEKEEPER
 from policies.surroundings import ADMISSION, Surroundings
@@ -128,7 +128,7 @@ async def assemble(config: Config, *, patient: bool = False) -> Assembly:
         ClusterError: the credentials for the cluster are missing or not usable.
     """
     engine = engine_of(config.policy, trial=True, patient=patient)
-    rules = await rules_in_files(config.policy, engine)
+    rules = await rules_in_files(config, engine)
     configured, gate = await configured_trust(config.provenance), Gate(config.provenance)
     client = await connect(config.cluster)
     if client is None:
@@ -195,14 +195,17 @@ def _judge(
     return Judge(config, guards, version=lambda: " ".join((__version__, digest, *(part.digest for part in changing))))
 
 
-async def rules_in_files(policy: PolicySection, engine: Engine, *, point: str = WEBHOOK) -> RuleSet | None:
-    """The rules that lie in files, None if there are to be none. ``point``: Gatekeeper's enforcement point."""
+async def rules_in_files(config: Config, engine: Engine, *, point: str = WEBHOOK) -> RuleSet | None:
+    """The rules that lie in files and registries, None if there are to be none. ``point``: Gatekeeper's enforcement point."""
+    policy, provenance = config.policy, config.provenance
+    check_pinned(policy.sources)
     files = tuple(name for name in policy.sources if name != CLUSTER_GATEKEEPER)
     if len(files) == len(policy.sources):
-        return None if no_rules(policy) else await load_rules(policy, engine, point=point)
+        return None if no_rules(policy) else await load_rules(policy, engine, point=point, provenance=provenance)
     if not files and not policy.opa.decisions:
         return None
-    return await load_rules(msgspec.structs.replace(policy, sources=files), engine, alone=False, point=point)
+    given = msgspec.structs.replace(policy, sources=files)
+    return await load_rules(given, engine, alone=False, point=point, provenance=provenance)
 
 
 def policy_guard(

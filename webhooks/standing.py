@@ -148,7 +148,7 @@ async def assemble_standing(config: Config, client: KubeClient) -> Standing:
         UndecidedError: the engine that evaluates rules is not there.
     """
     engine = engine_of(config.policy, trial=True)
-    rules = await rules_in_files(config.policy, engine, point=AUDIT)
+    rules = await rules_in_files(config, engine, point=AUDIT)
     surroundings = ClusterSurroundings(client, config.policy.inventory)
     surroundings.start()
     if rules is not None:

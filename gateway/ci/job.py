@@ -55,7 +55,7 @@ async def run_job(job: Job, progress: Callable[[Run], None]) -> Run:
     """
     config, snapshot = job.config, job.snapshot
     held = snapshot.gatekeeper if snapshot is not None else None
-    rules = await load_rules(config.policy, engine_of(config.policy), held=held)
+    rules = await load_rules(config.policy, engine_of(config.policy), held=held, provenance=config.provenance)
     run = begin(rules, config.policy.on_error)
     run.infos |= INFOS
     run.waivers = job.waivers

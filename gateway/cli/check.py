@@ -29,6 +29,7 @@ from gateway.core.errors import GovgateError, UsageError
 from gateway.core.subject import UserInfo
 from gateway.native.documents import JSON, PARSERS, YAML
 from policies.loading import recognise
+from policies.registry_bundles import fetch_bundles
 from policies.sources import CLUSTER_GATEKEEPER, read_sources
 from policies.waiver_files import read_waiver_files
 from policies.waivers import Waiver, Waivers, now_utc
@@ -223,7 +224,8 @@ async def _capture(config: Config) -> Snapshot:
 
     policy = config.policy
     files = tuple(name for name in policy.sources if name != CLUSTER_GATEKEEPER)
-    rules = recognise(read_sources(files, policy.bundle_keys)).rules
+    fetched = await fetch_bundles(files, config.provenance, signed_inside=bool(policy.bundle_keys))
+    rules = recognise(read_sources(files, policy.bundle_keys, fetched=fetched)).rules
     client = await connect(config.cluster)
     if client is None:
         raise UsageError("--capture-context: no cluster is connected (cluster.connect in the configuration)")

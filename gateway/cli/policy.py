@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,6 +14,7 @@ from gateway.config import load_config
 from gateway.config.policy import RuleSetting
 from gateway.core.errors import UsageError
 from policies.loading import recognise
+from policies.registry_bundles import fetch_bundles
 from policies.remote.decisions import decision_rules
 from policies.rule import RuleInfo, Stated
 from policies.settings import Settings
@@ -92,7 +94,10 @@ class Described(msgspec.Struct, frozen=True, rename="camel"):
 def _described(policies: tuple[str, ...], config: Path | None) -> list[Described]:
     loaded = load_config(config)
     policy = loaded.config.policy
-    stated = recognise(read_sources(policies or policy.sources, policy.bundle_keys)).stated
+    names = policies or policy.sources
+    provenance = loaded.config.provenance
+    fetched = asyncio.run(fetch_bundles(names, provenance, signed_inside=bool(policy.bundle_keys)))
+    stated = recognise(read_sources(names, policy.bundle_keys, fetched=fetched)).stated
     rules = (*stated, *decision_rules(policy.opa))
     # A setting may concern rules that are in force, but not among those asked for.
     known = {rule.info.id for rule in rules}

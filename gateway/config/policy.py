@@ -63,8 +63,8 @@ class KyvernoCommand(_Section, frozen=True):
 
 
 class Policy(_Section, frozen=True):
-    """The policy guard. ``sources``: built-in sets (``builtin:gitops``), folders, bundles (``.tar.gz``).
-    ``engine``: where they are evaluated, in this process or by the server ``opa``.
+    """The policy guard. ``sources``: built-in sets (``builtin:gitops``), folders, bundles (``.tar.gz``,
+    ``oci://…@sha256:…``). ``engine``: where they are evaluated, in this process or by the server ``opa``.
     ``bundle_keys``: with any, every bundle must be signed by one of them. ``timeout_seconds``: of one evaluation.
     ``recycle_seconds``: a worker is replaced when evaluations that were answered run on for so long.
     ``inventory``: types of objects that rules see below ``data.inventory``, beside those they name themselves.
