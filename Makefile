@@ -39,6 +39,9 @@ bench: $(VENV)/.installed-test native ## measure, and write bench-results/ (BENC
 mutation: $(VENV)/.installed-test ## switch off one condition of the drift guard, of signatures, at a time: a test must notice (long)
 	$(BIN)/python tools/mutate drift --jobs 2
 	$(BIN)/python tools/mutate signatures --jobs 2
+	$(BIN)/python tools/mutate trust --jobs 2
+	$(BIN)/python tools/mutate sources --jobs 2
+	$(BIN)/python tools/mutate oci --jobs 2
 
 tools: $(VENV)/.installed ## build the pinned servers and clients that the tests run
 	$(BIN)/python tools/build.py

@@ -19,6 +19,7 @@ RESULTS = Path("bench-results")
 BENCHES: dict[str, tuple[str, tuple[str, ...]]] = {
     "decision": ("drift decision", ()),
     "provenance": ("signatures", ()),
+    "evidence": ("artifacts", ()),
     "server": ("server under load", ("loadgen",)),
     "gatekeeper": ("beside Gatekeeper", ("loadgen", "etcd", "kube-apiserver", "gatekeeper")),
     "kyverno": ("beside Kyverno", ("loadgen", "etcd", "kube-apiserver", "helm", "kyverno-admission")),

@@ -4,7 +4,7 @@ The sources stay as they are: each mutant is compiled from a changed syntax tree
 part's unit tests, their examples few and always the same. A mutant that no test notices has survived. The exit
 code is 1 if one survived that ``known.txt`` does not list as changing nothing.
 
-    python tools/mutate [drift|signatures] [--only SUBSTRING] [--jobs N]
+    python tools/mutate [drift|signatures|trust|sources|oci] [--only SUBSTRING] [--jobs N]
 """
 
 from __future__ import annotations
@@ -106,6 +106,37 @@ PARTS = {
         },
         slow=("mutations", "imports"),
         last=("mutations",),
+    ),
+    "trust": Part(
+        folder=ROOT / "gateway" / "provenance" / "trust",
+        tests=ROOT / "tests" / "unit" / "provenance",
+        prefix="trust_",
+        sources={"evaluate": "policies", "patterns": "policies", "reading": "policies"},
+        slow=(),
+        last=(),
+    ),
+    "sources": Part(
+        folder=ROOT / "webhooks" / "sources",
+        tests=ROOT / "tests" / "unit" / "provenance",
+        prefix="source_",
+        sources=dict.fromkeys(("fetch", "flux", "argocd", "crossplane", "workloads", "matchers", "find"), "fetches"),
+        slow=(),
+        last=(),
+    ),
+    "oci": Part(
+        folder=ROOT / "gateway" / "provenance" / "oci",
+        tests=ROOT / "tests" / "unit" / "provenance",
+        prefix="oci_",
+        sources={
+            "reference": "references",
+            "manifest": "manifests",
+            "credentials": "credentials",
+            "hosts": "credentials",
+            "unpack": "unpacking",
+            "layout": "unpacking",
+        },
+        slow=(),
+        last=(),
     ),
 }
 
