@@ -43,13 +43,23 @@ class Held(msgspec.Struct, frozen=True):
     error: RegistryError | None
     complete: bool
     until: float
+    size: int = 0
+
+
+MAX_BYTES = 64 * 1024 * 1024
+"""Of the predicates that are kept, as JSON."""
 
 
 class EvidenceCache:
-    """At most ``entries`` of them, the least recently used dropped first. ``clock`` counts seconds and never goes back."""
+    """At most ``entries`` of them, and so many bytes; the least recently used are dropped first.
 
-    def __init__(self, *, entries: int, seconds: float, clock: Callable[[], float]) -> None:
+    ``clock`` counts seconds and never goes back.
+    """
+
+    def __init__(self, *, entries: int, seconds: float, clock: Callable[[], float], max_bytes: int = MAX_BYTES) -> None:
         self._entries = entries
+        self._max_bytes = max_bytes
+        self._bytes = 0
         self._seconds = seconds
         self._clock = clock
         self._held: OrderedDict[CacheKey, Held] = OrderedDict()
@@ -63,7 +73,7 @@ class EvidenceCache:
         if held is None:
             return None
         if self._clock() >= held.until:
-            del self._held[key]
+            self._drop(key)
             return None
         self._held.move_to_end(key)
         return held
@@ -75,7 +85,8 @@ class EvidenceCache:
         seconds = self._seconds if satisfied else min(REFUSED_SECONDS, self._seconds)
         if at_most is not None:
             seconds = min(seconds, at_most)
-        return self._put(key, Held(evidence, None, complete, self._clock() + seconds))
+        size = sum(len(msgspec.json.encode(one.predicate)) for one in evidence.signed if one.predicate is not None)
+        return self._put(key, Held(evidence, None, complete, self._clock() + seconds, size))
 
     def keep_error(self, key: CacheKey, error: RegistryError) -> Held:
         """Keep a failure, shortly."""
@@ -83,8 +94,14 @@ class EvidenceCache:
         return self._put(key, Held(None, error, complete=True, until=self._clock() + seconds))
 
     def _put(self, key: CacheKey, held: Held) -> Held:
+        self._drop(key)
         self._held[key] = held
-        self._held.move_to_end(key)
-        while len(self._held) > self._entries:
-            self._held.popitem(last=False)
+        self._bytes += held.size
+        while len(self._held) > self._entries or (self._bytes > self._max_bytes and self._held):
+            self._drop(next(iter(self._held)))
         return held
+
+    def _drop(self, key: CacheKey) -> None:
+        held = self._held.pop(key, None)
+        if held is not None:
+            self._bytes -= held.size

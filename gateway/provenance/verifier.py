@@ -133,16 +133,27 @@ class Verifier:
             )
         except RegistryError as error:
             return self._cache.keep_error(key, error)
+        kept = needed(evidence, trust)
         boundary = trust.boundary(now)
         at_most = (boundary - now).total_seconds() if boundary is not None else None
-        return self._cache.keep(key, evidence, satisfied=satisfied, complete=collected.complete, at_most=at_most)
+        return self._cache.keep(key, kept, satisfied=satisfied, complete=collected.complete, at_most=at_most)
+
+
+def needed(evidence: Evidence, trust: Trust) -> Evidence:
+    """The evidence without the predicates that no rule of the policy is asked about: a bill of materials is large."""
+    asked = {attestation.predicate_type for attestation in trust.policy.attestations if attestation.rego}
+    slim = tuple(
+        one if one.predicate_type in asked else msgspec.structs.replace(one, predicate=None) for one in evidence.signed
+    )
+    return msgspec.structs.replace(evidence, signed=slim)
 
 
 async def _assess(held: Held, ready: ReadyTrust) -> tuple[Assessment, Evidence]:
     if held.evidence is None:
         if held.error is None:
             raise AssertionError
-        raise held.error
+        # Another one of the same: what is raised again and again would collect tracebacks.
+        raise type(held.error)(str(held.error))
     return await ready.assess(held.evidence), held.evidence
 
 

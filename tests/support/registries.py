@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 import re
+import ssl
 import tarfile
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -187,12 +188,12 @@ class FaultyRegistry:
         return digest
 
     @asynccontextmanager
-    async def serve(self) -> AsyncIterator[FaultyRegistry]:
+    async def serve(self, tls: ssl.SSLContext | None = None) -> AsyncIterator[FaultyRegistry]:
         application = web.Application()
         application.router.add_route("*", "/{path:.*}", self._answer)
         runner = web.AppRunner(application, shutdown_timeout=0.1)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
+        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
         await site.start()
         self.host = f"127.0.0.1:{runner.addresses[0][1]}"
         try:

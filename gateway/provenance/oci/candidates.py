@@ -6,8 +6,9 @@ what one round finds never hides what the other one would.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection
-from typing import NamedTuple
+import asyncio
+from collections.abc import AsyncIterator, Collection, Coroutine, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 from gateway.provenance.evidence import Candidate, Format, Rejected, Step
 from gateway.provenance.oci.errors import BudgetError, MalformedError, NotFoundError, RegistryError, TooLargeError
@@ -30,6 +31,12 @@ _SILENT = frozenset(("application/vnd.oci.image.config.v1+json", "application/vn
 """What a list says about a thing that has no artifact type of its own."""
 
 
+_UNREADABLE = (MalformedError, NotFoundError, TooLargeError)
+"""What one candidate may be without the others being worth less: it can never be read, whoever asks."""
+
+T = TypeVar("T")
+
+
 class Round(NamedTuple):
     """What one round of looking found: candidates, and what is none because it can never be read."""
 
@@ -38,15 +45,13 @@ class Round(NamedTuple):
 
 
 class Looker:
-    """Looks for the candidates of one artifact."""
+    """Looks for the candidates of one artifact, several at a time."""
 
     def __init__(self, source: Source, digest: str, formats: Collection[Format], limits: Limits) -> None:
         self._source = source
         self._digest = digest
         self._formats = frozenset(formats)
         self._limits = limits
-        self._candidates: list[Candidate] = []
-        self._rejected: list[Rejected] = []
 
     async def rounds(self) -> AsyncIterator[Round]:
         """Round by round: whoever has enough need not ask for the next.
@@ -55,78 +60,72 @@ class Looker:
             RegistryError: something could not be read that may be a signature: that is never "unsigned".
         """
         if _REFERRING & self._formats:
-            await self._look_at_referrers()
-            yield self._round()
+            yield _joined(await self._referrers())
         if _TAGGED & self._formats:
-            for name, suffix, media_type in _TAGS:
-                if name in self._formats:
-                    await self._look_at_tag(name, suffix, media_type)
-            yield self._round()
+            tags = [self._tag(*tag) for tag in _TAGS if tag[0] in self._formats]
+            yield _joined([found for each in await self._together(tags) for found in each])
 
-    def _round(self) -> Round:
-        found = Round(tuple(self._candidates), tuple(self._rejected))
-        self._candidates, self._rejected = [], []
-        return found
-
-    async def _look_at_referrers(self) -> None:
+    async def _referrers(self) -> list[Round]:
         listed = [one for one in await self._source.referrers(self._digest) if self._may_be(one.artifact_type)]
         self._count(len(listed), "referrers that may be signatures")
-        for one in listed:
-            format_ = _format_of(one.artifact_type) or "sigstore-bundle"
-            found = await self._manifest(one.digest, format_)
-            if found is not None:
-                for layer in (found.manifest.layers or ())[: self._limits.candidates]:
-                    await self._read_referring(found, layer)
+        return await self._together([self._referrer(one) for one in listed])
 
-    async def _read_referring(self, found: Found, layer: Descriptor) -> None:
+    async def _referrer(self, listed: Descriptor) -> Round:
         """The listing was a hint: what counts is what the manifest says."""
-        manifest = found.manifest
-        if "sigstore-bundle" in self._formats and layer.media_type.startswith(BUNDLE):
-            await self._read("sigstore-bundle", found, layer)
-        elif "notation-jws" in self._formats and layer.media_type == _JWS:
-            kinds = {manifest.artifact_type, manifest.config.media_type if manifest.config is not None else ""}
-            if NOTATION in kinds:
-                await self._read("notation-jws", found, layer)
+        try:
+            found = await self._source.manifest(listed.digest)
+        except BudgetError:
+            raise
+        except _UNREADABLE as error:
+            return _rejected(_format_of(listed.artifact_type) or "sigstore-bundle", listed.digest, error)
+        kinds = {found.manifest.artifact_type, found.manifest.config.media_type if found.manifest.config else ""}
+        rounds: list[Round] = []
+        for layer in (found.manifest.layers or ())[: self._limits.candidates]:
+            if "sigstore-bundle" in self._formats and layer.media_type.startswith(BUNDLE):
+                rounds.append(await self._read("sigstore-bundle", found, layer))
+            elif "notation-jws" in self._formats and layer.media_type == _JWS and NOTATION in kinds:
+                rounds.append(await self._read("notation-jws", found, layer))
+        return _joined(rounds)
 
-    async def _look_at_tag(self, name: Format, suffix: str, media_type: str) -> None:
+    async def _tag(self, name: Format, suffix: str, media_type: str) -> list[Round]:
         tag = self._digest.replace(":", "-") + suffix
         try:
             found = await self._source.manifest(tag)
         except NotFoundError:
-            return
+            return []
         layers = [layer for layer in found.manifest.layers or () if layer.media_type == media_type]
         self._count(len(layers), f"layers of {tag}")
-        for layer in layers:
-            await self._read(name, found, layer)
+        return await self._together([self._read(name, found, layer) for layer in layers])
 
-    async def _manifest(self, digest: str, format_: Format) -> Found | None:
-        try:
-            return await self._source.manifest(digest)
-        except BudgetError:
-            raise
-        except (MalformedError, NotFoundError, TooLargeError) as error:
-            self._reject(format_, digest, error)
-            return None
-
-    async def _read(self, format_: Format, found: Found, layer: Descriptor) -> None:
-        self._count(len(self._candidates) + 1, "candidates")
+    async def _read(self, format_: Format, found: Found, layer: Descriptor) -> Round:
         what = f"layer {layer.digest}"
         try:
             payload = await blob_bytes(self._source, layer, limit=self._limits.signature_bytes, what=what)
         except BudgetError:
             raise
-        except (MalformedError, NotFoundError, TooLargeError) as error:
-            self._reject(format_, found.digest, error)
-            return
+        except _UNREADABLE as error:
+            return _rejected(format_, found.digest, error)
         annotations = layer.annotations or {}
-        self._candidates.append(
-            Candidate(format_, payload, annotations=annotations, media_type=layer.media_type, source=found.digest)
-        )
+        one = Candidate(format_, payload, annotations=annotations, media_type=layer.media_type, source=found.digest)
+        return Round((one,), ())
 
-    def _reject(self, format_: Format, digest: str, error: RegistryError) -> None:
-        step: Step = "size" if isinstance(error, TooLargeError) else "format"
-        remedy = "remove it from the registry, or sign again"
-        self._rejected.append(Rejected(format_, digest, step, str(error), remedy))
+    async def _together(self, calls: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+        """What the calls answer, in their order; if one fails, the others are given up."""
+        room = asyncio.Semaphore(self._limits.at_a_time)
+
+        async def one(call: Coroutine[Any, Any, T]) -> T:
+            async with room:
+                return await call
+
+        tasks = [asyncio.create_task(one(call)) for call in calls]
+        try:
+            return await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            for call in calls:
+                call.close()
 
     def _may_be(self, artifact_type: str) -> bool:
         """Whether a listed thing is worth a look: a listing without a type says nothing."""
@@ -135,6 +134,18 @@ class Looker:
     def _count(self, count: int, what: str) -> None:
         if count > self._limits.candidates:
             raise TooLargeError(f"{self._digest}: {count} {what}, more than {self._limits.candidates}")
+
+
+def _joined(rounds: Sequence[Round]) -> Round:
+    return Round(
+        tuple(one for found in rounds for one in found.candidates),
+        tuple(one for found in rounds for one in found.rejected),
+    )
+
+
+def _rejected(format_: Format, digest: str, error: RegistryError) -> Round:
+    step: Step = "size" if isinstance(error, TooLargeError) else "format"
+    return Round((), (Rejected(format_, digest, step, str(error), "remove it from the registry, or sign again"),))
 
 
 def _format_of(artifact_type: str) -> Format | None:

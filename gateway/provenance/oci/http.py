@@ -23,7 +23,6 @@ from gateway.provenance.oci.limits import Limits
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 _OK, _THROTTLED, _SERVER_ERROR = 200, 429, 500
 _DROPPED_BYTES = 64 * 1024
-_BACKOFF_SECONDS = 0.2
 _HEADERS = {"User-Agent": f"govgate/{__version__}", "Accept-Encoding": "identity"}
 
 
@@ -80,7 +79,8 @@ class Transport:
         what, host = request.what, request.url.host
         for attempt in range(1, self._limits.attempts + 1):
             last = attempt == self._limits.attempts
-            wait_seconds = _BACKOFF_SECONDS * 2 ** (attempt - 1) * random.uniform(0.5, 1.5)  # noqa: S311 - jitter
+            jitter = random.uniform(0.5, 1.5)  # noqa: S311 - nothing depends on it
+            wait_seconds = self._limits.backoff_seconds * 2 ** (attempt - 1) * jitter
             try:
                 answer = await self._follow(request, budget)
             except UnreachableError:

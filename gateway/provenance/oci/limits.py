@@ -22,6 +22,10 @@ class Limits(msgspec.Struct, frozen=True):
     """Of one request."""
     attempts: int = 3
     """Of one request, where the first ones fail for a reason that may pass."""
+    backoff_seconds: float = 0.2
+    """Before the second one, about; twice that before the third."""
+    at_a_time: int = 8
+    """Candidates of one artifact that are read side by side."""
     connections: int = 32
     """To all registries at a time."""
     connections_per_host: int = 8

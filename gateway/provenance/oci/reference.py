@@ -85,7 +85,8 @@ def parse_reference(text: str) -> Reference:
         raise BadReferenceError(f"{text!r}: {repository!r} is no name of a repository (lower case, parts joined by /)")
     if tag and not _TAG.match(tag):
         raise BadReferenceError(f"{text!r}: {tag!r} is no tag")
-    return Reference(registry.lower(), repository, "" if digest else tag or "latest", digest)
+    registry = registry.lower().removesuffix(":443")  # one registry has one name, or a policy could be evaded
+    return Reference(registry, repository, "" if digest else tag or "latest", digest)
 
 
 def parse_any(text: str) -> Reference | LayoutReference:

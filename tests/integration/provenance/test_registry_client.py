@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 from aiohttp import web
+from support.pki import Authority
 from support.registries import (
     BUNDLE,
     OCI_INDEX,
@@ -23,6 +27,7 @@ from support.registries import (
 )
 
 from gateway.config.provenance import RegistrySettings
+from gateway.core.errors import ConfigError
 from gateway.provenance.oci.budget import Budget
 from gateway.provenance.oci.candidates import Looker, Round
 from gateway.provenance.oci.credentials import Credential, Given
@@ -54,7 +59,7 @@ async def faulty() -> AsyncIterator[FaultyRegistry]:
 
 @pytest.fixture
 async def client(faulty: FaultyRegistry) -> AsyncIterator[Registry]:
-    found = Registry(Hosts([RegistrySettings((faulty.host,), plain_http=True)]))
+    found = Registry(Hosts([RegistrySettings((faulty.host,), plain_http=True)]), Limits(backoff_seconds=0.01))
     yield found
     await found.close()
 
@@ -74,6 +79,28 @@ def opened(
 
 async def all_rounds(source: Repository, digest: str, limits: Limits | None = None) -> list[Round]:
     return [found async for found in Looker(source, digest, FORMATS, limits or Limits()).rounds()]
+
+
+async def test_candidates_are_read_side_by_side(client: Registry, faulty: FaultyRegistry) -> None:
+    """In the order of the list; and if one cannot be had, none is."""
+    digest = faulty.add_artifact("v1")
+    sources = [faulty.add_referrer(digest, str(number).encode()) for number in range(20)]
+    waiting = asyncio.Event()
+    seen: set[str] = set()
+
+    async def held(request: web.Request) -> web.StreamResponse:
+        seen.add(request.path)
+        if len(seen) >= 8:
+            waiting.set()
+        await waiting.wait()
+        return faulty._serve(request)
+
+    faulty.faults = [("/blobs/", held)]
+    rounds = await all_rounds(opened(client, faulty), digest)
+    assert [one.source for one in rounds[0].candidates] == sources
+    faulty.faults = [(f"manifests/{sources[7]}", respond(500))]
+    with pytest.raises(UnreachableError):
+        await all_rounds(opened(client, faulty, requests=200), digest)
 
 
 async def test_a_tag_is_resolved_and_bodies_are_checked(client: Registry, faulty: FaultyRegistry) -> None:
@@ -159,11 +186,35 @@ async def test_a_host_that_is_not_there_is_unreachable(client: Registry) -> None
 async def test_plain_http_is_only_for_hosts_that_are_named(faulty: FaultyRegistry) -> None:
     """Any other is spoken to with TLS, or not at all."""
     faulty.add_artifact("v1")
-    strict = Registry()
+    strict = Registry(limits=Limits(attempts=1))
     with pytest.raises(UnreachableError):
         await opened(strict, faulty).manifest("v1")
     await strict.close()
     assert not faulty.requests
+
+
+async def test_a_private_authority_is_trusted_where_it_is_named(tmp_path: Path) -> None:
+    """For the hosts that it is named for; another one's certificate is not taken."""
+    authority = Authority()
+    certificate, key = authority.issue_to(tmp_path, "server")
+    (tmp_path / "ca.crt").write_bytes(authority.pem)
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(certificate, key)
+    async with FaultyRegistry().serve(tls) as registry:
+        digest = registry.add_artifact("v1")
+        settings = RegistrySettings((registry.host,), ca_file=str(tmp_path / "ca.crt"))
+        for named, good in ((settings, True), (RegistrySettings(("other",), ca_file=str(tmp_path / "ca.crt")), False)):
+            client = Registry(Hosts([named]), Limits(attempts=1))
+            if good:
+                assert (await opened(client, registry).manifest("v1")).digest == digest
+            else:
+                with pytest.raises(UnreachableError, match="TLS"):
+                    await opened(client, registry).manifest("v1")
+            await client.close()
+    (tmp_path / "bad.crt").write_text("garbage")
+    for name in ("bad.crt", "none.crt"):
+        with pytest.raises(ConfigError, match=name):
+            Hosts([RegistrySettings(("x",), ca_file=str(tmp_path / name))])
 
 
 async def test_a_slow_body_ends_with_the_budget(client: Registry, faulty: FaultyRegistry) -> None:

@@ -108,6 +108,30 @@ def test_another_key_is_not_accepted(registry: RealRegistry, cosign: Cosign, str
     assert verify(reference, "--key", cosign.key)[0] == exits.CLEAN
 
 
+def test_what_one_finds_first_hides_nothing(
+    any_registry: RealRegistry, cosign: Cosign, stranger: Cosign, verify: Verify
+) -> None:
+    """A bundle by somebody else beside an older signature by the right key, and the other way round."""
+    first, second = artifact(any_registry), artifact(any_registry)
+    stranger.sign(first, "bundle")
+    cosign.sign(first, "legacy")
+    stranger.sign(second, "legacy")
+    cosign.attest(second, PREDICATE, {}, "bundle")
+    cosign.sign(second, "bundle")
+    for reference in (first, second):
+        assert verify(reference, "--key", cosign.key)[0] == exits.CLEAN
+
+
+def test_a_tag_is_asked_for_once(registry: RealRegistry, cosign: Cosign, verify: Verify, tmp_path: Path) -> None:
+    """Whoever moves it meanwhile moves nothing: signatures and content are those of the digest."""
+    reference = artifact(registry)
+    cosign.sign(reference)
+    before = len(registry.requests())
+    tagged = reference.partition("@")[0] + ":v1"
+    assert verify(tagged, "--key", cosign.key, "--pull", tmp_path / "o")[0] == exits.CLEAN
+    assert sum(line.endswith("/manifests/v1") for line in registry.requests()[before:]) == 1
+
+
 @pytest.mark.parametrize("form", ["bundle", "legacy"])
 def test_a_relocated_signature_is_denied(old_registry: RealRegistry, cosign: Cosign, verify: Verify, form: Any) -> None:
     """A good signature of another artifact, put where this one's would be."""

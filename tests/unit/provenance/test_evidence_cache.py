@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.config.provenance import Attestation, TrustAuthority, TrustedKey, TrustPolicy
 from gateway.provenance.cache import ERROR_SECONDS, REFUSED_SECONDS, CacheKey, EvidenceCache
-from gateway.provenance.evidence import Artifact, Evidence
+from gateway.provenance.evidence import Artifact, Evidence, Signed, Signer
 from gateway.provenance.flights import Flights
 from gateway.provenance.oci.errors import (
     MalformedError,
@@ -22,6 +23,8 @@ from gateway.provenance.oci.errors import (
     UnauthorisedError,
     UnreachableError,
 )
+from gateway.provenance.trust.reading import read_policy
+from gateway.provenance.verifier import needed
 
 EVIDENCE = Evidence(Artifact("sha256:" + "0" * 64))
 
@@ -89,6 +92,29 @@ def test_there_are_never_more_than_allowed(steps: list[tuple[bool, int]]) -> Non
         else:
             held.get(key(number))
         assert len(held) <= 3
+
+
+def test_large_predicates_are_kept_within_bounds() -> None:
+    """By bytes; and one that no rule is asked about is not kept at all."""
+    clock = Clock()
+    held = EvidenceCache(entries=100, seconds=60, clock=clock, max_bytes=1000)
+
+    def large(size: int) -> Evidence:
+        one = Signed("a", "sigstore-bundle", Signer(key="k"), None, "none", None, "t", "x" * size, "s", "m")
+        return Evidence(EVIDENCE.artifact, (one,))
+
+    for number in range(10):
+        held.keep(key(number), large(300), satisfied=True, complete=True, at_most=None)
+    assert len(held) == 3
+    assert held.get(key(9)) is not None
+    held.keep(key(10), large(2000), satisfied=True, complete=True, at_most=None)
+    assert held.get(key(10)) is None
+    authority = TrustAuthority("a", keys=(TrustedKey(pem="P"),))
+    for rego, kept in (("package p", True), ("", False)):
+        wanted = (Attestation("t", rego=rego),)
+        policy = TrustPolicy(repositories=("**",), authorities=(authority,), attestations=wanted, name="p")
+        (one,) = needed(large(5), read_policy(policy, source="test")).signed
+        assert (one.predicate is not None) is kept
 
 
 def flights() -> tuple[Flights[str, int], list[int], Callable[[], Coroutine[Any, Any, int]]]:

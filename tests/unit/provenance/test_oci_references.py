@@ -24,6 +24,8 @@ GOOD = [
     ("nginx:1.27", Reference("docker.io", "library/nginx", "1.27")),
     ("acme/app:1", Reference("docker.io", "acme/app", "1")),
     ("index.docker.io/nginx", Reference("docker.io", "library/nginx", "latest")),
+    ("ghcr.io:443/acme/app:1", Reference("ghcr.io", "acme/app", "1")),
+    ("registry-1.docker.io/acme/app:1", Reference("docker.io", "acme/app", "1")),
     ("GHCR.io/acme/app:1", Reference("ghcr.io", "acme/app", "1")),
 ]
 BAD = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -10,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.config.provenance import Attestation, TrustAuthority, TrustedKey, TrustPolicy
+from gateway.config.provenance import Attestation, TrustAuthority, TrustedKey, TrustPolicy, TrustPolicySpec
+from gateway.config.yaml import read_yaml
 from gateway.core.errors import ConfigError
 from gateway.provenance.evidence import COSIGN_SIGN, Artifact, Evidence, Rejected, Signed, Signer
 from gateway.provenance.trust.evaluate import Question, evaluate, questions
@@ -243,3 +245,32 @@ def test_evidence_survives_being_written_down() -> None:
     """As JSON, and is the same."""
     evidence = Evidence(ARTIFACT, (signed("a", TYPE),), (rejected(),))
     assert msgspec.json.decode(msgspec.json.encode(evidence), type=Evidence) == evidence
+
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_the_example_in_the_documentation_can_be_used() -> None:
+    """As it stands, with a key."""
+    page = (ROOT / "docs/provenance.md").read_text()
+    example = page.partition("```yaml\n")[2].partition("```")[0].replace("…", "AAAA")
+    found = read_object(read_yaml(example, source="page"), source="page")
+    assert found.concerns("ghcr.io/acme/team/app")
+    assert [authority.name for authority in found.authorities] == ["release", "ci"]
+
+
+def test_the_schema_of_the_cluster_has_the_fields_of_the_model() -> None:
+    """But for those that name files."""
+    crd = read_yaml((ROOT / "charts/govgate/crds/trustpolicies.yaml").read_text(), source="crd")
+    spec = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+
+    def described(schema: Any, model: Any) -> None:
+        fields = {field.encode_name: field.type for field in msgspec.inspect.type_info(model).fields}  # type: ignore[attr-defined]
+        assert set(schema["properties"]) == set(fields) - {"file"}
+        for name, kind in fields.items():
+            item = getattr(kind, "item_type", kind)
+            below = schema["properties"].get(name, {})
+            if isinstance(item, msgspec.inspect.StructType):
+                described(below.get("items", below), item.cls)
+
+    described(spec, TrustPolicySpec)
