@@ -146,6 +146,7 @@ async def assemble(config: Config, *, patient: bool = False) -> Assembly:
     guards = [drift_guard(config, facts, facts.scaled)]
     parts: list[Part] = [facts]
     constraints, late = None, None
+    waive: Waive = list
     if config.policy.sources or rules is not None:
         surroundings = ClusterSurroundings(client, config.policy.inventory)
         surroundings.start()
@@ -161,13 +162,15 @@ async def assemble(config: Config, *, patient: bool = False) -> Assembly:
         waivers.start()
         parts.append(waivers)
         guards += [policy_guard(config, in_force, surroundings, waivers.apply), waiver_guard(config, client)]
-        late = _late(config, rules, surroundings, waivers.apply)
+        waive = waivers.apply
+        late = _late(config, rules, surroundings, waive)
     guards += secrets_guards(config)
     charts = ClusterCharts(client)
     trust = ClusterTrust(client, configured, charts.start)
+    pull_secrets = PullSecrets(client) if config.provenance.pull_secrets else None
     parts += [trust, charts, gate]
     guards += [
-        provenance_guard(config, trust, gate, charts, PullSecrets(client) if config.provenance.pull_secrets else None),
+        provenance_guard(config, trust, gate, charts=charts, pull_secrets=pull_secrets, waive=waive),
         TrustPolicyGuard(config.provenance.on_error),
     ]
     trust.start()
@@ -241,12 +244,16 @@ def provenance_guard(
     config: Config,
     trust: ConfiguredTrust | ClusterTrust,
     gate: Gate,
+    *,
     charts: ClusterCharts | None = None,
     pull_secrets: PullSecrets | None = None,
+    waive: Waive = list,
 ) -> ProvenanceGuard:
     """The provenance guard for these policies."""
     exempt = (*config.provenance.exempt_namespaces, config.cluster.own_namespace)
-    return ProvenanceGuard(trust, gate, config.provenance, exempt=exempt, charts=charts, pull_secrets=pull_secrets)
+    return ProvenanceGuard(
+        trust, gate, config.provenance, exempt=exempt, charts=charts, pull_secrets=pull_secrets, waive=waive
+    )
 
 
 def waiver_guard(config: Config, client: KubeClient | None) -> WaiverGuard:

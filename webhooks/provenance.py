@@ -15,6 +15,7 @@ import msgspec
 
 from gateway.config.provenance import Provenance
 from gateway.core.errors import UndecidedError
+from gateway.core.finding import Finding
 from gateway.core.guard import Indeterminate, Judged, NotApplicable, OnError, Outcome
 from gateway.core.subject import Subject
 from gateway.provenance.oci.credentials import Keychain
@@ -30,6 +31,9 @@ from webhooks.sources.find import concerned, fetches, is_new, own_verification
 from webhooks.sources.flux import SOURCES
 
 _AT_A_TIME = 8
+
+
+Waive = Callable[[Sequence[Finding]], list[Finding]]
 
 
 class Trusting(Protocol):
@@ -71,7 +75,9 @@ Raises:
 
 
 class ProvenanceGuard:
-    """Judges what is fetched. ``charts`` and ``pull_secrets`` are None where no cluster is connected, or none are read."""
+    """Judges what is fetched. ``charts`` and ``pull_secrets`` are None where no cluster is connected, or none are read;
+    ``waive`` marks the findings that are accepted.
+    """
 
     name = GUARD
 
@@ -84,6 +90,7 @@ class ProvenanceGuard:
         exempt: Sequence[str],
         charts: Charts | None = None,
         pull_secrets: PullSecrets | None = None,
+        waive: Waive = list,
     ) -> None:
         self._trust = trust
         self._gate = gate
@@ -91,6 +98,7 @@ class ProvenanceGuard:
         self._exempt = tuple(exempt)
         self._charts = charts
         self._pull_secrets = pull_secrets
+        self._waive = waive
 
     def concerns(self, subject: Subject) -> bool:
         """Whether anything may be fetched because of it, and there is somebody who says what is trusted."""
@@ -118,10 +126,10 @@ class ProvenanceGuard:
         distinct = {item.reference: item for item in new if item.reference is not None}
         if len(distinct) > self._settings.max_artifacts:
             reason = f"{len(distinct)} artifacts are named, more than {self._settings.max_artifacts}"
-            return Indeterminate(self.name, reason, self.on_error(subject), tuple(findings))
+            return Indeterminate(self.name, reason, self.on_error(subject), tuple(self._waive(findings)))
         room = asyncio.Semaphore(_AT_A_TIME)
         looked = await asyncio.gather(*(self._look(subject, item, room) for item in new))
-        findings += [finding for one in looked for finding in one.findings]
+        findings = self._waive([*findings, *(finding for one in looked for finding in one.findings)])
         doubts = list(dict.fromkeys(one.doubt for one in looked if one.doubt))
         records = list(dict.fromkeys(one.record for one in looked if one.record))
         if doubts:

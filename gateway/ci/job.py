@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -20,6 +21,9 @@ from policies.loading import load_rules
 from policies.rule import USER
 from policies.surroundings import Alone, Surroundings
 from policies.waivers import Waivers
+
+if TYPE_CHECKING:
+    from gateway.ci.artifacts import Artifacts
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -61,6 +65,7 @@ async def run_job(job: Job, progress: Callable[[Run], None]) -> Run:
     run.waivers = job.waivers
     user = job.user or (snapshot.user if snapshot is not None else None)
     around = _around(snapshot, user)
+    artifacts = await _artifacts(config)
     exempt = (*config.policy.exempt_namespaces, config.cluster.own_namespace)
     combined = Combined() if job.combine else None
     try:
@@ -85,13 +90,25 @@ async def run_job(job: Job, progress: Callable[[Run], None]) -> Run:
                 settings=config.check if job.suppressions else None,
                 combined=combined,
                 plain=None if config.secrets.detect == "off" else Action(config.secrets.detect),
+                artifacts=artifacts,
             )
             progress(run)
         if combined is not None and rules.about_files:
             await judge_combined(run, rules, combined, around)
     finally:
         await rules.close()
+        if artifacts is not None:
+            await artifacts.close()
     return run
+
+
+async def _artifacts(config: Config) -> Artifacts | None:
+    """What judges artifacts; None where nobody says what is trusted."""
+    if not config.provenance.policies and config.provenance.unmatched == "ignore":
+        return None
+    from gateway.ci.artifacts import artifacts_of  # noqa: PLC0415 - heavy, and needed only with trust policies
+
+    return await artifacts_of(config)
 
 
 def _around(snapshot: Snapshot | None, user: UserInfo | None) -> Surroundings:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -24,6 +25,9 @@ from policies.surroundings import Surroundings, surrounded
 from policies.waivers import Waivers
 from webhooks.policy import exempted
 from webhooks.secrets import plaintext
+
+if TYPE_CHECKING:
+    from gateway.ci.artifacts import Artifacts
 
 DEADLINE_SECONDS = 10.0
 
@@ -116,10 +120,12 @@ async def judge_batch(
     settings: Check | None = None,
     combined: Combined | None = None,
     plain: Action | None = None,
+    artifacts: Artifacts | None = None,
 ) -> None:
     """Judge what a batch of files holds, and add it to the run. ``settings``: of suppressions; without, there are none.
     ``combined``: takes what rules that take any document are to see at once, instead of each alone. ``plain``: what
-    credentials in plain text do at most; None: they are not looked for.
+    credentials in plain text do at most; None: they are not looked for. ``artifacts``: judges what the objects will have
+    fetched.
     """
     contents = [item for item in batch if isinstance(item, Content)]
     read = read_manifests([item for item in contents if not item.parser], namespace=namespace, user=user)
@@ -150,6 +156,8 @@ async def judge_batch(
             outcome.joined(findings=tuple(plaintext(manifest.subject, plain, file=True)))
             for manifest, outcome in zip(judged, outcomes, strict=True)
         ]
+    if artifacts is not None:
+        outcomes = await artifacts.join([manifest.subject for manifest in judged], outcomes)
     places = locations(judged, [[finding.field for finding in outcome.findings] for outcome in outcomes])
     for manifest, outcome, stand in zip(judged, outcomes, places, strict=True):
         _add(run, manifest, outcome, _located(outcome.findings, stand), suppressions.get(manifest.path, ()))

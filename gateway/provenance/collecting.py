@@ -11,7 +11,6 @@ from gateway.provenance.evidence import Artifact, Authority, Candidate, Evidence
 from gateway.provenance.oci.candidates import Looker
 from gateway.provenance.oci.limits import Limits
 from gateway.provenance.oci.source import Found, Source
-from gateway.provenance.signatures import verify_candidates
 from gateway.provenance.trust.reading import Trust
 
 
@@ -33,6 +32,8 @@ class Collected(msgspec.Struct, frozen=True, rename="camel"):
         Raises:
             ConfigError: an authority cannot be used.
         """
+        from gateway.provenance.signatures import verify_candidates  # noqa: PLC0415 - 12 MiB that only signatures need
+
         found = verify_candidates(self.artifact, self.candidates, authorities, now)
         return msgspec.structs.replace(found, rejected=(*found.rejected, *self.unreadable))
 

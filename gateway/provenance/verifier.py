@@ -18,7 +18,6 @@ from gateway.provenance.flights import Flights
 from gateway.provenance.oci.errors import RegistryError
 from gateway.provenance.oci.limits import Limits
 from gateway.provenance.oci.source import Found, Source
-from gateway.provenance.signatures import prepare
 from gateway.provenance.trust.evaluate import Assessment, evaluate, questions
 from gateway.provenance.trust.predicates import Predicates, compile_predicates
 from gateway.provenance.trust.reading import Trust
@@ -49,6 +48,8 @@ async def make_ready(trust: Trust, *, trial: bool) -> ReadyTrust:
     Raises:
         ConfigError: a key, a trusted root or a module cannot be used.
     """
+    from gateway.provenance.signatures import prepare  # noqa: PLC0415 - 12 MiB that only a policy needs
+
     try:
         await asyncio.to_thread(prepare, trust.authorities)
     except ConfigError as error:
