@@ -123,6 +123,69 @@ def test_the_reason_is_the_step_that_failed() -> None:
     assert problem.remedy == "sign it again"
 
 
+def test_what_counted_is_told() -> None:
+    """The statements, by their place in the evidence: signatures and attestations, nothing else."""
+    evidence = Evidence(ARTIFACT, (signed("other"), signed("a"), signed("b", TYPE), signed("c", "x"), signed("b")))
+    wanted = trust(attestations=(Attestation(TYPE),))
+    assert evaluate(wanted, evidence, {}).by == (1, 2, 4)
+    assert questions(wanted, evidence) == []
+
+
+@pytest.mark.parametrize(
+    ("policy", "found", "refused", "message"),
+    [
+        (trust(), (), (), "not signed by a or b or c: no signature was found"),
+        (trust(match="all"), (signed("b"),), (), "not signed by a and c: no signature was found"),
+        (trust(("a",)), (signed("a", TYPE),), (), "not signed by a: there are attestations, but no signature"),
+        (trust(("a",)), (), (rejected(),), "not signed by a: one found, not accepted: signature: wrong"),
+        (
+            trust(("a",)),
+            (),
+            (rejected(), msgspec.structs.replace(rejected("late"), source="n")),
+            "not signed by a: 2 found, not accepted: signature: wrong; signature: late",
+        ),
+        (trust(("a",), artifact_types=("x", "y")), (signed("a"),), (), "the artifact is application/flux, not x, y"),
+        (
+            trust(("a",), attestations=(Attestation(TYPE),)),
+            (signed("a"),),
+            (),
+            f"attestation {TYPE}: there is none by whom the policy trusts",
+        ),
+        (
+            trust(("a",), attestations=(Attestation(TYPE),)),
+            (signed("a"),),
+            (rejected(),),
+            f"attestation {TYPE}: one found, not accepted: signature: wrong",
+        ),
+    ],
+)
+def test_what_is_missing_is_told(
+    policy: Trust, found: tuple[Signed, ...], refused: tuple[Rejected, ...], message: str
+) -> None:
+    """Whose signature, and why what there is does not do."""
+    (problem,) = evaluate(policy, Evidence(ARTIFACT, found, refused), {}).problems
+    assert problem.message == message
+    assert problem.remedy
+
+
+@pytest.mark.parametrize(
+    ("artifact", "kind"),
+    [(Artifact("d", "m", "t"), "t"), (Artifact("d", "m"), "m"), (Artifact("d"), "of no type")],
+)
+def test_an_artifact_is_called_by_its_type(artifact: Artifact, kind: str) -> None:
+    """The artifact type, else the media type."""
+    (problem,) = evaluate(trust(("a",), artifact_types=("x",)), Evidence(artifact, (signed("a"),)), {}).problems
+    assert problem.message == f"the artifact is {kind}, not x"
+
+
+def test_a_rule_that_says_no_is_told_with_how_often() -> None:
+    """So that one looks at the predicates, not for them."""
+    wanted = trust(attestations=(Attestation(TYPE, rego="package p"),))
+    evidence = Evidence(ARTIFACT, (signed("a"), signed("a", TYPE), signed("b", TYPE)))
+    (problem,) = evaluate(wanted, evidence, dict.fromkeys(questions(wanted, evidence), "no")).problems
+    assert problem.message == f"none of 2 attestations {TYPE} satisfies the policy's rule"
+
+
 ALL = [signed(name, kind) for name in (*NAMES, "other") for kind in ("", COSIGN_SIGN, TYPE)]
 
 
