@@ -50,6 +50,7 @@ FLUX = (
     Crd("source.toolkit.fluxcd.io", "GitRepository", "gitrepositories", ("v1",)),
     Crd("source.toolkit.fluxcd.io", "OCIRepository", "ocirepositories", ("v1",)),
     Crd("source.toolkit.fluxcd.io", "HelmRepository", "helmrepositories", ("v1",)),
+    Crd("source.toolkit.fluxcd.io", "HelmChart", "helmcharts", ("v1",)),
 )
 ARGO_CD = (
     Crd("argoproj.io", "Application", "applications", ("v1alpha1",)),

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
 from typing import Any
 
+import msgspec
 import pytest
 from support.cosign import Cosign
 from support.registries import FaultyRegistry, RealRegistry, push, respond, stall
 
 from gateway.config.load import parse_config
-from gateway.core.finding import Action
-from gateway.core.verdict import Decision, Verdict
-from webhooks.assembly import Assembly, assemble
+from gateway.core.finding import Action, Finding
+from gateway.core.guard import Judged
+from gateway.core.verdict import Decision, Verdict, combine
+from gateway.provenance.gate import Gate
+from webhooks.assembly import Assembly, assemble, provenance_guard
 from webhooks.review import decode_review
+from webhooks.trust import ConfiguredTrust, configured_trust
 
 pytestmark = pytest.mark.servers
 _names = count(1)
@@ -247,6 +251,37 @@ async def test_a_cache_hit_skips_no_rule(registry: RealRegistry, cosign: Cosign,
             verdict = await judge(assembly, oci_repository(reference))
             (denied,) = verdict.findings
             assert "TrustPolicy second" in denied.message
+
+
+async def test_what_is_waived_counts_for_nothing(registry: RealRegistry, cosign: Cosign) -> None:
+    """And is in the record, with who accepted it."""
+    reference = await pushed(registry)
+    config = parse_config(
+        json.dumps(
+            {
+                "provenance": {
+                    "policies": [policy(cosign, f"{registry.host}/acme/*")],
+                    "registries": [{"hosts": [registry.host], "plainHttp": True}],
+                }
+            }
+        ).encode(),
+        source="test",
+    )
+    gate = Gate(config.provenance)
+    trust = ConfiguredTrust(await configured_trust(config.provenance))
+
+    def accept(findings: Sequence[Finding]) -> list[Finding]:
+        return [msgspec.structs.replace(found, exception="waiver/x") for found in findings]
+
+    guard = provenance_guard(config, trust, gate, waive=accept)
+    try:
+        outcome = await guard.judge(decode_review(oci_repository(reference)))
+    finally:
+        await gate.close()
+        await trust.close()
+    assert isinstance(outcome, Judged)
+    assert [found.exception for found in outcome.findings] == ["waiver/x"]
+    assert combine([outcome]).decision is Decision.ALLOW
 
 
 async def test_exempt_namespaces_are_not_judged(registry: RealRegistry, cosign: Cosign) -> None:

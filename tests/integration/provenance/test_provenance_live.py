@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -16,8 +17,18 @@ from support.cluster import Cluster
 from support.cosign import Cosign
 from support.gateway import Gateway, eventually
 from support.registration import registered
-from support.registries import RealRegistry, copy_tag, push
+from support.registries import FaultyRegistry, RealRegistry, copy_tag, push
 from support.users import GOVGATE, ROOT
+
+from gateway.config.model import Cluster as Connection
+from gateway.config.provenance import Provenance, RegistrySettings, TrustAuthority, TrustedKey, TrustPolicy
+from gateway.kube import connect
+from gateway.provenance.gate import Gate
+from gateway.provenance.oci.errors import UnauthorisedError
+from gateway.provenance.oci.reference import Reference
+from gateway.provenance.trust.reading import read_policy
+from gateway.provenance.verifier import make_ready
+from webhooks.pull_secrets import PullSecrets
 
 Json = dict[str, Any]
 CRD = Path(__file__).parents[3] / "charts/govgate/crds/trustpolicies.yaml"
@@ -194,6 +205,84 @@ def test_charts_are_judged_through_their_repository(
     text = refused(trusted, broken)
     assert "pull secret" in text
     assert "sesame" not in text
+
+
+def test_a_repository_that_moves_takes_its_charts_along(
+    trusted: Api, registry: RealRegistry, cosign: Cosign, namespace: str
+) -> None:
+    """A HelmRepository's new URL is judged by the charts that HelmCharts will fetch from there."""
+    repositories = [f"live/{where}/app" for where in ("signed", "unsigned")]
+    for name, signer in zip(repositories, (cosign, None), strict=True):
+        digest = asyncio.run(push(registry.host, name, "1.0.0", {"a": name.encode()}))
+        if signer is not None:
+            signer.sign(f"{registry.host}/{name}@{digest}")
+    metadata = {"name": "moving", "namespace": namespace}
+    url = f"oci://{registry.host}/live"
+    repository = {
+        "apiVersion": f"{FLUX}/v1",
+        "kind": "HelmRepository",
+        "metadata": metadata,
+        "spec": {"type": "oci", "url": f"{url}/signed"},
+    }
+    source = {"kind": "HelmRepository", "name": "moving"}
+    chart = {
+        "apiVersion": f"{FLUX}/v1",
+        "kind": "HelmChart",
+        "metadata": metadata,
+        "spec": {"chart": "app", "version": "1.0.0", "sourceRef": source, "verify": VERIFY},
+    }
+    trusted.create(repository)
+    eventually(lambda: refused(trusted, chart) == "")
+    trusted.create(chart)
+
+    def moved(to: str) -> str:
+        path = trusted.path(repository["apiVersion"], "HelmRepository", namespace, "moving")
+        try:
+            trusted.call(
+                "PATCH", f"{path}?dryRun=All", {"spec": {"url": to}}, content_type="application/merge-patch+json"
+            )
+        except ApiError as error:
+            return str(error)
+        return ""
+
+    eventually(lambda: "no signature was found" in moved(f"{url}/unsigned"))
+    assert moved("https://charts.example.com") == ""
+
+
+async def test_pull_secrets_open_a_registry(cluster: Cluster, namespace: str, cosign: Cosign) -> None:
+    """Those that the object names, as kubelet would; without them it is undecided."""
+    async with FaultyRegistry().serve() as faulty:
+        faulty.password = "open-sesame"
+        digest = faulty.add_artifact("v1")
+        auth = base64.b64encode(b"robot:open-sesame").decode()
+        config = json.dumps({"auths": {faulty.host: {"auth": auth}}}).encode()
+        secret = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": "pull", "namespace": namespace},
+            "type": "kubernetes.io/dockerconfigjson",
+            "data": {".dockerconfigjson": base64.b64encode(config).decode()},
+        }
+        await asyncio.to_thread(cluster.api(ROOT).create, secret)
+        connection = Connection(connect="kubeconfig", kubeconfig=str(cluster.kubeconfig(ROOT)))
+        client = await connect(connection)
+        assert client is not None
+        gate = Gate(Provenance(registries=(RegistrySettings((faulty.host,), plain_http=True),)))
+        authority = TrustAuthority("a", keys=(TrustedKey(pem=cosign.key.read_text()),))
+        policy = TrustPolicy(repositories=("**",), authorities=(authority,), name="p")
+        ready = await make_ready(read_policy(policy, source="test"), trial=False)
+        reference = Reference(faulty.host, "acme/app", digest=digest)
+        try:
+            with pytest.raises(UnauthorisedError):
+                await gate.judge(reference, [ready])
+            for names in (["none", "pull"], ["pull"]):
+                keychain = await PullSecrets(client)(namespace, names)
+                _, (result,) = await gate.judge(reference, [ready], keychain=keychain, who="/".join(names))
+                assert "no signature was found" in result.assessment.problems[0].message
+            assert await PullSecrets(client)(namespace, ["none"]) is None
+        finally:
+            await gate.close()
+            await client.close()
 
 
 def test_a_policy_that_cannot_be_used_is_refused(
