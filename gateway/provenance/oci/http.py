@@ -149,7 +149,10 @@ class Transport:
         except TimeoutError:
             raise UnreachableError(f"{what}: {url.host} did not answer in time") from None
         except (ssl.SSLError, aiohttp.ClientSSLError) as error:
-            raise UnreachableError(f"{what}: {url.host}: TLS: {_short(error)}") from None
+            hint = ""
+            if "WRONG_VERSION_NUMBER" in str(error):
+                hint = "; a registry without TLS is named in provenance.registries with plainHttp (--plain-http)"
+            raise UnreachableError(f"{what}: {url.host}: TLS: {_short(error)}{hint}") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise UnreachableError(f"{what}: cannot reach {url.host}: {_short(error)}") from None
 

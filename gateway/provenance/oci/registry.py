@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import re
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from yarl import URL
 
 from gateway.provenance.oci.auth import Authenticator, parse_challenges
 from gateway.provenance.oci.budget import Budget
-from gateway.provenance.oci.credentials import Anonymous, Keychain
+from gateway.provenance.oci.credentials import Anonymous, Credential, Keychain
 from gateway.provenance.oci.errors import MalformedError, NotFoundError, TooLargeError, UnauthorisedError
 from gateway.provenance.oci.hosts import Hosts
 from gateway.provenance.oci.http import Answer, Request, Sink, Transport
@@ -53,6 +54,8 @@ class Repository:
         self._name = reference.name
         self._budget = budget
         self._keychain = keychain
+        self._asking = asyncio.Lock()
+        self._credential: tuple[Credential | None] | None = None
         self._base = registry.transport.hosts.base(reference.registry) / "v2" / reference.repository
 
     async def manifest(self, reference: str) -> Found:
@@ -137,10 +140,17 @@ class Repository:
             raise NotFoundError(f"{what}: there is no such thing (HTTP 404)")
         raise MalformedError(f"{what}: the registry answers HTTP {answer.status}")
 
+    async def _found(self) -> Credential | None:
+        """The credential, looked up once: that may be a program to run."""
+        async with self._asking:
+            if self._credential is None:
+                self._credential = (await self._keychain.find(self._host, self._repository),)
+            return self._credential[0]
+
     async def _get(self, url: URL, sink: Sink, what: str, *, accept: Sequence[str] = ()) -> Answer:
         """One GET with what the registry wants to see; it is asked a second time after a 401, and no more."""
         authenticator, scope = self._registry.authenticator, f"repository:{self._repository}:pull"
-        credential = await self._keychain.find(self._host, self._repository)
+        credential = await self._found()
         value = authenticator.authorization(self._host, scope, credential)
         for attempt in range(2):
             headers = {"Accept": ", ".join(accept)} if accept else {}

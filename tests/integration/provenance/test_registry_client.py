@@ -262,6 +262,23 @@ async def test_credentials_do_not_go_to_another_host(client: Registry, faulty: F
         await both.close()
 
 
+async def test_a_credential_is_looked_up_once(client: Registry, faulty: FaultyRegistry) -> None:
+    """For all requests of one verification: it may be a program that is run."""
+    asked: list[str] = []
+
+    class Helper:
+        async def find(self, registry: str, repository: str) -> Credential | None:
+            asked.append(f"{registry}/{repository}")
+            return None
+
+    digest = faulty.add_artifact("v1")
+    for number in range(5):
+        faulty.add_referrer(digest, str(number).encode())
+    budget = Budget(seconds=20, requests=50)
+    await all_rounds(client.repository(Reference(faulty.host, "a/b", "v1"), budget, Helper()), digest)
+    assert asked == [f"{faulty.host}/a/b"]
+
+
 async def test_a_token_is_asked_for_once(client: Registry, faulty: FaultyRegistry) -> None:
     """And only for the scope that is needed, whatever the challenge asks; the password goes to the token server only."""
     faulty.add_artifact("v1")

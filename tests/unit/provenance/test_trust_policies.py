@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,22 @@ def satisfied(policy: Trust, *found: Signed, refused: tuple[Rejected, ...] = ())
 def test_patterns_match_whole_names(pattern: str, name: str, expected: bool) -> None:
     """Nothing before, nothing behind; one star stays within a part; a dot is a dot."""
     assert matches(pattern, name) is expected
+
+
+@given(st.text(alphabet="a/*", max_size=8), st.text(alphabet="a/", max_size=10))
+def test_patterns_are_the_regular_expressions_that_they_stand_for(pattern: str, name: str) -> None:
+    """Against another implementation."""
+    parts = (_WILD.get(piece, piece) for piece in re.split(r"(\*\*|\*)", pattern))
+    assert matches(pattern, name) is (re.fullmatch("".join(parts), name) is not None)
+
+
+_WILD = {"*": "[^/]*", "**": ".*"}
+
+
+def test_no_pattern_takes_long() -> None:
+    """Stars upon stars do not multiply."""
+    assert not matches("**a" * 60 + "b", "a" * 500)
+    assert matches("*" * 61 + "/" + "**a" * 60, "x/" + "a" * 400)
 
 
 def test_any_or_all_must_have_signed() -> None:
