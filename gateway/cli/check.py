@@ -72,7 +72,7 @@ def check(
     paths
         Files, folders (with all below them), globs, or -.
     policies
-        A folder of rules, a bundle (.tar.gz) or a built-in set (builtin:NAME); repeatable. Without it, what the
+        A folder of rules, a bundle (.tar.gz, oci://…) or a built-in set (builtin:NAME); repeatable. Without it, what the
         configuration names.
     output
         table for people; json and yaml for programs; sarif, junit, github, gitlab, markdown for what shows findings.

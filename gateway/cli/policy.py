@@ -38,7 +38,7 @@ def list_rules(*, policies: Policies = (), output: Output = "table", config: Pat
     Parameters
     ----------
     policies
-        A folder, a bundle (.tar.gz) or a built-in set (builtin:NAME; builtin:all has every rule); repeatable.
+        A folder, a bundle (.tar.gz, oci://…) or a built-in set (builtin:NAME; builtin:all has every rule); repeatable.
         Without it, what the configuration names.
     output
         table for people, json or yaml for programs.

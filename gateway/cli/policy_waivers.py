@@ -66,7 +66,7 @@ def waivers(
         Files with PolicyWaivers as the cluster has them (kubectl get policywaivers -A -o yaml); repeatable. Without it
         they are read from the cluster that the configuration connects to.
     policies
-        A folder of rules, a bundle (.tar.gz) or a built-in set (builtin:NAME); repeatable. Without it, what the
+        A folder of rules, a bundle (.tar.gz, oci://…) or a built-in set (builtin:NAME); repeatable. Without it, what the
         configuration names.
     output
         table for people, json or yaml for programs.
