@@ -129,7 +129,10 @@ class ProvenanceGuard:
             return Indeterminate(self.name, reason, self.on_error(subject), tuple(self._waive(findings)))
         room = asyncio.Semaphore(_AT_A_TIME)
         looked = await asyncio.gather(*(self._look(subject, item, room) for item in new))
-        findings = self._waive([*findings, *(finding for one in looked for finding in one.findings)])
+        findings += [finding for one in looked for finding in one.findings]
+        if subject.kind.kind == "OCIRepository":
+            findings += put.reconciled(subject, new, looked)
+        findings = self._waive(findings)
         doubts = list(dict.fromkeys(one.doubt for one in looked if one.doubt))
         records = list(dict.fromkeys(one.record for one in looked if one.record))
         if doubts:
@@ -200,7 +203,7 @@ class ProvenanceGuard:
             return Looked(mutable, doubt=str(error))
         found = put.results(subject, item, digest, results)
         doubts = [one.assessment.undecided for one in results if one.assessment.undecided]
-        return Looked((*mutable, *found), put.record(item.reference, digest, results), "; ".join(doubts))
+        return Looked((*mutable, *found), put.record(item.reference, digest, results), "; ".join(doubts), digest)
 
     async def _credentials(self, namespace: str, secrets: Sequence[str]) -> tuple[Keychain | None, str]:
         if self._pull_secrets is None or not secrets or not namespace:

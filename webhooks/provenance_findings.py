@@ -14,11 +14,13 @@ from gateway.provenance.oci.reference import Reference
 from gateway.provenance.trust.findings import GUARD, findings_of
 from gateway.provenance.verifier import ReadyTrust, Result
 from webhooks.sources.fetch import Fetch, chart_reference
+from webhooks.sources.flux import RECONCILED
 from webhooks.sources.matchers import Weakness
 
 UNMATCHED = "provenance/unmatched"
 SOURCE_VERIFICATION = "provenance/source-verification"
 MUTABLE = "provenance/mutable-reference"
+DRIFTED = "provenance/reconciled-digest"
 UNRESOLVABLE = "provenance/unresolvable-reference"
 
 _ORDER = ("off", "audit", "warn", "deny")
@@ -35,11 +37,12 @@ class Item(msgspec.Struct, frozen=True):
 
 
 class Looked(msgspec.Struct, frozen=True):
-    """What became of one: findings, a line for the record, or why it could not be decided."""
+    """What became of one: findings, a line for the record, or why it could not be decided; and the digest it has."""
 
     findings: tuple[Finding, ...] = ()
     record: str = ""
     doubt: str = ""
+    digest: str = ""
 
 
 def placed(chart: Fetch, url: str) -> Fetch:
@@ -108,6 +111,18 @@ def unmatched(
         remedy = "add a TrustPolicy for it, or take it from a repository that has one"
         if action != "ignore":
             yield _finding(subject, UNMATCHED, item.fetch.field, Action(action), message, remedy)
+
+
+def reconciled(subject: Subject, items: Sequence[Item], looked: Sequence[Looked]) -> Iterator[Finding]:
+    """That Flux has fetched something else than what its source names now: it may be about to, or be kept from it."""
+    digests = {
+        item.fetch.field == RECONCILED: one.digest for item, one in zip(items, looked, strict=True) if one.digest
+    }
+    fetched, named = digests.get(True), digests.get(False)
+    if fetched and named and fetched != named:
+        message = f"Flux reports {fetched} as fetched; what the source names has the digest {named} now"
+        remedy = "look at the source's conditions; name the digest if the tag was moved back"
+        yield _finding(subject, DRIFTED, RECONCILED, Action.AUDIT, message, remedy)
 
 
 def strictest(policies: Sequence[ReadyTrust]) -> Literal["deny", "warn", "audit"]:

@@ -23,7 +23,7 @@ from policies.surroundings import Alone, Surroundings
 from policies.waivers import Waivers
 
 if TYPE_CHECKING:
-    from gateway.ci.artifacts import Artifacts
+    from webhooks.artifacts import Artifacts
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -106,9 +106,9 @@ async def _artifacts(config: Config) -> Artifacts | None:
     """What judges artifacts; None where nobody says what is trusted."""
     if not config.provenance.policies and config.provenance.unmatched == "ignore":
         return None
-    from gateway.ci.artifacts import artifacts_of  # noqa: PLC0415 - heavy, and needed only with trust policies
+    from webhooks.artifacts import artifacts_in_files  # noqa: PLC0415 - heavy, and needed only with trust policies
 
-    return await artifacts_of(config)
+    return await artifacts_in_files(config)
 
 
 def _around(snapshot: Snapshot | None, user: UserInfo | None) -> Surroundings:

@@ -27,7 +27,7 @@ from webhooks.policy import exempted
 from webhooks.secrets import plaintext
 
 if TYPE_CHECKING:
-    from gateway.ci.artifacts import Artifacts
+    from webhooks.artifacts import Artifacts
 
 DEADLINE_SECONDS = 10.0
 

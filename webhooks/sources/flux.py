@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
+import msgspec
+
 from gateway.core.subject import Json
 from webhooks.sources.fetch import Fetch, Repository, chart_reference, is_oci, pinned, section, text
 
@@ -9,8 +13,25 @@ SOURCES = "source.toolkit.fluxcd.io"
 HELM = "helm.toolkit.fluxcd.io"
 
 
+RECONCILED = "status.artifact.revision"
+_REVISION = re.compile(r"(?:.*@)?(sha256:[0-9a-f]{64})\Z")
+
+
 def oci_repository(document: Json, _namespace: str) -> list[Fetch]:
-    """What an OCIRepository fetches: its digest, else a range of versions, else a tag."""
+    """What an OCIRepository fetches; and what it has fetched, where it says so: in a request to make or change it, its
+    status says nothing new.
+    """
+    found = _specified(document)
+    revision = _REVISION.match(text(section(document, "status", "artifact").get("revision")))
+    if found and revision is not None:
+        url = text(section(document, "spec").get("url"))
+        fetched = msgspec.structs.replace(found[0], field=RECONCILED, mutable="", unresolvable="")
+        found.append(msgspec.structs.replace(fetched, reference=pinned(url, revision[1])[0]))
+    return found
+
+
+def _specified(document: Json) -> list[Fetch]:
+    """Its digest, else a range of versions, else a tag."""
     spec = section(document, "spec")
     url, reference = text(spec.get("url")), section(spec, "ref")
     if not is_oci(url):

@@ -87,6 +87,23 @@ def test_charts_are_found_through_repositories_among_the_files(
     assert "provenance/signature" in [finding["rule"] for finding in document["findings"]]
 
 
+def test_what_flux_has_fetched_is_verified(registry: RealRegistry, cosign: Cosign, check: Check) -> None:
+    """Of a source as it stands in a cluster: what it reports, beside what it names; and that the two differ."""
+    signed, unsigned = artifact(registry, cosign), artifact(registry, None)
+    name, _, digest = signed.partition("@")
+    verify = {"provider": "cosign", "secretRef": {"name": "key"}}
+    source = item(FLUX, "OCIRepository", {"url": f"oci://{name}", "ref": {"digest": digest}, "verify": verify})
+    running = {**source, "status": {"artifact": {"revision": f"1.0.0@{digest}"}}}
+    code, document = check(running)
+    assert (code, document["findings"]) == (exits.CLEAN, [])
+    other = unsigned.partition("@")[2]
+    drifted = {**source, "status": {"artifact": {"revision": f"1.0.0@{other}"}}}
+    code, document = check(drifted)
+    found = {finding["rule"]: finding["field"] for finding in document["findings"]}
+    assert code == exits.DENIED
+    assert found == dict.fromkeys(("provenance/signature", "provenance/reconciled-digest"), "status.artifact.revision")
+
+
 def test_a_registry_that_is_away_is_undecided(check: Check) -> None:
     """Where the policy denies; where it only warns, so does the doubt."""
     away = pod(f"127.0.0.1:1/ci/app@sha256:{'0' * 64}")

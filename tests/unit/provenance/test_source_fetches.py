@@ -62,6 +62,19 @@ def test_an_oci_repository_takes_the_digest_then_the_range_then_the_tag() -> Non
     assert latest.mutable
 
 
+def test_what_flux_has_fetched_is_looked_at_too() -> None:
+    """Where it says so, by its digest; whatever the source names now."""
+    reported = {"artifact": {"revision": f"v1@{D}"}}
+    asked = subject(SOURCES, "OCIRepository", {**URL, "ref": {"semver": ">=1"}})
+    asked.object["status"] = reported
+    named, fetched = fetches(asked)
+    assert named.unresolvable
+    assert fetched == Fetch("config", f"ghcr.io/acme/app@{D}", "status.artifact.revision")
+    for revision in ("", "v1", f"v1@{D}x", 7):
+        asked.object["status"] = {"artifact": {"revision": revision}}
+        assert len(fetches(asked)) == 1
+
+
 def test_charts_come_through_their_repository() -> None:
     """Of a HelmRelease and of a HelmChart; a version's plus is an underscore; ranges cannot be told now."""
     chart = {"chart": "app", "version": "1.2.3+b1", "sourceRef": {"kind": "HelmRepository", "name": "acme"}}

@@ -1,4 +1,7 @@
-"""What manifests will have fetched, verified before they are merged: the guard of admission, over files."""
+"""The provenance guard over many objects that nobody asks about: manifests in files, or what stands in a cluster.
+
+Each is judged as the request that would create it, and what is said is joined to what the rules say.
+"""
 
 from __future__ import annotations
 
@@ -52,15 +55,15 @@ class FileCharts:
 
 
 class Artifacts:
-    """Judges what objects fetch by the trust policies of the configuration."""
+    """Judges what objects fetch by the trust policies of the configuration; made by :func:`artifacts_in_files`."""
 
-    def __init__(self, config: Config, trust: ConfiguredTrust) -> None:
+    def __init__(self, config: Config, trust: ConfiguredTrust, charts: FileCharts) -> None:
         settings = config.provenance
         self._trust = trust
         self._gate = Gate(settings)
-        self._charts = FileCharts()
+        self._charts = charts
         exempt = (*settings.exempt_namespaces, config.cluster.own_namespace)
-        self._guard = ProvenanceGuard(trust, self._gate, settings, exempt=exempt, charts=self._charts)
+        self._guard = ProvenanceGuard(trust, self._gate, settings, exempt=exempt, charts=charts)
 
     async def join(self, subjects: Sequence[Subject], outcomes: Sequence[Outcome]) -> list[Outcome]:
         """The outcomes, each with what the guard says about its object."""
@@ -96,13 +99,13 @@ class Artifacts:
         return outcome.joined(findings=(*said.findings, _doubt(subject, said.reason, action)), judged=1)
 
 
-async def artifacts_of(config: Config) -> Artifacts:
-    """What judges artifacts.
+async def artifacts_in_files(config: Config) -> Artifacts:
+    """What judges what files name.
 
     Raises:
         ConfigError: a trust policy cannot be used.
     """
-    return Artifacts(config, ConfiguredTrust(await configured_trust(config.provenance)))
+    return Artifacts(config, ConfiguredTrust(await configured_trust(config.provenance)), FileCharts())
 
 
 def _doubt(subject: Subject, reason: str, action: Action) -> Finding:
