@@ -23,12 +23,9 @@ from gateway.provenance.oci.manifest import Descriptor
 
 TITLE = "org.opencontainers.image.title"
 _TAR = re.compile(r"[./+]tar(\.gzip|\.zstd|[.+](gzip|zstd))?\Z")
-_TAR_NAMES = frozenset(
-    ("application/vnd.docker.image.rootfs.diff.tar.gzip", "application/vnd.cncf.helm.chart.content.v1.tar+gzip")
-)
 _TITLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,200}\Z")
 _PIECE = 1024 * 1024
-_UNREADABLE = (tarfile.TarError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError, EOFError, UnicodeError, ValueError)
+_UNREADABLE = (tarfile.TarError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError, EOFError, ValueError)
 
 
 class Unpacking:
@@ -63,7 +60,7 @@ class Unpacking:
 
     def _add_member(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
         path = inside(member.name)
-        if path is None or self._through_link(path):
+        if path is None or self._through_link(path) or not (path.parts or member.isdir()):
             raise MalformedError(f"archive: {member.name[:200]!r} is outside of the folder")
         target = self._folder / path
         if member.isdir():
@@ -104,6 +101,8 @@ class Unpacking:
 
     def _prepare(self, path: PurePosixPath) -> None:
         target = self._folder / path
+        if any((self._folder / parent).is_file() for parent in path.parents):
+            raise MalformedError(f"archive: {path} is below what is a file")
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.is_symlink() or target.is_file():
             target.unlink()
@@ -122,8 +121,8 @@ class Unpacking:
 
 
 def inside(name: str) -> PurePosixPath | None:
-    """The path that a name means below a folder; None if it means one outside, the folder itself, or none at all."""
-    if not name or "\x00" in name or "\\" in name or name.startswith("/"):
+    """The path that a name means below a folder, without parts if it is the folder itself; None if it is outside."""
+    if "\\" in name or name.startswith("/"):
         return None
     parts: list[str] = []
     for part in name.split("/"):
@@ -138,7 +137,7 @@ def inside(name: str) -> PurePosixPath | None:
 
 def is_archive(media_type: str) -> bool:
     """Whether a layer of this type is a tar archive, compressed or not."""
-    return media_type in _TAR_NAMES or _TAR.search(media_type) is not None
+    return _TAR.search(media_type) is not None
 
 
 def _decompressed(file: IO[bytes]) -> IO[bytes]:

@@ -12,7 +12,7 @@ import os
 import tarfile
 import tempfile
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
@@ -103,6 +103,47 @@ def test_a_link_is_replaced_not_followed(tmp_path: Path) -> None:
     assert not (tmp_path / "p/l").is_symlink()
 
 
+def test_a_later_layer_replaces_what_is_there(tmp_path: Path) -> None:
+    """A folder by a file, a file by a link, a link by a file; folders are kept as they are."""
+    folder = ("d", tarfile.DIRTYPE, "", b"")
+    root = ("./", tarfile.DIRTYPE, "", b"")
+    unpack(tmp_path / "o", tar(root, folder, file("a/b"), file("c")), tar(folder, file("a", b"2"), link("c", "a")))
+    assert names(tmp_path / "o") == ["a", "c"]
+    assert (tmp_path / "o/d").is_dir()
+    assert (tmp_path / "o/c").read_bytes() == b"2"
+    for below in (tar(file("a/x")), tar(file("."))):
+        with pytest.raises(MalformedError):
+            unpack(tmp_path / "p", tar(file("a")), below)
+
+
+@pytest.mark.parametrize("target", ["c", "./c", "d/x", "../c", "./../c", "../d/../d/x", "..//c"])
+def test_a_link_may_lead_to_what_is_inside(tmp_path: Path, target: str) -> None:
+    """Up first, then down; from where the link is. Up again after down is refused, also where it would be inside."""
+    made = tar(file("c"), file("d/x"), link("d/l", target))
+    if target == "../d/../d/x":
+        with pytest.raises(MalformedError):
+            unpack(tmp_path / "o", made)
+        return
+    unpack(tmp_path / "o", made)
+    assert (tmp_path / "o/d/l").readlink() == Path(target)
+
+
+def test_what_is_no_archive_is_malformed(tmp_path: Path) -> None:
+    """Cut off, of something else, of nothing."""
+    whole = gzip.compress(tar(file("a", b"x" * 10_000)), compresslevel=0)
+    for data in (whole[:5_000], b"garbage" * 200, b"", zstandard.ZstdCompressor().compress(b"x"), gzip.compress(b"y")):
+        with pytest.raises(MalformedError, match="not an archive"):
+            unpack(tmp_path / "o", data)
+
+
+def test_links_are_counted(tmp_path: Path) -> None:
+    """They are files too."""
+    with pytest.raises(TooLargeError):
+        unpack(
+            tmp_path / "o", tar(*(link(f"l{number}", "x") for number in range(11))), limits=Limits(unpacked_files=10)
+        )
+
+
 def test_bombs_are_not_unpacked(tmp_path: Path) -> None:
     """By bytes and by files."""
     bomb = gzip.compress(tar(file("x", b"\0" * 1_000_000)))
@@ -132,7 +173,14 @@ def test_a_path_is_inside_or_none(name: str) -> None:
 
 def test_types_of_archives() -> None:
     """Those of images, Flux and Helm; not those of texts."""
-    for kind in (TAR, TAR + "+gzip", TAR + "+zstd", "application/vnd.cncf.flux.content.v1.tar+gzip"):
+    assert inside("a/../b") == PurePosixPath("b")
+    for kind in (
+        "application/vnd.docker.image.rootfs.diff.tar.gzip",
+        TAR,
+        TAR + "+gzip",
+        TAR + "+zstd",
+        "application/vnd.cncf.flux.content.v1.tar+gzip",
+    ):
         assert is_archive(kind)
     assert is_archive("application/vnd.cncf.helm.chart.content.v1.tar+gzip")
     assert not is_archive("application/vnd.cncf.openpolicyagent.policy.layer.v1+rego")
