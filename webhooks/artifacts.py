@@ -13,14 +13,16 @@ from gateway.core.errors import UndecidedError
 from gateway.core.finding import Action, Finding, Resource, Severity, finding_id
 from gateway.core.guard import Indeterminate, Judged, OnError
 from gateway.core.subject import Subject
+from gateway.kube import KubeClient
 from gateway.provenance.gate import Gate
 from gateway.provenance.trust.findings import GUARD
 from policies.ruleset import Outcome, Undecided
-from webhooks.charts import ChartSource, chart_source
+from webhooks.charts import ChartSource, ClusterCharts, chart_source
 from webhooks.provenance import ProvenanceGuard
+from webhooks.pull_secrets import PullSecrets
 from webhooks.sources.fetch import Fetch
 from webhooks.sources.flux import SOURCES
-from webhooks.trust import ConfiguredTrust, configured_trust
+from webhooks.trust import ClusterTrust, ConfiguredTrust, configured_trust
 
 UNDECIDED = "provenance/undecided"
 _AT_A_TIME = 8
@@ -53,21 +55,50 @@ class FileCharts:
         """None: the HelmReleases among the files are judged themselves."""
         return []
 
+    def checks(self) -> dict[str, bool | str]:
+        """Nothing is read from elsewhere."""
+        return {}
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
 
 class Artifacts:
-    """Judges what objects fetch by the trust policies of the configuration; made by :func:`artifacts_in_files`."""
+    """Judges what objects fetch. Made by :func:`artifacts_in_files` or :func:`artifacts_in_cluster`."""
 
-    def __init__(self, config: Config, trust: ConfiguredTrust, charts: FileCharts) -> None:
+    def __init__(
+        self,
+        config: Config,
+        trust: ConfiguredTrust | ClusterTrust,
+        charts: FileCharts | ClusterCharts,
+        pull_secrets: PullSecrets | None = None,
+    ) -> None:
         settings = config.provenance
         self._trust = trust
         self._gate = Gate(settings)
         self._charts = charts
         exempt = (*settings.exempt_namespaces, config.cluster.own_namespace)
-        self._guard = ProvenanceGuard(trust, self._gate, settings, exempt=exempt, charts=charts)
+        self._guard = ProvenanceGuard(
+            trust, self._gate, settings, exempt=exempt, charts=charts, pull_secrets=pull_secrets
+        )
+
+    @property
+    def digest(self) -> str:
+        """Of everything that the policies say; empty if there are none."""
+        return self._trust.digest
+
+    def about(self, subject: Subject) -> bool:
+        """Whether anything may be fetched because of objects of the subject's type, and somebody says what is trusted."""
+        return self._guard.concerns(subject)
+
+    def checks(self) -> dict[str, bool | str]:
+        """Named checks: True if it holds, else why not."""
+        return self._trust.checks() | self._charts.checks()
 
     async def join(self, subjects: Sequence[Subject], outcomes: Sequence[Outcome]) -> list[Outcome]:
         """The outcomes, each with what the guard says about its object."""
-        self._charts.learn(subjects)
+        if isinstance(self._charts, FileCharts):
+            self._charts.learn(subjects)
         room = asyncio.Semaphore(_AT_A_TIME)
 
         async def one(subject: Subject, outcome: Outcome) -> Outcome:
@@ -78,9 +109,15 @@ class Artifacts:
 
         return await asyncio.gather(*map(one, subjects, outcomes))
 
+    def start(self) -> None:
+        """Begin to watch the cluster's policies."""
+        if isinstance(self._trust, ClusterTrust):
+            self._trust.start()
+
     async def close(self) -> None:
-        """Close all connections."""
+        """Stop what is watched, close all connections."""
         await self._gate.close()
+        await self._charts.close()
         await self._trust.close()
 
     async def _joined(self, subject: Subject, outcome: Outcome) -> Outcome:
@@ -97,6 +134,17 @@ class Artifacts:
         # The policies only warn, or record: so does a doubt.
         action = Action.WARN if said.on_error is OnError.WARN else Action.AUDIT
         return outcome.joined(findings=(*said.findings, _doubt(subject, said.reason, action)), judged=1)
+
+
+async def artifacts_in_cluster(config: Config, client: KubeClient) -> Artifacts:
+    """What judges what stands in a cluster, by its TrustPolicies too; they are watched once it is started.
+
+    Raises:
+        ConfigError: a trust policy of the configuration cannot be used.
+    """
+    charts = ClusterCharts(client)
+    trust = ClusterTrust(client, await configured_trust(config.provenance), charts.start)
+    return Artifacts(config, trust, charts, PullSecrets(client) if config.provenance.pull_secrets else None)
 
 
 async def artifacts_in_files(config: Config) -> Artifacts:

@@ -24,6 +24,7 @@ from policies.ruleset import Outcome, RuleSet
 from policies.sources import CLUSTER_GATEKEEPER
 from policies.surroundings import Surroundings, surrounded
 from policies.waivers import now_utc
+from webhooks.artifacts import Artifacts, artifacts_in_cluster
 from webhooks.assembly import Part, rules_in_files
 from webhooks.constraints import ClusterConstraints
 from webhooks.policy import exempted
@@ -46,21 +47,24 @@ class Standing:
         constraints: ClusterConstraints | None,
         surroundings: ClusterSurroundings,
         waivers: ClusterWaivers,
+        artifacts: Artifacts,
     ) -> None:
-        decides = (config.policy, config.cluster.own_namespace)
+        decides = (config.policy, config.provenance, config.cluster.own_namespace)
         self._settings = msgspec.json.encode(decides, order="deterministic").decode()
         self._rules = rules
         self._constraints = constraints
         self._around = _NobodyAsks(surroundings)
         self._waivers = waivers
-        self._parts: list[Part] = [part for part in (surroundings, constraints, waivers) if part is not None]
+        self._artifacts = artifacts
+        parts = (surroundings, constraints, waivers, artifacts)
+        self._parts: list[Part] = [part for part in parts if part is not None]
         self._exempt = (*config.policy.exempt_namespaces, config.cluster.own_namespace)
         self._timeout_seconds = config.policy.timeout_seconds
 
     @property
     def digest(self) -> str:
         """Of all that decides: the rules in force, those of the cluster as they are now, and what is set of them."""
-        material = [part.digest for part in (self._rules, self._constraints) if part is not None]
+        material = [part.digest for part in (self._rules, self._constraints, self._artifacts) if part is not None]
         material.append(self._settings)
         return "sha256:" + hashlib.sha256("\0".join(material).encode()).hexdigest()
 
@@ -72,14 +76,15 @@ class Standing:
 
     def about(self, subject: Subject) -> bool:
         """Whether any rule may be about objects of the subject's type: else they need not be read."""
-        return any(part.about(subject) for part in (self._rules, self._constraints) if part is not None)
+        parts = (self._rules, self._constraints, self._artifacts)
+        return any(part.about(subject) for part in parts if part is not None)
 
     def exempt(self, subject: Subject) -> bool:
         """Whether the object is in a namespace that is not judged."""
         return exempted(subject.governing_namespace, self._exempt)
 
     async def judge(self, subjects: Sequence[Subject]) -> list[Outcome]:
-        """What the rules say about each object; findings that a waiver covers name it.
+        """What the rules say about each object, and the trust policies about what it fetches; waived findings name the waiver.
 
         Raises:
             UndecidedError: the engine is not there.
@@ -94,6 +99,7 @@ class Standing:
                 outcomes[index] = outcomes[index].joined(
                     findings=more.findings, undecided=more.undecided, judged=more.judged
                 )
+        outcomes = await self._artifacts.join(subjects, outcomes)
         return [Outcome(tuple(self._waivers.apply(one.findings)), one.undecided, one.judged) for one in outcomes]
 
     def overrunning(self) -> int:
@@ -149,6 +155,7 @@ async def assemble_standing(config: Config, client: KubeClient) -> Standing:
     """
     engine = engine_of(config.policy, trial=True)
     rules = await rules_in_files(config, engine, point=AUDIT)
+    artifacts = await artifacts_in_cluster(config, client)
     surroundings = ClusterSurroundings(client, config.policy.inventory)
     surroundings.start()
     if rules is not None:
@@ -159,7 +166,15 @@ async def assemble_standing(config: Config, client: KubeClient) -> Standing:
         constraints.start()
     waivers = ClusterWaivers(client, now_utc)
     waivers.start()
-    return Standing(config, rules=rules, constraints=constraints, surroundings=surroundings, waivers=waivers)
+    artifacts.start()
+    return Standing(
+        config,
+        rules=rules,
+        constraints=constraints,
+        surroundings=surroundings,
+        waivers=waivers,
+        artifacts=artifacts,
+    )
 
 
 class _NobodyAsks:

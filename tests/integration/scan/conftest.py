@@ -103,7 +103,7 @@ def _documented_role() -> list[dict[str, Any]]:
         if verbs:
             named = [name for name in resources if name != "cluster.ownNamespace"] or ["configmaps"]
             rules.append({"apiGroups": groups or [""], "resources": named, "verbs": verbs})
-    assert len(rules) == 6
+    assert len(rules) == 7
     name, group = "govgate-controller", "rbac.authorization.k8s.io"
     return [
         {"apiVersion": f"{group}/v1", "kind": "ClusterRole", "metadata": {"name": name}, "rules": rules},
