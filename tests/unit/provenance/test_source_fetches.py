@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from gateway.core.subject import GroupVersionKind, GroupVersionResource, Subject, UserInfo
 from webhooks.sources.fetch import Fetch, Repository, is_exact
 from webhooks.sources.find import concerned, fetches, is_new, own_verification
+from webhooks.sources.matchers import has_open_dot
 
 D = "sha256:" + "0" * 64
 SOURCES, HELM, ARGO, XP = "source.toolkit.fluxcd.io", "helm.toolkit.fluxcd.io", "argoproj.io", "pkg.crossplane.io"
@@ -226,6 +227,27 @@ def test_weak_verification_is_told_by_its_field(spec: Any, fields: list[str]) ->
     weak = own_verification(subject(SOURCES, "OCIRepository", {**URL, **spec}))
     assert weak is not None
     assert [one.field for one in weak] == fields
+
+
+@pytest.mark.parametrize("pattern", ["^$", "^.*$", "^.+$", "^(.*)$", "^(.+)$", ".*"])
+def test_patterns_that_accept_anything_are_none(pattern: str) -> None:
+    """However they are written."""
+    verify = {"matchOIDCIdentity": [{"issuer": "^a$", "subject": pattern}]}
+    weak = own_verification(subject(SOURCES, "OCIRepository", {**URL, "verify": verify}))
+    assert weak is not None
+    assert [one.message for one in weak] == [f"the subject {pattern!r} accepts anything"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "is_open"),
+    [
+        ("a.b", True), ("[a].b", True), (r"a\\.b", True), ("[]a].b", True), ("a.", True),
+        (r"a\.b", False), ("a[.]b", False), ("a.*b", False), ("a.+", False), ("a.{3}", False), ("a[^.x]b", False), ("", False),
+    ],
+)  # fmt: skip
+def test_a_dot_is_open_unless_it_was_meant_so(pattern: str, is_open: bool) -> None:
+    """Escaped, in a class, or repeated, it was."""
+    assert has_open_dot(pattern) is is_open
 
 
 def test_what_an_update_leaves_is_not_told_again() -> None:
