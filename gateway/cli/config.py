@@ -12,6 +12,7 @@ from cyclopts import App, Parameter
 from gateway.cli.output import print_document
 from gateway.config import Config, load_config
 from gateway.config.yaml import read_yaml
+from gateway.provenance.trust.reading import read_policy
 
 config_app = App(name="config", help="The configuration: check it, its JSON Schema, what is in force.")
 
@@ -27,7 +28,10 @@ def validate(file: Path) -> None:
     file
         The file, in YAML or JSON.
     """
-    load_config(file)
+    loaded = load_config(file)
+    for policy in loaded.config.provenance.policies:
+        # Files are those of the machine that it will run on: what they hold is found out there.
+        read_policy(policy, source=str(file), read=lambda _path: b"a file")
     print(f"{file}: valid")
 
 

@@ -30,6 +30,18 @@ def test_validate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert captured.err == f"govgate: {file}: server.limits.concurrency: expected `int` >= 1\n"
 
 
+def test_validate_reads_trust_policies(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As far as that is possible without the files that they name."""
+    file = tmp_path / "govgate.yaml"
+    policy = {"name": "p", "repositories": ["ghcr.io/**"]}
+    for pattern, code in (("^acme$", 0), ("acme", 1)):
+        identity = {"issuer": "https://i.example", "subjectRegexp": pattern}
+        authority = {"name": "a", "keys": [{"file": "/not/here"}], "identities": [identity]}
+        file.write_text(json.dumps({"provenance": {"policies": [{**policy, "authorities": [authority]}]}}))
+        assert run(["config", "validate", str(file)]) == code
+    assert "subjectRegexp: must begin with ^" in capsys.readouterr().err
+
+
 def test_schema(capsys: pytest.CaptureFixture[str]) -> None:
     """The schema is JSON Schema that knows nested fields by their names in the file."""
     assert run(["config", "schema"]) == 0
