@@ -136,8 +136,11 @@ class ProvenanceGuard:
         doubts = list(dict.fromkeys(one.doubt for one in looked if one.doubt))
         records = list(dict.fromkeys(one.record for one in looked if one.record))
         if doubts:
-            policies = [ready for item in new for ready in item.policies] or self._trust.policies()
-            on_error = put.fallback(self._settings.on_error, policies)
+            # What could not be told apart may be about any policy: then the strictest of all decides.
+            doubtful = [
+                item.policies or self._trust.policies() for item, one in zip(new, looked, strict=True) if one.doubt
+            ]
+            on_error = put.fallback(self._settings.on_error, [ready for policies in doubtful for ready in policies])
             return Indeterminate(self.name, "; ".join([*doubts, *records]), on_error, tuple(findings))
         return Judged(self.name, "; ".join(records) or "nothing new is fetched", tuple(findings))
 

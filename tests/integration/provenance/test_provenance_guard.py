@@ -216,6 +216,18 @@ async def test_a_registry_that_fails_leaves_it_undecided(cosign: Cosign) -> None
             assert (await judge(assembly, body)).decision is Decision.ALLOW
 
 
+async def test_a_doubt_about_one_is_not_weakened_by_another(registry: RealRegistry, cosign: Cosign) -> None:
+    """What cannot be read may be about the strictest policy; what is only warned about elsewhere does not change that."""
+    lenient = policy(cosign, f"{registry.host}/**", mode="warn")
+    strict = {**policy(cosign, "ghcr.io/**"), "name": "strict"}
+    images = [await pushed(registry), f"ghcr.io/acme/app@sha512:{'0' * 128}"]
+    containers = [{"name": f"c{number}", "image": image} for number, image in enumerate(images)]
+    async with assembled(lenient, strict, hosts=(registry.host,)) as assembly:
+        verdict = await judge(assembly, review("", "Pod", {"containers": containers}))
+    assert rules(verdict, Action.WARN) == ["provenance/signature"]
+    assert verdict.decision is Decision.UNDECIDED
+
+
 async def test_a_slow_registry_is_undecided_at_the_deadline(cosign: Cosign) -> None:
     """The request is answered in time."""
     async with FaultyRegistry().serve() as faulty:
