@@ -154,7 +154,7 @@ async def _verify(
         async with opened(reference, access) as (source, digest):
             saved = await gather(source, reference, digest, ready, now)
             verified = await judge(saved, ready, now, on_error=on_error)
-        if into is not None and not verified.run.denied and not verified.run.doubts:
+        if into is not None and verified.satisfied:
             longer = msgspec.structs.replace(access, timeout_seconds=max(_PULL_SECONDS, access.timeout_seconds))
             async with opened(reference, longer, digest=digest) as (source, _):
                 await pull_artifact(source, digest, into, Limits())
@@ -220,8 +220,9 @@ def _finish(verified: Verified, output: Format, fail_on: str, *, pulled: Path | 
         print("\n".join(lines(verified)))
     else:
         sys.stdout.write(REPORTERS[output](run))
-    if pulled is not None and not run.denied and not run.doubts:
-        print(f"govgate: unpacked into {pulled}", file=sys.stderr)
+    if pulled is not None:
+        done = f"unpacked into {pulled}" if verified.satisfied else "nothing was unpacked: it is not verified"
+        print(f"govgate: {done}", file=sys.stderr)
     print(totals(run), file=sys.stderr)
     if run.denied:
         return exits.DENIED

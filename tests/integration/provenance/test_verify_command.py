@@ -197,6 +197,10 @@ def test_a_configured_policy_holds(registry: RealRegistry, cosign: Cosign, verif
     assert code == exits.DENIED
     assert "satisfies the policy's rule" in out
     warning = config("allow if false", mode="warn")
+    code, _, err = verify(reference, "--config", warning, "--pull", tmp_path / "out", plain=False)
+    assert code == exits.CLEAN
+    assert "nothing was unpacked" in err
+    assert not (tmp_path / "out").exists()
     assert verify(reference, "--config", warning, plain=False)[0] == exits.CLEAN
     assert verify(reference, "--config", warning, "--fail-on", "warn", plain=False)[0] == exits.WARNED
     code, _, err = verify(reference, "--config", config("allow if"), plain=False)
