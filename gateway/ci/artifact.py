@@ -107,7 +107,8 @@ async def judge(saved: Saved, policies: Sequence[ReadyTrust], now: datetime, *, 
     """Verify the bytes, and evaluate every policy. Nothing that was concluded before is believed."""
     if saved.collected.artifact.digest != saved.digest or not saved.reference.endswith(f"@{saved.digest}"):
         raise GovgateError(f"the saved evidence is about {saved.collected.artifact.digest}, not {saved.digest}")
-    judgements = [await _judge(saved.collected, ready, now) for ready in policies]
+    collected = saved.collected.proven()
+    judgements = [await _judge(collected, ready, now) for ready in policies]
     run = Run(sha256_digest("".join(ready.trust.digest for ready in policies).encode()), {}, on_error)
     about = Resource("", KIND, "", saved.reference)
     for ready, one in zip(policies, judgements, strict=True):

@@ -7,10 +7,12 @@ from datetime import datetime
 
 import msgspec
 
+from gateway.core.canonical import sha256_digest
 from gateway.provenance.evidence import Artifact, Authority, Candidate, Evidence, Format, Rejected
 from gateway.provenance.oci.candidates import Looker
 from gateway.provenance.oci.limits import Limits
-from gateway.provenance.oci.source import Found, Source
+from gateway.provenance.oci.manifest import parse_manifest
+from gateway.provenance.oci.source import Found, Source, check_digest
 from gateway.provenance.trust.reading import Trust
 
 
@@ -18,13 +20,28 @@ class Collected(msgspec.Struct, frozen=True, rename="camel"):
     """Everything that was found about an artifact, as bytes: enough to verify it again, elsewhere and offline.
 
     ``unreadable``: what is listed as a signature and can never be read. ``complete``: all formats that the policy accepts
-    were looked at; else the policy had enough before.
+    were looked at; else the policy had enough before. ``manifest``: the artifact's own, where it had to be read.
     """
 
     artifact: Artifact
     candidates: tuple[Candidate, ...] = ()
     unreadable: tuple[Rejected, ...] = ()
     complete: bool = False
+    manifest: bytes = b""
+
+    def proven(self) -> Collected:
+        """The same with what the bytes prove of the artifact: its type is what its manifest says, or not known.
+
+        Raises:
+            MalformedError: the manifest is none, or another artifact's.
+        """
+        digest = self.artifact.digest
+        if not self.manifest:
+            return msgspec.structs.replace(self, artifact=Artifact(digest))
+        what = f"manifest {digest}"
+        check_digest(sha256_digest(self.manifest), digest, what)
+        found = Found(digest, self.manifest, parse_manifest(self.manifest, what=what))
+        return msgspec.structs.replace(self, artifact=_artifact(digest, found))
 
     def evidence(self, authorities: tuple[Authority, ...], now: datetime) -> Evidence:
         """The evidence, by these authorities; verified from the bytes.
@@ -67,13 +84,13 @@ async def collect(
     """
     if wanted.types and found is None:
         found = await source.manifest(digest)
-    collected = Collected(_artifact(digest, found))
+    collected = Collected(_artifact(digest, found), manifest=found.body if found is not None else b"")
     async for more in Looker(source, digest, wanted.formats, limits).rounds():
-        artifact = collected.artifact
-        if not artifact.media_type and any(one.format == "notation-jws" for one in more.candidates):
-            artifact = _artifact(digest, await source.manifest(digest))  # it is part of what Notation signs
+        if found is None and any(one.format == "notation-jws" for one in more.candidates):
+            found = await source.manifest(digest)  # its type and size are part of what Notation signs
         candidates, unreadable = (*collected.candidates, *more.candidates), (*collected.unreadable, *more.rejected)
-        collected = Collected(artifact, candidates, unreadable)
+        manifest = found.body if found is not None else b""
+        collected = Collected(_artifact(digest, found), candidates, unreadable, manifest=manifest)
         if await enough(collected):
             return collected
     return msgspec.structs.replace(collected, complete=True)
@@ -82,4 +99,4 @@ async def collect(
 def _artifact(digest: str, found: Found | None) -> Artifact:
     if found is None:
         return Artifact(digest)
-    return Artifact(digest, found.manifest.media_type, found.manifest.kind, found.size)
+    return Artifact(digest, found.manifest.media_type, found.manifest.kind, len(found.body))

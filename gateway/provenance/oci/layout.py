@@ -46,8 +46,8 @@ class Layout:
         what = f"{self._name}@{reference}" if is_digest(reference) else f"{self._name}:{reference}"
         digest = reference if is_digest(reference) else await self._tagged(reference, what)
         sink = io.BytesIO()
-        size = await self._read(digest, sink, self._limits.manifest_bytes, what)
-        return Found(digest, size, parse_manifest(sink.getvalue(), what=what))
+        await self._read(digest, sink, self._limits.manifest_bytes, what)
+        return Found(digest, sink.getvalue(), parse_manifest(sink.getvalue(), what=what))
 
     async def referrers(self, digest: str) -> tuple[Descriptor, ...]:
         """What refers to a manifest: by the tag that stands for the list, and by the subjects of what is listed."""
@@ -85,12 +85,11 @@ class Layout:
         index: Manifest = parse_manifest(sink.getvalue(), what=what)
         return index.manifests or ()
 
-    async def _read(self, digest: str, sink: IO[bytes], limit: int, what: str) -> int:
+    async def _read(self, digest: str, sink: IO[bytes], limit: int, what: str) -> None:
         hashing = Hashing(sink)
         path = self._path / "blobs" / "sha256" / digest.removeprefix("sha256:")
         await asyncio.to_thread(_copy, path, cast("IO[bytes]", hashing), limit, what)
         check_digest(hashing.digest, digest, what)
-        return hashing.size
 
 
 def _tag_of(descriptor: Descriptor) -> str:

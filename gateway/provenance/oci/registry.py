@@ -10,6 +10,7 @@ from typing import IO, cast
 
 from yarl import URL
 
+from gateway.core.canonical import sha256_digest
 from gateway.provenance.oci.auth import Authenticator, parse_challenges
 from gateway.provenance.oci.budget import Budget
 from gateway.provenance.oci.credentials import Anonymous, Credential, Keychain
@@ -67,14 +68,12 @@ class Repository:
             self._base / "manifests" / reference, Sink(sink, self._limits.manifest_bytes), what, accept=MANIFESTS
         )
         self._expect(answer, what)
-        hashing = Hashing(io.BytesIO())
-        hashing.write(sink.getvalue())
+        body = sink.getvalue()
+        digest = sha256_digest(body)
         if pinned:
-            check_digest(hashing.digest, reference, what)
+            check_digest(digest, reference, what)
         content_type = answer.headers.get("Content-Type", "")
-        return Found(
-            hashing.digest, hashing.size, parse_manifest(sink.getvalue(), content_type=content_type, what=what)
-        )
+        return Found(digest, body, parse_manifest(body, content_type=content_type, what=what))
 
     async def referrers(self, digest: str) -> tuple[Descriptor, ...]:
         """What refers to a manifest: by the API, or else by the tag that stands in for it.

@@ -11,10 +11,10 @@ from gateway.provenance.oci.manifest import Descriptor, Manifest
 
 
 class Found(NamedTuple):
-    """A manifest with the digest and the size that its bytes have."""
+    """A manifest, its bytes, and their digest."""
 
     digest: str
-    size: int
+    body: bytes
     manifest: Manifest
 
 

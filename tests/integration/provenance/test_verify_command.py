@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from support.cosign import Cosign
-from support.registries import RealRegistry, copy_tag, push
+from support.registries import FLUX_CONFIG, RealRegistry, copy_tag, push
 
 from gateway.cli import exits
 from gateway.cli.app import run
@@ -233,6 +233,35 @@ def test_saved_evidence_is_judged_offline(
     saved.write_text("[]")
     assert verify(reference, "--evidence", saved, "--key", cosign.key)[0] == exits.FAILED
     assert len(registry.requests()) == before
+
+
+def test_saved_evidence_can_not_lie_about_the_type(
+    registry: RealRegistry, cosign: Cosign, verify: Verify, tmp_path: Path
+) -> None:
+    """It is what the artifact's manifest says, whose digest is the artifact's."""
+    reference = artifact(registry)
+    cosign.sign(reference)
+
+    def config(*types: str) -> Path:
+        authority = {"name": "release", "keys": [{"file": str(cosign.key)}]}
+        policy = {"name": "p", "repositories": ["**"], "authorities": [authority], "artifactTypes": types}
+        file = tmp_path / "govgate.yaml"
+        registries = [{"hosts": [registry.host], "plainHttp": True}]
+        file.write_text(json.dumps({"provenance": {"policies": [policy], "registries": registries}}))
+        return file
+
+    saved = tmp_path / "evidence.json"
+    code, out, _ = verify(reference, "--config", config(FLUX_CONFIG), "-o", "json", plain=False)
+    assert code == exits.CLEAN
+    document = json.loads(out)
+    document["collected"]["artifact"]["artifactType"] = "application/helm"
+    saved.write_text(json.dumps(document))
+    for types, expected in ((FLUX_CONFIG, exits.CLEAN), ("application/helm", exits.DENIED)):
+        found = verify(reference, "--evidence", saved, "--config", config(types), plain=False)
+        assert found[0] == expected
+    document["collected"]["manifest"] = base64.b64encode(b"{}").decode()
+    saved.write_text(json.dumps(document))
+    assert verify(reference, "--evidence", saved, "--config", config(FLUX_CONFIG), plain=False)[0] == exits.FAILED
 
 
 def test_only_what_was_verified_is_unpacked(
