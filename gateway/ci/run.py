@@ -151,13 +151,7 @@ async def judge_batch(
         asked = [msgspec.structs.replace(one, by="review") for one in asked]
     fixes = len(run.fixes)
     outcomes = await rules.judge_all(asked, timeout_seconds=DEADLINE_SECONDS)
-    if plain is not None:
-        outcomes = [
-            outcome.joined(findings=tuple(plaintext(manifest.subject, plain, file=True)))
-            for manifest, outcome in zip(judged, outcomes, strict=True)
-        ]
-    if artifacts is not None:
-        outcomes = await artifacts.join([manifest.subject for manifest in judged], outcomes)
+    outcomes = await _judge_besides(judged, outcomes, plain, artifacts)
     places = locations(judged, [[finding.field for finding in outcome.findings] for outcome in outcomes])
     for manifest, outcome, stand in zip(judged, outcomes, places, strict=True):
         _add(run, manifest, outcome, _located(outcome.findings, stand), suppressions.get(manifest.path, ()))
@@ -169,6 +163,20 @@ async def judge_batch(
         combined.add([*judged, *files.documents], suppressions)
     else:
         await _judge_documents(run, rules, files.documents, around, suppressions)
+
+
+async def _judge_besides(
+    judged: Sequence[Manifest], outcomes: list[Outcome], plain: Action | None, artifacts: Artifacts | None
+) -> list[Outcome]:
+    """The outcomes of the rules, joined by what other guards say about the same objects."""
+    if plain is not None:
+        outcomes = [
+            outcome.joined(findings=tuple(plaintext(manifest.subject, plain, file=True)))
+            for manifest, outcome in zip(judged, outcomes, strict=True)
+        ]
+    if artifacts is not None:
+        outcomes = await artifacts.join([manifest.subject for manifest in judged], outcomes)
+    return outcomes
 
 
 async def _judge_documents(
