@@ -19,7 +19,7 @@ class Hosts:
     """Settings by host. What is not named is reached with TLS and the system's certificates."""
 
     def __init__(self, settings: Sequence[RegistrySettings] = ()) -> None:
-        self._settings = {host.lower(): one for one in settings for host in one.hosts}
+        self._settings = {host.lower().removesuffix(":443"): one for one in settings for host in one.hosts}
         self._contexts: dict[str, ssl.SSLContext] = {}
         for one in settings:
             if one.ca_file:
@@ -30,14 +30,14 @@ class Hosts:
         host = _API_HOSTS.get(registry, registry)
         return URL(f"{'http' if self.plain(registry) else 'https'}://{host}")
 
-    def plain(self, authority: str) -> bool:
-        """Whether the host, as named with its port, is to be reached without TLS."""
-        found = self._settings.get(authority.lower())
+    def plain(self, host: str) -> bool:
+        """Whether a host, named with its port unless that is the usual one, is to be reached without TLS."""
+        found = self._settings.get(host.lower())
         return found is not None and found.plain_http
 
-    def tls(self, authority: str) -> ssl.SSLContext | bool:
-        """The TLS settings for a host; True for the default ones."""
-        found = self._settings.get(authority.lower())
+    def tls(self, url: URL) -> ssl.SSLContext | bool:
+        """The TLS settings for where a URL leads; True for the default ones."""
+        found = self._settings.get(named(url))
         return self._contexts[found.ca_file] if found is not None and found.ca_file else True
 
     def gives_tokens(self, registry: str, realm: URL) -> bool:
@@ -48,13 +48,18 @@ class Hosts:
         """
         own = self.base(registry)
         host = (realm.host or "").lower()
-        if realm.scheme != "https" and not (realm.scheme == "http" and self.plain(realm.authority)):
+        if realm.scheme != "https" and not (realm.scheme == "http" and self.plain(named(realm))):
             return False
         found = self._settings.get(registry)
-        if realm.authority == own.authority or (found is not None and {host, realm.authority} & set(found.token_hosts)):
+        if named(realm) == named(own) or (found is not None and {host, named(realm)} & set(found.token_hosts)):
             return True
         parent = (own.host or "").partition(".")[2]
         return _is_ones_own(parent) and (host == parent or host.endswith(f".{parent}"))
+
+
+def named(url: URL) -> str:
+    """The host of a URL as settings name it: with its port, unless that is the usual one."""
+    return (url.host_port_subcomponent or "").lower()
 
 
 def _is_ones_own(domain: str) -> bool:

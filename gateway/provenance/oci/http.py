@@ -17,7 +17,7 @@ from yarl import URL
 from gateway import __version__
 from gateway.provenance.oci.budget import Budget
 from gateway.provenance.oci.errors import MalformedError, ThrottledError, TooLargeError, UnreachableError
-from gateway.provenance.oci.hosts import Hosts
+from gateway.provenance.oci.hosts import Hosts, named
 from gateway.provenance.oci.limits import Limits
 
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
@@ -123,7 +123,7 @@ class Transport:
             target = URL()
         if not target.host or target.scheme not in {"http", "https"} or target.user is not None:
             raise MalformedError(f"{what}: {at.host} redirects to nowhere")
-        if target.scheme == "http" and not self.hosts.plain(target.authority):
+        if target.scheme == "http" and not self.hosts.plain(named(target)):
             raise MalformedError(f"{what}: {at.host} redirects to plain HTTP at {target.host}")
         return target
 
@@ -138,7 +138,7 @@ class Transport:
                     url,
                     headers={**_HEADERS, **request.headers},
                     data=None if form is None else dict(form),
-                    ssl=self.hosts.tls(url.authority),
+                    ssl=self.hosts.tls(url),
                     proxy=_proxy(url),
                     allow_redirects=False,
                 ) as response,
@@ -203,7 +203,7 @@ async def _read(response: aiohttp.ClientResponse, sink: Sink, what: str) -> None
 def _proxy(url: URL) -> str | None:
     """As the environment says (``HTTPS_PROXY``, ``NO_PROXY``); never for loopback."""
     host = url.host or ""
-    if host in {"localhost", "127.0.0.1", "::1"} or urllib.request.proxy_bypass_environment(url.authority):  # type: ignore[attr-defined]
+    if host in {"localhost", "127.0.0.1", "::1"} or urllib.request.proxy_bypass_environment(named(url)):  # type: ignore[attr-defined]
         return None
     return urllib.request.getproxies_environment().get(url.scheme)
 

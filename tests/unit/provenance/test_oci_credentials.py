@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import ssl
 import stat
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.pki import Authority
 from yarl import URL
 
 from gateway.config.provenance import RegistrySettings
@@ -160,6 +162,27 @@ HOSTS = Hosts(
 def test_tokens_come_from_beside_the_registry(registry: str, realm: str, allowed: bool) -> None:
     """Whoever runs a registry can not have a password sent just anywhere, nor have the gateway ask inside the cluster."""
     assert HOSTS.gives_tokens(registry, URL(realm)) is allowed
+
+
+def test_settings_are_of_the_host_with_its_port_unless_that_is_the_usual_one(tmp_path: Path) -> None:
+    """However the URL writes it; another port is another host."""
+    (tmp_path / "ca.crt").write_bytes(Authority().pem)
+    hosts = Hosts(
+        [
+            RegistrySettings(("r.corp", "s.corp:443", "t.corp:5000"), ca_file=str(tmp_path / "ca.crt")),
+            RegistrySettings(("plain.corp", "localhost:5000"), plain_http=True),
+        ]
+    )
+    for url in ("https://r.corp/v2", "https://R.corp:443/", "https://s.corp/", "https://t.corp:5000/"):
+        assert isinstance(hosts.tls(URL(url)), ssl.SSLContext)
+    for url in ("https://t.corp/", "https://r.corp:5000/", "https://other.corp/"):
+        assert hosts.tls(URL(url)) is True
+    assert str(hosts.base("plain.corp")) == "http://plain.corp"
+    assert str(hosts.base("localhost:5000")) == "http://localhost:5000"
+    assert str(hosts.base("localhost")) == "https://localhost"
+    assert str(hosts.base("docker.io")) == "https://registry-1.docker.io"
+    assert hosts.gives_tokens("plain.corp", URL("http://plain.corp/token"))
+    assert not hosts.gives_tokens("r.corp", URL("http://r.corp/token"))
 
 
 def test_challenges_are_read_with_quotes() -> None:
