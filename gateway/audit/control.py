@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
+from gateway.audit.chain import draft_event
+from gateway.audit.client import AuditClient
 from gateway.audit.committer import obey
 from gateway.audit.link import connect
 from gateway.audit.log import Log
 from gateway.audit.state import DATABASE, LogInUseError, create_state, open_state, writer_lock
-from gateway.audit.wire import Command, Done, Message
+from gateway.audit.wire import Command, Done, Entry, Message
 from gateway.config.model import Audit
 from gateway.core.errors import AuditError
 
@@ -46,6 +49,29 @@ def control(folder: Path, config: Audit, command: Command) -> str:
             return answer
     except LogInUseError:
         return asyncio.run(_ask(folder, command))
+
+
+def note(folder: Path, config: Audit, kind: str, detail: Mapping[str, Any], *, purpose: str) -> None:
+    """Record something that a command did, such as reading a secret; when this returns, it is on disk.
+
+    Raises:
+        AuditError: there is no log, or it cannot be written.
+    """
+    state = open_state(folder)
+    try:
+        with writer_lock(folder):
+            log = Log(state, config, purpose=purpose)
+            log.append([Entry(draft_event(kind, detail))])
+            log.close()
+    except LogInUseError:
+        asyncio.run(_hand_over(folder, config, kind, detail))
+
+
+async def _hand_over(folder: Path, config: Audit, kind: str, detail: Mapping[str, Any]) -> None:
+    client = AuditClient(config, folder=folder)
+    await client.start()
+    await client.event(kind, detail)
+    await client.close()
 
 
 async def _ask(folder: Path, command: Command) -> str:

@@ -35,6 +35,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "verify-blob": ("gateway.cli.verify_blob:verify_blob", "Verify a file's Sigstore bundle, offline."),
     "verify": ("gateway.cli.verify:verify", "Verify the signatures of an OCI artifact."),
     "audit": ("gateway.cli.audit:audit_app", "The decision log: verify, query, tail, export, keys."),
+    "secrets": ("gateway.cli.secrets:secrets_app", "Secrets in stores: get one by its reference, put one."),
     "config": ("gateway.cli.config:config_app", "The configuration: validate, schema, show."),
     "demo": ("gateway.cli.demo:demo", "See the main job end to end, without a cluster."),
 }

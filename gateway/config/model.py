@@ -131,6 +131,8 @@ class Config(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     controller: Controller = Controller()
     secrets: Secrets = Secrets()
     audit: Audit = Audit()
+    stores: dict[str, str] = {}
+    """Where secrets are read from: names, each with the file that holds its SecretStore."""
 
 
 def config_digest_input(config: Config) -> bytes:

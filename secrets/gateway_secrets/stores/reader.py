@@ -1,0 +1,86 @@
+"""A store as everything else reads it: paced, bounded, and giving exactly what a reference asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gateway_secrets.stores.errors import UnusableError
+from gateway_secrets.stores.limits import StoreLimits
+from gateway_secrets.stores.model import Find, Metadata, Payload, Reference, Secret, Store
+from gateway_secrets.stores.pace import Pace
+from gateway_secrets.stores.values import as_map, convert_keys, decode, fields_of, go_json, select
+
+
+class Reader:
+    """Reads one store; whoever shares it shares its rate, its token and its connections."""
+
+    def __init__(self, store: Store, limits: StoreLimits | None = None, *, pace: Pace | None = None) -> None:
+        self._store = store
+        self._limits = limits or StoreLimits()
+        self._pace = pace or Pace(self._limits)
+
+    @property
+    def provider(self) -> str:
+        """The name of the store's kind in ``spec.provider``."""
+        return self._store.provider
+
+    async def get(self, reference: Reference) -> Secret:
+        """The one value that ``reference`` names.
+
+        Raises:
+            StoreError: see :mod:`.errors`.
+        """
+        payload = await self._payload(reference)
+        value = select(payload, reference.property, key=reference.key)
+        return Secret(self._bounded(reference, value), payload.version, payload.created)
+
+    async def get_map(self, reference: Reference) -> dict[str, Secret]:
+        """All pairs of the object that ``reference`` names (``dataFrom.extract``), under keys that a Secret may have.
+
+        Raises:
+            StoreError: see :mod:`.errors`.
+        """
+        payload = await self._payload(reference)
+        values = convert_keys(as_map(payload, reference.property, key=reference.key), reference.conversion_strategy)
+        return {
+            name: Secret(self._bounded(reference, value), payload.version, payload.created)
+            for name, value in values.items()
+        }
+
+    async def describe(self, key: str) -> Metadata:
+        """The version of a secret and the like, without its value.
+
+        Raises:
+            StoreError: see :mod:`.errors`.
+        """
+        return await self._pace.call(lambda within: self._store.describe(key, within=within))
+
+    async def find(self, find: Find) -> Sequence[str]:
+        """The keys of the secrets that match.
+
+        Raises:
+            StoreError: see :mod:`.errors`.
+        """
+        found = await self._pace.call(lambda within: self._store.find(find, within=within))
+        if len(found) > self._limits.found_secrets:
+            raise UnusableError(f"more than {self._limits.found_secrets} secrets are found: narrow the search")
+        return found
+
+    async def close(self) -> None:
+        """Close the store."""
+        await self._store.close()
+
+    async def _payload(self, reference: Reference) -> Payload:
+        if reference.metadata_policy == "Fetch":
+            metadata = await self.describe(reference.key)
+            whole = go_json(dict(metadata.document), html=False)
+            return Payload(whole, fields_of(whole), version=metadata.version, created=metadata.created)
+        return await self._pace.call(lambda within: self._store.read(reference.key, reference.version, within=within))
+
+    def _bounded(self, reference: Reference, value: bytes) -> bytes:
+        decoded = decode(value, reference.decoding_strategy, key=reference.key)
+        if len(decoded) > self._limits.value_bytes:
+            raise UnusableError(
+                f"{reference.key}: {len(decoded)} bytes; a Secret of Kubernetes holds {self._limits.value_bytes}"
+            )
+        return decoded

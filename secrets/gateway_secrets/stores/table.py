@@ -1,0 +1,47 @@
+"""Which store is behind which name in ``spec.provider``."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from importlib import import_module
+from typing import Any, cast
+
+from gateway_secrets.stores.credentials import Credentials, NoCredentials, Scope
+from gateway_secrets.stores.errors import MisconfiguredError
+from gateway_secrets.stores.limits import StoreLimits
+from gateway_secrets.stores.manifest import Manifest
+from gateway_secrets.stores.model import Store
+from gateway_secrets.stores.reader import Reader
+
+Open = Callable[[Any, Scope, StoreLimits], Awaitable[Store]]
+"""From what is below ``spec.provider.<name>``; makes no request to the store yet."""
+
+PROVIDERS: dict[str, str] = {
+    "file": "gateway_secrets.stores.file",
+}
+"""The module of each, which has an ``open_store``; imported when the first such store is opened."""
+
+
+async def open_reader(
+    manifest: Manifest,
+    *,
+    credentials: Credentials | None = None,
+    namespace: str = "default",
+    limits: StoreLimits | None = None,
+) -> Reader:
+    """A reader of the store that ``manifest`` describes, on behalf of ``namespace``.
+
+    Raises:
+        StoreError: there is no such kind of store, its manifest is wrong, or its credentials cannot be had.
+    """
+    names = list(manifest.spec.provider)
+    if len(names) != 1:
+        raise MisconfiguredError(f"{manifest.label}: spec.provider needs exactly one provider, and has {len(names)}")
+    module = PROVIDERS.get(names[0])
+    if module is None:
+        known = ", ".join(sorted(PROVIDERS))
+        raise MisconfiguredError(f"{manifest.label}: provider {names[0]!r} is not known here (known: {known})")
+    bounds = limits or StoreLimits()
+    scope = Scope(manifest, credentials or NoCredentials(), namespace=namespace)
+    opened = cast("Open", import_module(module).open_store)
+    return Reader(await opened(manifest.spec.provider[names[0]], scope, bounds), bounds)
