@@ -1,0 +1,207 @@
+"""hvac, as far as it is used: requests to one Vault or OpenBao server, bounded, in threads. Nothing else imports it.
+
+Its answers are read here: as large as allowed, within the deadline, numbers as they are written, errors as
+:mod:`.errors`. What the server says of an error is shown in one line, without the credentials that were sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+import hvac
+import requests
+from hvac.adapters import RawAdapter
+from requests.adapters import HTTPAdapter
+
+from gateway_secrets.stores.errors import (
+    ForbiddenError,
+    MisconfiguredError,
+    NotFoundError,
+    StoreError,
+    ThrottledError,
+    UnavailableError,
+    UnusableError,
+)
+from gateway_secrets.stores.limits import StoreLimits
+from gateway_secrets.stores.values import parse_json
+
+_T = TypeVar("_T")
+_CHUNK_BYTES = 64 * 1024
+_CONNECT_SECONDS = 5.0
+_SHOWN_CHARACTERS = 200
+_MIN_SCRUBBED = 4
+_OK_CODES = range(200, 300)
+_REDIRECTS = range(300, 400)
+_KINDS: dict[int, type[StoreError]] = {
+    HTTPStatus.UNAUTHORIZED: ForbiddenError,
+    HTTPStatus.FORBIDDEN: ForbiddenError,
+    HTTPStatus.BAD_REQUEST: MisconfiguredError,
+    HTTPStatus.METHOD_NOT_ALLOWED: MisconfiguredError,
+}
+"""Whatever else is no success may pass: a server that is sealed, starting, behind, or broken."""
+
+
+class _Adapter(RawAdapter):  # type: ignore[misc] # hvac has no types
+    """Gives decoded JSON (None without a body), or raises one of our errors."""
+
+    def __init__(self, *, limit_bytes: int, ends: float, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._limit = limit_bytes
+        self._ends = ends
+
+    def get_login_token(self, response: Any) -> str:
+        return str(response["auth"]["client_token"])
+
+    def request(self, method: str, url: str, *args: Any, **options: Any) -> Any:
+        left = self._ends - time.monotonic()
+        if left <= 0:
+            raise UnavailableError("no time left to ask")
+        options.update(stream=True, raise_exception=False, timeout=(min(left, _CONNECT_SECONDS), left))
+        with super().request(method, url, *args, **options) as response:
+            body = self._read(response)
+            return _decoded(response, body)
+
+    def _read(self, response: requests.Response) -> bytes:
+        body = bytearray()
+        for piece in response.iter_content(_CHUNK_BYTES):
+            body += piece
+            if len(body) > self._limit:
+                raise UnusableError(f"the answer is larger than {self._limit} bytes")
+            if time.monotonic() > self._ends:
+                raise UnavailableError("the answer took too long")
+        return bytes(body)
+
+
+class VaultHttp:
+    """Connections to one server, kept open; any number of calls at a time, so many of them in progress."""
+
+    def __init__(
+        self, server: str, limits: StoreLimits, *, ca: bytes = b"", client: bytes = b"", headers: Mapping[str, str] = {}
+    ) -> None:
+        """``ca``: the only certificates (PEM) to trust; ``client``: certificate and key (PEM) to show."""
+        self._server = server.rstrip("/")
+        self._limits = limits
+        self._files = [_in_memory(name, data) for name, data in (("ca", ca), ("client", client)) if data]
+        places = iter([f"/proc/self/fd/{descriptor}" for descriptor in self._files])
+        self._session = requests.Session()
+        self._session.verify = next(places) if ca else True
+        self._session.cert = next(places) if client else None
+        self._session.headers.update(headers)
+        pool = HTTPAdapter(pool_connections=1, pool_maxsize=limits.connections, max_retries=0, pool_block=True)
+        self._session.mount("https://", pool)
+        self._session.mount("http://", pool)
+        self._threads = ThreadPoolExecutor(limits.connections, thread_name_prefix="vault")
+
+    async def call(
+        self,
+        ask: Callable[[Any], _T],
+        *,
+        what: str,
+        within: float,
+        token: str = "",
+        namespace: str = "",
+        hidden: Sequence[str] = (),
+    ) -> _T:
+        """What ``ask`` makes of a client of hvac. ``what`` begins every error; ``hidden`` is shown in none.
+
+        Raises:
+            StoreError: the server refused, failed, or was not reached.
+        """
+        adapter = partial(_Adapter, limit_bytes=self._limits.answer_bytes, ends=time.monotonic() + within)
+        client = hvac.Client(
+            url=self._server, token=token, cert=False, verify=True, session=self._session, adapter=adapter,
+            namespace=namespace or None, allow_redirects=False,
+        )  # fmt: skip
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, ask, client)
+        except StoreError as error:
+            error.args = (f"{what}: {_scrubbed(str(error), (token, *hidden))}",)
+            raise
+        except requests.exceptions.SSLError as error:
+            raise MisconfiguredError(f"{what}: TLS with {self._server}: {_reason(error)}") from None
+        except requests.exceptions.Timeout:
+            raise UnavailableError(f"{what}: {self._server} does not answer in time") from None
+        except requests.exceptions.RequestException as error:
+            raise UnavailableError(f"{what}: {self._server} cannot be reached: {_reason(error)}") from None
+        except (KeyError, TypeError, AttributeError):
+            raise UnavailableError(f"{what}: {self._server} answers something else than Vault would") from None
+
+    def close(self) -> None:
+        """Close all connections; calls in progress fail."""
+        self._session.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for descriptor in self._files:
+            os.close(descriptor)
+        self._files = []
+
+
+def _in_memory(name: str, data: bytes) -> int:
+    """A file that has no place in any file system: requests wants names of files, and keys do not belong on disks."""
+    descriptor = os.memfd_create(name, os.MFD_CLOEXEC)
+    os.write(descriptor, data)
+    return descriptor
+
+
+def _decoded(response: requests.Response, body: bytes) -> Any:
+    try:
+        document = parse_json(body) if body else None
+    except ValueError:
+        document = None if response.status_code not in _OK_CODES else ()
+    if response.status_code in _OK_CODES:
+        if document == ():
+            raise UnavailableError("the answer is not JSON")
+        return document
+    raise _error(response, document)
+
+
+def _error(response: requests.Response, document: Any) -> StoreError:
+    code = response.status_code
+    listed = document.get("errors") if isinstance(document, dict) else None
+    said = " ".join(" ".join(str(item) for item in listed).split()) if isinstance(listed, list) else ""
+    text = f"{code} {said[:_SHOWN_CHARACTERS] or response.reason}"
+    if code == HTTPStatus.NOT_FOUND:
+        return NotFoundError(text if said else "no such secret, or version")
+    if code == HTTPStatus.TOO_MANY_REQUESTS:
+        after = response.headers.get("Retry-After", "")
+        return ThrottledError(text, retry_after_seconds=float(after) if after.isdigit() else None)
+    if code in _REDIRECTS:
+        return MisconfiguredError(f"{code}: redirects elsewhere: name the address of the active node")
+    return _KINDS.get(code, UnavailableError)(text)
+
+
+def _scrubbed(text: str, hidden: Sequence[str]) -> str:
+    for value in hidden:
+        if len(value) >= _MIN_SCRUBBED:
+            text = text.replace(value, "…")
+    return text
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost cause, in the system's words; requests' own name pools and repeat themselves."""
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return cause.verify_message
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+    return type(error).__name__
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    pending: list[Any] = [error]
+    seen: set[int] = set()
+    while pending:
+        found = pending.pop()
+        if not isinstance(found, BaseException) or id(found) in seen:
+            continue
+        seen.add(id(found))
+        if not isinstance(found, requests.exceptions.RequestException):
+            yield found
+        pending += [*found.args, getattr(found, "reason", None), found.__cause__, found.__context__]

@@ -1,0 +1,71 @@
+"""A real OpenBao server for the session, and stores that read it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from support.openbao import OpenBao
+
+from gateway_secrets.stores.credentials import FolderCredentials
+from gateway_secrets.stores.limits import StoreLimits
+from gateway_secrets.stores.manifest import parse_manifest
+from gateway_secrets.stores.reader import Reader
+from gateway_secrets.stores.table import open_reader
+
+
+@pytest.fixture(scope="session")
+def bao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenBao]:
+    """One server for all tests; each writes below a path of its own."""
+    server = OpenBao(tmp_path_factory.mktemp("openbao"))
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+class Credentials:
+    """The Secrets that stores refer to, as files."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def add(self, name: str, **values: str | bytes) -> None:
+        folder = self.folder / name
+        folder.mkdir(exist_ok=True)
+        for key, value in values.items():
+            (folder / key.replace("_", ".")).write_bytes(value.encode() if isinstance(value, str) else value)
+
+
+@pytest.fixture
+def credentials(tmp_path: Path) -> Credentials:
+    """An empty folder of Secrets."""
+    (tmp_path / "credentials").mkdir()
+    return Credentials(tmp_path / "credentials")
+
+
+Open = Callable[..., Awaitable[Reader]]
+
+
+@pytest_asyncio.fixture
+async def open_vault(bao: OpenBao, credentials: Credentials) -> AsyncIterator[Open]:
+    """Opens a SecretStore whose provider is Vault; the auth method is given, the rest has defaults."""
+    readers: list[Reader] = []
+
+    async def opened(auth: dict[str, Any], *, limits: StoreLimits | None = None, **spec: Any) -> Reader:
+        provider = {"vault": {"server": bao.url, "path": "kv", "auth": auth, **spec}}
+        manifest = parse_manifest(
+            {"apiVersion": "external-secrets.io/v1", "kind": "SecretStore", "spec": {"provider": provider}},
+            source="test",
+        )
+        reader = await open_reader(manifest, credentials=FolderCredentials(credentials.folder), limits=limits)
+        readers.append(reader)
+        return reader
+
+    yield opened
+    for reader in readers:
+        await reader.close()

@@ -1,0 +1,35 @@
+"""What it costs to have stores that are not used."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import gateway_secrets.stores
+
+ADAPTERS = {"hvac": "vault_http.py", "requests": "vault_http.py"}
+
+
+def test_clients_of_stores_are_not_imported_before_their_store_is_opened():
+    """The table of stores knows their modules by name alone."""
+    code = (
+        "import sys\nimport gateway_secrets.stores.table, gateway.cli.secrets\n"
+        "print(sorted({'hvac', 'requests', 'kubernetes'} & set(sys.modules)))\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+@pytest.mark.parametrize("client", ADAPTERS)
+def test_each_client_has_one_adapter(client):
+    """Nothing else in the product imports it."""
+    roots = [
+        Path(gateway_secrets.__file__).parent,
+        *(Path(__file__).parents[3] / name for name in ("gateway", "policies")),
+    ]
+    importing = re.compile(rf"^\s*(from|import) {client}\b", re.MULTILINE)
+    found = {path.name for root in roots for path in root.rglob("*.py") if importing.search(path.read_text())}
+    assert found == {ADAPTERS[client]}
