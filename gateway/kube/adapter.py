@@ -10,7 +10,7 @@ from typing import Any
 
 import aiohttp
 from kubernetes.aio.client import ApiClient, Configuration
-from kubernetes.aio.config import ConfigException, load_kube_config
+from kubernetes.aio.config import ConfigException, load_kube_config, load_kube_config_from_dict
 from kubernetes.aio.config.incluster_config import InClusterConfigLoader
 
 from gateway.core.errors import ClusterError
@@ -67,6 +67,20 @@ async def from_kubeconfig(path: str, context: str, user_agent: str) -> Session:
         return Session(configuration, user_agent)
     except Exception as error:  # the loader raises what YAML, ssl, exec plugins and OIDC raise
         raise ClusterError(f"kubeconfig: {_one_line(error)}") from error
+
+
+async def from_document(document: Json, user_agent: str) -> Session:
+    """As a kubeconfig says that was made here: whoever wrote one may have programs run and files read by it.
+
+    Raises:
+        ClusterError: it cannot be used; its values are not shown.
+    """
+    configuration = Configuration()
+    try:
+        await load_kube_config_from_dict(document, client_configuration=configuration)
+        return Session(configuration, user_agent)
+    except Exception as error:  # noqa: BLE001 - as above; the text may show what was given, and is left out
+        raise ClusterError(f"credentials cannot be used: {type(error).__name__}") from None
 
 
 def from_service_account(directory: Path, user_agent: str) -> Session:

@@ -213,6 +213,20 @@ async def connect(
     return KubeClient(load, await load())
 
 
+async def connect_with(credentials: Callable[[], Awaitable[Json]]) -> KubeClient:
+    """A client for the cluster of a kubeconfig that ``credentials`` makes, also anew when it is no longer taken.
+
+    Raises:
+        ClusterError: it cannot be used. What ``credentials`` raises is raised, then or by a later request.
+    """
+    from gateway.kube import adapter  # noqa: PLC0415 - as in connect
+
+    async def load() -> Session:
+        return await adapter.from_document(await credentials(), USER_AGENT)
+
+    return KubeClient(load, await load())
+
+
 def _drop(response: aiohttp.ClientResponse) -> None:
     """Give up the connection at once, if the body was not read to its end: the rest of a watch is no use to anybody.
 

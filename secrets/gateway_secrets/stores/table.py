@@ -18,6 +18,7 @@ Open = Callable[[Any, Scope, StoreLimits], Awaitable[Store]]
 
 PROVIDERS: dict[str, str] = {
     "file": "gateway_secrets.stores.file",
+    "kubernetes": "gateway_secrets.stores.kubernetes",
     "vault": "gateway_secrets.stores.vault",
 }
 """The module of each, which has an ``open_store``; imported when the first such store is opened."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
+import yaml
+from support.cluster import Cluster
 from support.openbao import OpenBao
+from support.users import ROOT
 
 from gateway_secrets.stores.credentials import FolderCredentials
 from gateway_secrets.stores.limits import StoreLimits
@@ -26,6 +30,31 @@ def bao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenBao]:
         yield server
     finally:
         server.stop()
+
+
+@pytest.fixture
+def server(cluster: Cluster) -> dict[str, str]:
+    """``spec.provider.kubernetes.server`` of the tests' cluster."""
+    config = yaml.safe_load(cluster.kubeconfig(ROOT).read_text())["clusters"][0]["cluster"]
+    inline = config.get("certificate-authority-data")
+    ca = inline or base64.b64encode(Path(config["certificate-authority"]).read_bytes()).decode()
+    return {"url": config["server"], "caBundle": ca}
+
+
+@pytest.fixture
+def reviewed(cluster: Cluster, namespace: str) -> str:
+    """A token of the service account ``robot`` of the namespace, which may have tokens reviewed."""
+    root = cluster.api(ROOT)
+    meta = {"name": "robot", "namespace": namespace}
+    root.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta})
+    root.create({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": f"{namespace}-auth"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "system:auth-delegator"},
+        "subjects": [{"kind": "ServiceAccount", **meta}],
+    })  # fmt: skip
+    request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+    made = root.call("POST", f"/api/v1/namespaces/{namespace}/serviceaccounts/robot/token", request)
+    return str(made["status"]["token"])
 
 
 class Credentials:

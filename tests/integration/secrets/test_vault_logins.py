@@ -61,6 +61,23 @@ async def test_jwt(bao, open_vault, credentials, secret):
     assert (await store.get(secret)).value == b"there"
 
 
+@pytest.fixture
+def by_kubernetes(bao, server, namespace):
+    """The server has tokens reviewed by a real API server; a role for the service account ``robot``."""
+    ca = base64.b64decode(server["caBundle"]).decode()
+    config = {"kubernetes_host": server["url"], "kubernetes_ca_cert": ca, "disable_local_ca_jwt": True}
+    bao.root.auth.kubernetes.configure(**config)
+    bao.root.auth.kubernetes.create_role("reader", ["robot"], [namespace], policies=POLICY)
+
+
+@pytest.mark.usefixtures("by_kubernetes")
+async def test_kubernetes(open_vault, credentials, secret, reviewed):
+    """A service account's token, which a real API server vouches for."""
+    credentials.add("robot", token=reviewed)
+    store = await open_vault({"kubernetes": {"role": "reader", "secretRef": {"name": "robot"}}})
+    assert (await store.get(secret)).value == b"there"
+
+
 def _signed(claims, key):
     """A JWT (RS256)."""
     parts = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in ({"alg": "RS256"}, claims)]

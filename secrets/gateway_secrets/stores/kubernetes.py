@@ -1,0 +1,156 @@
+"""Secrets of another namespace, or of another cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+from gateway.core.errors import ClusterError
+from gateway.core.subject import Json
+from gateway.kube.client import KubeClient, connect_with
+from gateway.kube.errors import ApiError, ResponseTooLargeError
+from gateway.native import paths
+from gateway.native.library import NativeError
+from gateway_secrets.stores.credentials import SECRETS, Scope
+from gateway_secrets.stores.errors import (
+    ForbiddenError,
+    MisconfiguredError,
+    NotFoundError,
+    StoreError,
+    ThrottledError,
+    UnavailableError,
+    UnusableError,
+)
+from gateway_secrets.stores.kubernetes_spec import KubernetesSpec, encoded, kubeconfig, parse_spec, sanitised
+from gateway_secrets.stores.limits import StoreLimits
+from gateway_secrets.stores.model import Find, Metadata, Payload
+from gateway_secrets.stores.values import go_json
+
+_PAGE_OBJECTS = 100
+_KINDS: dict[int, type[StoreError]] = {
+    HTTPStatus.NOT_FOUND: NotFoundError,
+    HTTPStatus.UNAUTHORIZED: ForbiddenError,
+    HTTPStatus.FORBIDDEN: ForbiddenError,
+}
+
+
+async def open_store(document: Any, scope: Scope, limits: StoreLimits) -> KubernetesStore:
+    """A store of ``spec.provider.kubernetes``; sends nothing yet, but for its credentials.
+
+    Raises:
+        MisconfiguredError: the manifest is wrong.
+    """
+    return KubernetesStore(parse_spec(document, where=f"{scope.label}: spec.provider.kubernetes"), scope, limits)
+
+
+class KubernetesStore:
+    """See the module. The provider's version of a Secret is its resourceVersion; older ones are not kept."""
+
+    provider = "kubernetes"
+
+    def __init__(self, spec: KubernetesSpec, scope: Scope, limits: StoreLimits) -> None:
+        self._spec = spec
+        self._scope = scope
+        self._limits = limits
+        self._client: KubeClient | None = None
+        self._connecting = asyncio.Lock()
+
+    async def read(self, key: str, version: str, *, within: float) -> Payload:  # noqa: ARG002 - the reader's deadline
+        found = await self._secret(key)
+        metadata = found.get("metadata") or {}
+        current = str(metadata.get("resourceVersion") or "")
+        if version and version != current:
+            raise NotFoundError(f"{key}: has no version {version!r}; Kubernetes keeps the newest one only, {current}")
+        fields = {name: _decoded(value, key, name) for name, value in (found.get("data") or {}).items()}
+        try:
+            whole = go_json({name: value.decode() for name, value in fields.items()}, html=False)
+        except UnicodeDecodeError:
+            whole = None
+        return Payload(whole, fields, "field", current, str(metadata.get("creationTimestamp") or ""))
+
+    async def describe(self, key: str, *, within: float) -> Metadata:  # noqa: ARG002
+        metadata = (await self._secret(key)).get("metadata") or {}
+        document = {name: metadata.get(name) or {} for name in ("labels", "annotations")}
+        created = str(metadata.get("creationTimestamp") or "")
+        return Metadata(str(metadata.get("resourceVersion") or ""), created, document)
+
+    async def find(self, find: Find, *, within: float) -> Sequence[str]:  # noqa: ARG002
+        query = {"limit": str(_PAGE_OBJECTS)}
+        if find.tags:
+            query["labelSelector"] = ",".join(f"{name}={value}" for name, value in sorted(find.tags.items()))
+        names: list[str] = []
+        while True:
+            page = await self._get(SECRETS.path("v1", self._spec.remote_namespace), "searching", query)
+            names += [str(item["metadata"]["name"]) for item in page.get("items") or []]
+            if len(names) > self._limits.found_secrets:
+                raise UnusableError(f"more than {self._limits.found_secrets} secrets are there: narrow the search")
+            query["continue"] = str((page.get("metadata") or {}).get("continue") or "")
+            if not query["continue"]:
+                break
+        try:
+            return paths.matching(find.name, names) if find.name else names
+        except NativeError as error:
+            raise MisconfiguredError(f"find.name: {error}") from None
+
+    async def close(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
+    async def _secret(self, key: str) -> Json:
+        if not key or quote(key, safe="") != key or key in (".", ".."):
+            raise MisconfiguredError(f"{key!r} is no name of a Secret")
+        return await self._get(SECRETS.path("v1", self._spec.remote_namespace, key), key)
+
+    async def _get(self, path: str, what: str, query: dict[str, str] | None = None) -> Json:
+        try:
+            async with self._connecting:
+                if self._client is None:
+                    self._client = await connect_with(self._credentials)
+            return await self._client.get(path, query)
+        except ClusterError as error:
+            raise _translated(error, what) from None
+
+    async def _credentials(self) -> Json:
+        spec, scope = self._spec, self._scope
+        if spec.auth_ref is not None:
+            return sanitised(await scope.secret(spec.auth_ref), where=f"{scope.label}: authRef")
+        cluster: Json = {"server": spec.server.url}
+        ca = await scope.ca(spec.server.ca_bundle, spec.server.ca_provider)
+        if ca:
+            cluster["certificate-authority-data"] = encoded(ca)
+        auth = spec.auth
+        if auth is not None and auth.token is not None:
+            return kubeconfig(cluster, {"token": await scope.text(auth.token.bearer_token)})
+        if auth is not None and auth.service_account is not None:
+            return kubeconfig(cluster, {"token": await scope.token(auth.service_account)})
+        if auth is not None and auth.cert is not None:
+            certificate, key = await scope.secret(auth.cert.client_cert), await scope.secret(auth.cert.client_key)
+            user = {"client-certificate-data": encoded(certificate), "client-key-data": encoded(key)}
+            return kubeconfig(cluster, user)
+        raise MisconfiguredError(f"{scope.label}: no credentials")
+
+
+def _decoded(value: Any, key: str, name: str) -> bytes:
+    try:
+        return base64.b64decode(value, validate=True)
+    except (binascii.Error, TypeError):
+        raise UnavailableError(f"{key}: {name}: the API server's answer is not base64") from None
+
+
+def _translated(error: ClusterError, what: str) -> StoreError:
+    if isinstance(error, ResponseTooLargeError):
+        return UnusableError(f"{what}: {error}")
+    if not isinstance(error, ApiError):
+        return UnavailableError(f"{what}: {error}")
+    text = f"{what}: {error}"
+    if error.code == HTTPStatus.TOO_MANY_REQUESTS:
+        return ThrottledError(text, retry_after_seconds=error.retry_after_seconds)
+    if error.code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return UnavailableError(text)
+    return _KINDS.get(error.code, MisconfiguredError)(text)
