@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 import hvac
 import requests
+import urllib3
 from hvac.adapters import RawAdapter
 from requests.adapters import HTTPAdapter
 
@@ -71,7 +72,7 @@ class _Adapter(RawAdapter):  # type: ignore[misc] # hvac has no types
 
     def _read(self, response: requests.Response) -> bytes:
         body = bytearray()
-        for piece in response.iter_content(_CHUNK_BYTES):
+        while piece := _piece(response):
             body += piece
             if len(body) > self._limit:
                 raise UnusableError(f"the answer is larger than {self._limit} bytes")
@@ -94,7 +95,7 @@ class VaultHttp:
         self._session = requests.Session()
         self._session.verify = next(places) if ca else True
         self._session.cert = next(places) if client else None
-        self._session.headers.update(headers)
+        self._session.headers.update({**headers, "Accept-Encoding": "identity"})
         pool = HTTPAdapter(pool_connections=1, pool_maxsize=limits.connections, max_retries=0, pool_block=True)
         self._session.mount("https://", pool)
         self._session.mount("http://", pool)
@@ -141,6 +142,16 @@ class VaultHttp:
         for descriptor in self._files:
             os.close(descriptor)
         self._files = []
+
+
+def _piece(response: requests.Response) -> bytes:
+    """What has arrived. requests itself would wait for a whole chunk, however slowly it comes."""
+    try:
+        return bytes(response.raw.read1(_CHUNK_BYTES))
+    except urllib3.exceptions.ReadTimeoutError as error:
+        raise requests.exceptions.ReadTimeout(error) from None
+    except urllib3.exceptions.HTTPError as error:
+        raise requests.exceptions.ConnectionError(error) from None
 
 
 def _in_memory(name: str, data: bytes) -> int:

@@ -11,7 +11,13 @@ from typing import Any
 import msgspec
 
 from gateway_secrets.stores.credentials import Scope
-from gateway_secrets.stores.errors import ForbiddenError, MisconfiguredError, StoreError, UnavailableError
+from gateway_secrets.stores.errors import (
+    ForbiddenError,
+    MisconfiguredError,
+    StoreError,
+    ThrottledError,
+    UnavailableError,
+)
 from gateway_secrets.stores.vault_http import VaultHttp
 from gateway_secrets.stores.vault_login import prepare
 from gateway_secrets.stores.vault_spec import VaultSpec
@@ -95,8 +101,8 @@ class Tokens:
             answer = await self._ask(
                 lambda client: client.auth.token.renew_self(), "renewing the token", held.text, within
             )
-        except UnavailableError:
-            raise
+        except (UnavailableError, ThrottledError):
+            return held  # it is good for a while; the next read tries again
         except StoreError:
             return None
         self.renewals += 1

@@ -11,7 +11,7 @@ import pytest
 
 import gateway_secrets.stores
 
-ADAPTERS = {"hvac": "vault_http.py", "requests": "vault_http.py"}
+ADAPTERS = {"hvac": "vault_http.py", "requests": "vault_http.py", "urllib3": "vault_http.py"}
 
 
 def test_clients_of_stores_are_not_imported_before_their_store_is_opened():
