@@ -10,9 +10,9 @@ class StoreLimits(msgspec.Struct, frozen=True):
 
     deadline_seconds: float = 30.0
     """For one read, with everything that it takes: waiting for its turn, logging in, trying again."""
-    requests_per_second: float = 50.0
+    requests_per_second: float = 200.0
     """On average, over all who read the store; what is beyond waits."""
-    burst_requests: int = 50
+    burst_requests: int = 200
     """So many may be sent at once after a pause."""
     retry_seconds: float = 0.5
     """The longest first pause after the store said that it is asked too much; it doubles each time."""
