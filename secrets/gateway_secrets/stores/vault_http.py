@@ -130,6 +130,10 @@ class VaultHttp:
             raise MisconfiguredError(f"{what}: TLS with {self._server}: {_reason(error)}") from None
         except requests.exceptions.Timeout:
             raise UnavailableError(f"{what}: {self._server} does not answer in time") from None
+        except (requests.exceptions.InvalidURL, requests.exceptions.InvalidHeader, UnicodeError):
+            raise MisconfiguredError(
+                f"{what}: the address, a credential or a header is nothing that HTTP carries"
+            ) from None
         except requests.exceptions.RequestException as error:
             raise UnavailableError(f"{what}: {self._server} cannot be reached: {_reason(error)}") from None
         except (KeyError, TypeError, AttributeError):

@@ -144,6 +144,25 @@ async def test_manifests_that_cannot_work_say_why(open_vault, secret, auth, says
         await (await open_vault(auth)).get(secret)
 
 
+@pytest.mark.parametrize("kind", ["token", "line", "ca", "client", "server", "port", "binary"])
+async def test_credentials_that_cannot_be_used_are_misconfigured(bao, open_vault, credentials, kind):
+    """Characters that HTTP does not carry, certificates that are none, addresses that are none: never a bug of ours."""
+    bad = "nötä-tokäen-€-Xy71"
+    certificate, _ = bao.authority.issue("robot")
+    credentials.add("vault", token={"token": bad, "line": "two\nlines-of-it", "binary": b"\xff\xfe"}.get(kind, "x"))
+    credentials.add("client", tls_crt=certificate, tls_key="no key at all")
+    tls = {"certSecretRef": {"name": "client"}, "keySecretRef": {"name": "client"}}
+    spec = {
+        "ca": {"server": bao.tls_url, "caBundle": base64.b64encode(b"no certificate").decode()},
+        "client": {"server": bao.tls_url, "caBundle": base64.b64encode(bao.authority.pem).decode(), "tls": tls},
+        "server": {"server": "http://[::1"},
+        "port": {"server": "http://127.0.0.1:99999"},
+    }.get(kind, {})
+    with pytest.raises(MisconfiguredError) as caught:
+        await (await open_vault({"tokenSecretRef": {"name": "vault", "key": "token"}}, **spec)).get(Reference("a"))
+    assert leaks(str(caught.value), [bad, "lines-of-it", "no key at all"]) == []
+
+
 class Recorder:
     """Plays a Vault that lets everybody in, and remembers what it was sent: for methods that OpenBao has not."""
 
