@@ -63,6 +63,8 @@ def test_reveal_prints_the_value_alone(shell):
     """Byte for byte, for pipes."""
     assert shell("get", "team/db#password", "--reveal") == (exits.CLEAN, PASSWORD.encode(), "")
     assert shell("get", "team/db#token@1", "--decode", "Base64", "--reveal")[1] == b"token-of-tests"
+    options = ("--key", "team/db", "--property", "user", "--version", "1")
+    assert shell("get", *options, "--reveal")[1] == b"service"
 
 
 def test_a_file_gets_the_value_and_is_its_owners(shell):
