@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -20,10 +21,13 @@ from gateway.cli.parameters import InputPath
 from gateway.core.errors import UsageError
 from gateway_secrets.sealed.files import create, read_file, replace
 from gateway_secrets.sops import program
-from gateway_secrets.sops.errors import ProgramError
+from gateway_secrets.sops.documents import format_of
+from gateway_secrets.sops.errors import ProgramError, SopsError
 
 sops_app = cyclopts.App(
-    name="sops", help="SOPS files: encrypt, decrypt, edit, rotate, verify, lint, updatekeys.", help_format="plaintext"
+    name="sops",
+    help="SOPS files: encrypt, decrypt, edit, rotate, verify, lint, updatekeys, merge.",
+    help_format="plaintext",
 )
 
 Files = tuple[InputPath, ...]
@@ -137,6 +141,87 @@ def verify(
     if not paths:
         raise UsageError("name at least one file or folder")
     return finish(verified(paths, find_identities(), _by_program), output, fail_on)
+
+
+@sops_app.command
+def merge(
+    base: Path,
+    ours: Path,
+    theirs: Path,
+    path: str = "",
+) -> int:
+    """Merge two SOPS files key by key, as a merge driver of Git: the result takes the place of OURS, with a new MAC.
+
+    Set up by: git config merge.govgate-sops.driver "govgate sops merge %O %A %B %P", and in .gitattributes:
+    *.sops.yaml merge=govgate-sops. Where both sides changed a value, both stand in the file, encrypted, between markers,
+    and the exit code is 1: choose, then run govgate sops settle.
+
+    Parameters
+    ----------
+    base
+        What both come from (%O); an empty file if there is none.
+    ours
+        Our file (%A).
+    theirs
+        Their file (%B).
+    path
+        What the file is called (%P), which tells its format; else OURS.
+    """
+    from gateway_secrets.sops.identities import find_identities  # noqa: PLC0415 - the rest needs no reader
+    from gateway_secrets.sops.merging import merge_files  # noqa: PLC0415 - the same
+
+    shown = path or str(ours)
+    _check_yaml(shown)
+    origin, former, other = (read_file(name) for name in (base, ours, theirs))
+    try:
+        merged = merge_files(origin.data, former.data, other.data, find_identities(), _now())
+    except SopsError as error:
+        raise SopsError(f"{shown}: not merged: {error}") from None
+    if merged.data != former.data:
+        replace(former, merged.data)
+    for conflict in merged.conflicts:
+        say(f"{shown}: {conflict}: both sides changed it")
+    if merged.conflicts:
+        say(f"choose a side at each, take the markers out, then: govgate sops settle {shown}")
+    return exits.FAILED if merged.conflicts else exits.CLEAN
+
+
+@sops_app.command
+def settle(*files: InputPath) -> int:
+    """Write the MAC of files anew after a person has settled what sops merge left open.
+
+    Every value still has to be one that was encrypted for its place; which ones are there, you say by this.
+
+    Parameters
+    ----------
+    files
+        SOPS files.
+    """
+    from gateway_secrets.sops.identities import find_identities  # noqa: PLC0415 - the rest needs no reader
+    from gateway_secrets.sops.merging import finish_file  # noqa: PLC0415 - the same
+
+    if not files:
+        raise UsageError("name at least one file")
+    identities = find_identities()
+    for file in files:
+        _check_yaml(_named(file))
+        former = read_file(Path(file))
+        try:
+            data = finish_file(former.data, identities, _now())
+        except SopsError as error:
+            raise SopsError(f"{file}: {error}") from None
+        replace(former, data)
+        say(f"{file}: has the MAC of its values")
+    return exits.CLEAN
+
+
+def _check_yaml(path: str) -> None:
+    if format_of(path) != "yaml":
+        raise SopsError(f"{path}: only YAML files are merged key by key: merge it by hand")
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @sops_app.command

@@ -83,6 +83,12 @@ def read(data: bytes, form: Format) -> SopsFile:
     return SopsFile(tuple(documents), _metadata(raw))
 
 
+def sops_of(data: bytes, form: Format) -> Mapping[str, Any]:
+    """The metadata of a file that :func:`read` takes, as they stand."""
+    found: Any = next((document["sops"] for document in _READERS[form](data.decode()) if document.get("sops")), {})
+    return found if isinstance(found, Mapping) else {}
+
+
 def _metadata(raw: Mapping[str, Any]) -> Metadata:
     if raw.get("shamir_threshold") or len(raw.get("key_groups") or ()) > 1:
         raise UnsupportedError("its data key is split over key groups")

@@ -27,12 +27,23 @@ def open_file(file: SopsFile, identities: Sequence[Identity]) -> list[dict[str, 
         UnsupportedError: only the sops program can tell.
     """
     key = data_key(file.metadata, identities)
-    walk = _Walk(file.metadata, key)
-    documents = [walk.mapping(document, ()) for document in file.documents]
+    documents, digest = read_values(file, key)
     stated = decrypt(file.metadata.mac, key, file.metadata.lastmodified).data
-    if not stated or not hmac.compare_digest(stated, walk.hash.hexdigest().upper().encode()):
+    if not stated or not hmac.compare_digest(stated, digest.encode()):
         raise TamperedError("its MAC is wrong: values were added, taken out, moved or changed")
     return documents
+
+
+def read_values(file: SopsFile, key: bytes) -> tuple[list[dict[str, Any]], str]:
+    """The documents in plain text, and the digest that the MAC has to hold. What it does hold is not looked at.
+
+    Raises:
+        MalformedError, TamperedError: a value is not what was encrypted at its place.
+        UnsupportedError: only the sops program can tell.
+    """
+    walk = _Walk(file.metadata, key)
+    documents = [walk.mapping(document, ()) for document in file.documents]
+    return documents, walk.hash.hexdigest().upper()
 
 
 def data_key(metadata: Metadata, identities: Sequence[Identity]) -> bytes:

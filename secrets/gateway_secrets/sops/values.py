@@ -5,7 +5,10 @@ Source: github.com/getsops/sops v3, aes/cipher.go (form, AAD) and sops.go (ToByt
 
 from __future__ import annotations
 
+import base64
+import os
 import re
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -18,6 +21,7 @@ from gateway_secrets.sops.errors import MalformedError, TamperedError
 
 _VALUE = re.compile(r"ENC\[AES256_GCM,data:([^,]*),iv:([^,]+),tag:([^,]+),type:(str|int|float|bool|bytes|comment)\]\Z")
 _TAG_BYTES = 16
+_NONCE_BYTES = 32
 
 
 class Plain(msgspec.Struct, frozen=True):
@@ -65,6 +69,21 @@ def decrypt(text: str, key: bytes, path: str) -> Plain:
         return Plain(AESGCM(key).decrypt(nonce, data + tag, path.encode()), found[4])
     except InvalidTag:
         raise TamperedError(f"{path}: was changed, moved, or encrypted with another key") from None
+
+
+def encrypt(plain: Plain, key: bytes, path: str) -> str:
+    """Encrypt a value, as :func:`decrypt` reads it. An empty string stays one."""
+    if not plain.data and plain.kind == "str":
+        return ""
+    nonce = os.urandom(_NONCE_BYTES)
+    sealed = AESGCM(key).encrypt(nonce, plain.data, path.encode())
+    data, iv, tag = (base64.b64encode(x).decode() for x in (sealed[:-_TAG_BYTES], nonce, sealed[-_TAG_BYTES:]))
+    return f"ENC[AES256_GCM,data:{data},iv:{iv},tag:{tag},type:{plain.kind}]"
+
+
+def aad(path: Sequence[str]) -> str:
+    """What is authenticated beside a value: the keys that lead to it."""
+    return "".join(f"{name}:" for name in path)
 
 
 def plain_bytes(value: str | float) -> bytes:
