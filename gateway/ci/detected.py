@@ -36,16 +36,17 @@ class Files:
         if path == "standard input":
             return path
         folder, _, name = os.path.realpath(path).rpartition("/")
-        root = _root(folder or "/")
+        root = repository_of(folder or "/")
         return os.path.relpath(f"{folder}/{name}", root) if root else os.path.normpath(path)
 
 
 @lru_cache(maxsize=65_536)
-def _root(folder: str) -> str:
+def repository_of(folder: str) -> str:
+    """The root of the repository that a folder is in, by its absolute path; empty if it is in none."""
     if (Path(folder) / ".git").exists():
         return folder
     above = folder.rpartition("/")[0]
-    return _root(above) if above and above != folder else ""
+    return repository_of(above) if above and above != folder else ""
 
 
 def findings_of(content: Content, looked: Looked, files: Files) -> list[Finding]:

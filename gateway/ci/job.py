@@ -10,6 +10,8 @@ import msgspec
 from gateway.ci.combined import Combined
 from gateway.ci.context import Captured, Snapshot, feed
 from gateway.ci.detected import INFOS
+from gateway.ci.flux_applied import INFOS as FLUX_INFOS
+from gateway.ci.flux_applied import Decryption
 from gateway.ci.inputs import Content, Problem, contents
 from gateway.ci.render import Renderer
 from gateway.ci.run import Run, begin, judge_batch, judge_combined
@@ -61,13 +63,14 @@ async def run_job(job: Job, progress: Callable[[Run], None]) -> Run:
     held = snapshot.gatekeeper if snapshot is not None else None
     rules = await load_rules(config.policy, engine_of(config.policy), held=held, provenance=config.provenance)
     run = begin(rules, config.policy.on_error)
-    run.infos |= INFOS
+    run.infos |= INFOS | FLUX_INFOS
     run.waivers = job.waivers
     user = job.user or (snapshot.user if snapshot is not None else None)
     around = _around(snapshot, user)
     artifacts = await _artifacts(config)
     exempt = (*config.policy.exempt_namespaces, config.cluster.own_namespace)
     combined = Combined() if job.combine else None
+    decryption = None if config.secrets.sops == "off" else Decryption(Action(config.secrets.sops))
     try:
         if snapshot is not None:
             await feed(rules, snapshot)
@@ -91,10 +94,15 @@ async def run_job(job: Job, progress: Callable[[Run], None]) -> Run:
                 combined=combined,
                 plain=None if config.secrets.detect == "off" else Action(config.secrets.detect),
                 artifacts=artifacts,
+                watch=decryption.add if decryption is not None else len,
             )
             progress(run)
         if combined is not None and rules.about_files:
             await judge_combined(run, rules, combined, around)
+        if decryption is not None and decryption.applied:
+            from gateway.ci.flux_sops import judge  # noqa: PLC0415 - heavy, and needed only with Flux Kustomizations
+
+            judge(run, decryption)
     finally:
         await rules.close()
         if artifacts is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -121,11 +121,12 @@ async def judge_batch(
     combined: Combined | None = None,
     plain: Action | None = None,
     artifacts: Artifacts | None = None,
+    watch: Callable[[Sequence[Manifest]], object] = len,
 ) -> None:
     """Judge what a batch of files holds, and add it to the run. ``settings``: of suppressions; without, there are none.
     ``combined``: takes what rules that take any document are to see at once, instead of each alone. ``plain``: what
     credentials in plain text do at most; None: they are not looked for. ``artifacts``: judges what the objects will have
-    fetched.
+    fetched. ``watch``: is told which objects are judged.
     """
     contents = [item for item in batch if isinstance(item, Content)]
     read = read_manifests([item for item in contents if not item.parser], namespace=namespace, user=user)
@@ -144,6 +145,7 @@ async def judge_batch(
     run.summary.problems += len(problems)
     run.summary.skipped += read.skipped
     judged = [manifest for manifest in read.manifests if not exempted(manifest.subject.governing_namespace, exempt)]
+    watch(judged)
     asked = [surrounded(manifest.subject, around) for manifest in judged]
     if FILE in rules.needs:
         asked = [_with_file(one, manifest.path) for one, manifest in zip(asked, judged, strict=True)]

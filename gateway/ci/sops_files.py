@@ -32,7 +32,7 @@ from gateway_secrets.sops.rules import NAME, Rule, rule_for, rules_of
 from policies.rule import RuleInfo
 
 GUARD = "secrets"
-_MARK = b"ENC[AES256_GCM,"
+MARK = b"ENC[AES256_GCM,"
 _MAX_CONFIGURATION = 1024 * 1024
 
 INFOS = {
@@ -53,7 +53,7 @@ def verify(paths: Sequence[str], identities: Sequence[Identity], fallback: Fallb
     """Open every SOPS file that the paths name, in process where that can be done, and check its MAC."""
     run = _begin()
     for content in _contents(run, paths):
-        if _MARK not in content.data:
+        if MARK not in content.data:
             run.summary.skipped += 1
             continue
         run.summary.judged += 1
@@ -89,7 +89,7 @@ def stale(configuration: Path, paths: Sequence[str]) -> tuple[list[Stale], list[
     run = _begin()
     found, doubts = [], []
     for content in _contents(run, paths):
-        if _MARK not in content.data:
+        if MARK not in content.data:
             continue
         try:
             rule = rule_for(rules, os.path.relpath(content.path, configuration.parent))
@@ -179,16 +179,19 @@ def _lint_file(run: Run, content: Content, rule: Rule) -> None:
             remedy = f"govgate sops encrypt --in-place {content.path}, then change what was in plain text"
             _add(run, "sops/not-encrypted", content.path, "", f"creation_rules[{rule.index}] is about it", remedy)
         return
-    for message in _recipients(file, rule):
+    for message in recipients(file, rule):
         _add(run, "sops/recipients", content.path, "sops.age", message, f"sops updatekeys {content.path}")
 
 
-def _recipients(file: SopsFile, rule: Rule) -> Iterator[str]:
+def recipients(file: SopsFile, rule: Rule) -> list[str]:
+    """What is wrong with whom a file is encrypted for, by the rule about it."""
+    wrong = []
     found = {recipient for recipient, _ in file.metadata.age}
     if found - rule.age:
-        yield f"can be opened by who should not: {', '.join(sorted(found - rule.age))}"
+        wrong.append(f"can be opened by who should not: {', '.join(sorted(found - rule.age))}")
     if rule.age - found:
-        yield f"can not be opened by who should: {', '.join(sorted(rule.age - found))}"
+        wrong.append(f"can not be opened by who should: {', '.join(sorted(rule.age - found))}")
+    return wrong
 
 
 def _open(content: Content, identities: Sequence[Identity], fallback: Fallback) -> None:

@@ -17,7 +17,7 @@ from gateway_secrets.sops.errors import MalformedError, NoKeyError, SopsError, T
 from gateway_secrets.sops.merging import finish, finish_file, merge_files
 from gateway_secrets.sops.opened import open_file
 from gateway_secrets.sops.threeway import MISSING, Take, decide, merge, names
-from gateway_secrets.sops.values import Plain, aad, encrypt
+from gateway_secrets.sops.values import Plain, aad, decrypt, encrypt
 
 NOW = "2026-11-26T00:00:00Z"
 IDENTITY = pyrage.x25519.Identity.generate()
@@ -166,3 +166,26 @@ def test_comments_and_indentation_are_kept() -> None:
     for text in (b"# about a\na: ", b"\n    # about d\n    d: ", b"\n    # about c\n    c: ", b"\n    e:\n"):
         assert text in merged.replace(b"\n      ", b"\n    ")
     assert json.dumps(open_file(read(merged, "yaml"), [IDENTITY])[0]["b"]["e"]) == '{"f": "y"}'
+
+
+def test_values_and_comments_from_another_key() -> None:
+    """Of a list that changed, items that were the same keep our ciphertext; encrypted comments are encrypted anew."""
+    base, ours = sealed({"l": ["x", "y"]}, KEYS[1]), sealed({"l": ["x", "y"]}, KEYS[0])
+    theirs = sealed({"l": ["x", "z"]}, KEYS[1])
+    comment = encrypt(Plain(b" hunter5", "comment"), KEYS[1], "")
+    theirs = theirs.replace(b"l:", f"#{comment}\nl:".encode(), 1)
+    merged = merge_files(base, ours, theirs, [IDENTITY], NOW).data
+    (before,), (after,) = (read(data, "yaml").documents for data in (ours, merged))
+    assert after["l"][0] == before["l"][0]
+    first = merged.decode().splitlines()[0]
+    assert decrypt(first[1:], KEYS[0], "").data == b" hunter5"
+    assert open_file(read(merged, "yaml"), [IDENTITY]) == [{"l": ["x", "z"]}]
+
+
+def test_what_lines_cannot_say_is_refused() -> None:
+    """An alias of ours to a value that theirs changed would change with it: not what the plain texts say."""
+    base = sealed({"a_plain": "one"}, KEYS[0])
+    ours = base.replace(b"a_plain: one\n", b"a_plain: &x one\nb_plain: *x\n")
+    ours = finish(ours, KEYS[0], NOW)
+    with pytest.raises(UnsupportedError, match="not written as sops writes"):
+        merge_files(base, ours, sealed({"a_plain": "two"}, KEYS[0]).replace(b": two", b": &x two"), [IDENTITY], NOW)
