@@ -82,8 +82,8 @@ def encrypt(plain: Plain, key: bytes, path: str) -> str:
 
 
 def aad(path: Sequence[str]) -> str:
-    """What is authenticated beside a value: the keys that lead to it."""
-    return "".join(f"{name}:" for name in path)
+    """What is authenticated beside a value: the keys that lead to it; of a comment that no key leads to, a colon."""
+    return ":".join(path) + ":"
 
 
 def plain_bytes(value: str | float) -> bytes:

@@ -14,6 +14,9 @@ import pytest
 
 from gateway.cli.app import run
 from gateway_secrets.sops import program
+from gateway_secrets.sops.documents import read
+from gateway_secrets.sops.identities import find_identities
+from gateway_secrets.sops.merging import merge_files
 
 BASE = """\
 # about a
@@ -117,6 +120,21 @@ def test_git_merges_after_a_rotation(repository: Repository) -> None:
     assert (opened["a"], opened["b"]["n"]) == ("ours", 9)
     assert "# about a\n" in program.run(["decrypt", str(path)]).decode()
     assert next(line for line in rotated.splitlines() if line.startswith("text:")) in path.read_text()
+
+
+def test_both_sides_encrypted_anew(repository: Repository) -> None:
+    """Comments of the side whose data key goes are encrypted for the other's; the same ones do not stand there twice."""
+    path = repository.path
+    text = BASE.replace("# about a", "# about a, more").replace("hunter1", "theirs")
+    arguments = ["encrypt", "--filename-override", "s.yaml", "/dev/stdin"]
+    recipient = read(path.read_bytes(), "yaml").metadata.age[0][0]
+    theirs = program.run([*arguments, "--age", recipient], given=text.encode())
+    base, ours = path.read_bytes(), program.run(["rotate", str(path)])
+    path.write_bytes(merge_files(base, ours, theirs, find_identities(), "2026-11-26T00:00:00Z").data)
+    shown = program.run(["decrypt", str(path)]).decode()
+    assert shown.startswith("# about a, more\na: theirs\n")
+    assert shown.count("#") == 2
+    assert "#ENC" not in shown
 
 
 def test_git_conflict(

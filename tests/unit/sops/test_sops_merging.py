@@ -172,13 +172,13 @@ def test_values_and_comments_from_another_key() -> None:
     """Of a list that changed, items that were the same keep our ciphertext; encrypted comments are encrypted anew."""
     base, ours = sealed({"l": ["x", "y"]}, KEYS[1]), sealed({"l": ["x", "y"]}, KEYS[0])
     theirs = sealed({"l": ["x", "z"]}, KEYS[1])
-    comment = encrypt(Plain(b" hunter5", "comment"), KEYS[1], "")
+    comment = encrypt(Plain(b" hunter5", "comment"), KEYS[1], ":")
     theirs = theirs.replace(b"l:", f"#{comment}\nl:".encode(), 1)
     merged = merge_files(base, ours, theirs, [IDENTITY], NOW).data
     (before,), (after,) = (read(data, "yaml").documents for data in (ours, merged))
     assert after["l"][0] == before["l"][0]
     first = merged.decode().splitlines()[0]
-    assert decrypt(first[1:], KEYS[0], "").data == b" hunter5"
+    assert decrypt(first[1:], KEYS[0], ":").data == b" hunter5"
     assert open_file(read(merged, "yaml"), [IDENTITY]) == [{"l": ["x", "z"]}]
 
 
