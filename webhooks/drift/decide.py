@@ -135,7 +135,7 @@ def _judge(case: Case, owners: list[OwnerRef]) -> Decided:
         try:
             violations, unsure = _violations(case, reconciler, owner, owners)
             violations = remaining(violations, writers)
-            if (violations or unsure) and not excuse and case.facts.connected and case.facts.problem(owner.reconciler):
+            if violations and not excuse and case.facts.connected and case.facts.problem(owner.reconciler):
                 # The user may act for the owner, or the owner may be suspended: neither is known yet.
                 raise UndecidedError(case.facts.problem(owner.reconciler))  # noqa: TRY301 - as any other doubt below
             drifted += weigh(case, reconciler, owner, violations, action=action, excuse=excuse)
