@@ -59,5 +59,5 @@ def _anchors(pem: str) -> tuple[x509.Certificate, ...]:
         raise ConfigError(f"the Notation trust anchors have more than {MAX_ANCHORS_BYTES} bytes")
     try:
         return tuple(x509.load_pem_x509_certificates(pem.encode()))
-    except (ValueError, TypeError):
+    except Exception:  # noqa: BLE001 - InvalidVersion, of a certificate of v1 or v5, is no ValueError
         raise ConfigError("the Notation trust anchors are not certificates in PEM") from None

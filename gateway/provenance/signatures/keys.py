@@ -107,7 +107,7 @@ def read_public_key(settings: Key) -> PublicKey:
         raise ConfigError(f"{name}: this is a private key; give the public one (cosign public-key --key FILE)")
     try:
         key = serialization.load_pem_public_key(settings.pem.encode())
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+    except Exception:  # noqa: BLE001 - whatever the library says about such bytes
         raise ConfigError(f"{name}: not a public key in PEM (-----BEGIN PUBLIC KEY-----)") from None
     try:
         return PublicKey(key, settings.hash, settings.padding)
@@ -123,7 +123,7 @@ def load_der_key(der: bytes, hash_name: Hash = "") -> PublicKey:
     """
     try:
         key = serialization.load_der_public_key(der)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+    except Exception:  # noqa: BLE001 - whatever the library says about such bytes
         raise KeyKindError("not a public key in DER") from None
     return PublicKey(key, hash_name)
 

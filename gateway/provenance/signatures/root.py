@@ -162,7 +162,9 @@ def _log(log: _Log) -> Log:
 def _chain(authority: _Authority) -> Chain:
     try:
         loaded: Any = [x509.load_der_x509_certificate(item.raw_bytes) for item in authority.cert_chain.certificates]
-    except (ValueError, TypeError):
+        for certificate in loaded:
+            certificate.not_valid_before_utc, certificate.not_valid_after_utc  # decoded here, or refused
+    except Exception:  # noqa: BLE001 - InvalidVersion, of a certificate of v1 or v5, is no ValueError
         raise ConfigError("the trusted root has a certificate that cannot be read") from None
     if not loaded:
         raise ConfigError("the trusted root has an authority without certificates")
