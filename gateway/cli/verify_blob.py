@@ -16,6 +16,7 @@ from gateway.core.errors import ConfigError, UsageError
 from gateway.provenance.evidence import Artifact, Authority, Candidate, Evidence, Hash, Identity, Key, Levels, Rejected
 from gateway.provenance.signatures import verify_candidates
 from gateway.provenance.signatures.decoding import MAX_BYTES
+from gateway.provenance.signatures.refusal import shown
 from gateway.provenance.signatures.root import MAX_ROOT_BYTES
 
 _DIGEST = re.compile(r"(sha256:[0-9a-f]{64})|(sha512:[0-9a-f]{128})")
@@ -49,7 +50,7 @@ def verify_blob(
     Parameters
     ----------
     file_or_digest
-        The file, or its digest (sha256:… or sha512:…; a file of that name is a file).
+        The file, or its digest (sha256:… or sha512:…); ./sha256:… is a file of that name.
     bundle
         The Sigstore bundle, in JSON.
     key
@@ -99,9 +100,12 @@ def verify_blob(
 
 def _artifact(file_or_digest: str) -> tuple[str, bytes | None]:
     """The digest, and the content if it is at hand and small enough."""
+    if _DIGEST.fullmatch(file_or_digest):
+        return file_or_digest, None  # whatever files there are: which artifact is meant is not for the folder to say
+    if file_or_digest.startswith(("sha256:", "sha512:")):
+        reason = "it begins like a digest, which is sha256: and 64, or sha512: and 128 hexadecimal digits in lower case"
+        raise UsageError(f"{shown(file_or_digest)}: {reason}; a file of this name is ./{shown(file_or_digest)}")
     path, parts, size = Path(file_or_digest), list[bytes](), 0
-    if _DIGEST.fullmatch(file_or_digest) and not path.exists():
-        return file_or_digest, None
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         while chunk := stream.read(_CHUNK):

@@ -146,11 +146,21 @@ def test_the_hash_of_a_key_can_be_told(folder):
     assert call(folder, "--bundle", "@bundle", "--key", "@key", "--key-hash", "sha256", "@file") == 0
 
 
-def test_a_file_that_is_called_like_a_digest_is_a_file(folder, monkeypatch):
-    """What is on disk is what is judged."""
+def test_a_digest_is_a_digest_whatever_files_there_are(folder, monkeypatch, capsys):
+    """One of that name does not stand in for the artifact that is meant; it is judged if it is named as a file."""
     monkeypatch.chdir(folder)
+    common = ("--bundle", "@keyed", "--key", "@key", "--trusted-root", "@root")
+    another = f"sha256:{hashlib.sha256(b'another').hexdigest()}"
+    (folder / another).write_bytes(CONTENT)
     (folder / DIGEST).write_bytes(b"something else")
-    assert call(folder, "--bundle", "@keyed", "--key", "@key", "--trusted-root", "@root", DIGEST) == 3
+    assert call(folder, *common, another) == 3
+    assert call(folder, *common, DIGEST) == 0
+    assert call(folder, *common, f"./{another}") == 0
+    assert call(folder, *common, f"./{DIGEST}") == 3
+    capsys.readouterr()
+    (folder / DIGEST.upper().replace("SHA", "sha")).write_bytes(CONTENT)
+    assert call(folder, *common, DIGEST.upper().replace("SHA", "sha")) == 64
+    assert "./sha256:" in capsys.readouterr().err
 
 
 def test_large_files_are_judged_by_their_digest(folder, monkeypatch, capsys):
