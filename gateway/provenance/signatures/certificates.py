@@ -123,7 +123,7 @@ def _issued(leaf: x509.Certificate, chain: Chain, times: Sequence[datetime]) -> 
     The authority's own certificates are all anchors, as the trusted root says. The verifier looks at one time only, so
     their validity is compared with each here.
     """
-    if not all(_valid(certificate, time) for certificate in chain.certificates for time in times):
+    if not all(chain.valid.holds(time) for time in times):
         return False
     extended = x509.ExtendedKeyUsage, verification.Criticality.NON_CRITICAL, None
     verifier = (

@@ -58,10 +58,14 @@ class Log(msgspec.Struct, frozen=True):
 
 
 class Chain(msgspec.Struct, frozen=True):
-    """A certificate authority or a time-stamp authority: its certificates, from the issuing (signing) one to the root."""
+    """A certificate authority or a time-stamp authority: its certificates, from the issuing (signing) one to the root.
+
+    ``window`` is the root's word on when it counts, ``valid`` the time in which all of the certificates are.
+    """
 
     certificates: tuple[x509.Certificate, ...]
     window: Window
+    valid: Window
 
 
 class TrustedRoot(msgspec.Struct, frozen=True):
@@ -162,13 +166,13 @@ def _log(log: _Log) -> Log:
 def _chain(authority: _Authority) -> Chain:
     try:
         loaded: Any = [x509.load_der_x509_certificate(item.raw_bytes) for item in authority.cert_chain.certificates]
-        for certificate in loaded:
-            certificate.not_valid_before_utc, certificate.not_valid_after_utc  # decoded here, or refused
+        valid = [(item.not_valid_before_utc, item.not_valid_after_utc) for item in loaded]
     except Exception:  # noqa: BLE001 - InvalidVersion, of a certificate of v1 or v5, is no ValueError
         raise ConfigError("the trusted root has a certificate that cannot be read") from None
     if not loaded:
         raise ConfigError("the trusted root has an authority without certificates")
-    return Chain(tuple(loaded), _aware(authority.valid_for))
+    all_valid = Window(max(start for start, _ in valid), min(end for _, end in valid))
+    return Chain(tuple(loaded), _aware(authority.valid_for), all_valid)
 
 
 def _aware(window: Window) -> Window:

@@ -47,7 +47,7 @@ def test_a_certificate_of_another_version_is_an_error_of_the_configuration(part,
     """The library's InvalidVersion is no ValueError; it is told from none here."""
     der = of_version(ANCHOR if part == "anchor" else CERTIFICATE, version)
     settings = by_anchor(der) if part == "anchor" else by_root(der, part)
-    with pytest.raises(ConfigError, match="authority a: .*certificate"):
+    with pytest.raises(ConfigError, match=r"authority a: .*certificate"):
         trusted(settings)
 
 
