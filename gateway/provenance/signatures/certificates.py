@@ -64,7 +64,7 @@ class Leaf:
         with _reading("extensions"):
             self._check_usage()
         chain = self._find_chain(times, root)
-        if unlogged and not root.certificate_logs:
+        if unlogged and not root.names_certificate_logs:
             return
         with _reading("signed timestamp"):
             self._check_logged(chain.certificates[0], root)

@@ -69,12 +69,16 @@ class Chain(msgspec.Struct, frozen=True):
 
 
 class TrustedRoot(msgspec.Struct, frozen=True):
-    """What a Sigstore instance is trusted by."""
+    """What a Sigstore instance is trusted by.
+
+    ``names_certificate_logs``: whether it has any, be it only with keys of kinds that are not known here.
+    """
 
     logs: tuple[Log, ...]
     authorities: tuple[Chain, ...]
     certificate_logs: tuple[Log, ...]
     timestamp_authorities: tuple[Chain, ...]
+    names_certificate_logs: bool
     raw: bytes
 
 
@@ -141,6 +145,7 @@ def read_root(data: bytes) -> TrustedRoot:
         authorities=tuple(_chain(authority) for authority in root.certificate_authorities),
         certificate_logs=_logs(root.ctlogs),
         timestamp_authorities=tuple(_chain(authority) for authority in root.timestamp_authorities),
+        names_certificate_logs=bool(root.ctlogs),
         raw=data,
     )
 

@@ -279,6 +279,16 @@ def test_an_instance_without_certificate_logs_is_a_level_too():
     assert refused(verify(by_leaf(STACK.leaf(KEY, scts=0)), by_identity(root))).step == "certificate"
 
 
+def test_a_root_with_certificate_logs_of_unknown_kinds_has_some():
+    """That their keys are not known here does not make it one of an instance without: the signed timestamp is needed."""
+    document = json.loads(ROOT)
+    document["ctlogs"][0]["publicKey"]["keyDetails"] = "ML_DSA_65"
+    root = by_identity(json.dumps(document).encode(), levels=Levels(allow_tsa_only=True))
+    unlogged = by_leaf(STACK.leaf(KEY, scts=0), logged=False, stamped=True)
+    assert refused(verify(unlogged, root)).step == "certificate"
+    assert refused(verify(by_leaf(LEAF, logged=False, stamped=True), root)).step == "trust-root"
+
+
 def test_a_log_entry_without_any_time_is_not_enough():
     """As of Rekor's second version: a time stamp has to come with it."""
     assert refused(verify(by_leaf(LEAF, promised=False), TRUSTED)).step == "timestamp"
