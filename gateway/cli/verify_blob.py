@@ -13,7 +13,18 @@ from cyclopts import Parameter
 from gateway.cli import exits
 from gateway.cli.evidence_view import EvidenceFormat, print_evidence
 from gateway.core.errors import ConfigError, UsageError
-from gateway.provenance.evidence import Artifact, Authority, Candidate, Evidence, Hash, Identity, Key, Levels, Rejected
+from gateway.provenance.evidence import (
+    Artifact,
+    Authority,
+    Candidate,
+    Evidence,
+    Hash,
+    Identity,
+    Key,
+    Levels,
+    Rejected,
+    Signed,
+)
 from gateway.provenance.signatures import verify_candidates
 from gateway.provenance.signatures.decoding import MAX_BYTES
 from gateway.provenance.signatures.refusal import shown
@@ -67,7 +78,7 @@ def verify_blob(
         The trusted root of the Sigstore instance (trusted_root.json); else that of the public-good instance, as it was
         when this version of govgate was locked.
     predicate_type
-        Accept only an attestation of this type.
+        Accept only an attestation of this type; without it only a signature is accepted.
     require_log
         Demand a transparency-log entry of signatures by key too.
     allow_tsa_only
@@ -92,8 +103,7 @@ def verify_blob(
     digest, content = _artifact(file_or_digest)
     candidate = Candidate("sigstore-bundle", _read(bundle, MAX_BYTES + 1))
     evidence = verify_candidates(Artifact(digest), (candidate,), (authority,), datetime.now(UTC), content=content)
-    if predicate_type:
-        evidence = _only(evidence, predicate_type)
+    evidence = _only(evidence, predicate_type)
     print_evidence(evidence, output)
     return exits.CLEAN if evidence.signed else exits.DENIED
 
@@ -119,20 +129,26 @@ def _artifact(file_or_digest: str) -> tuple[str, bytes | None]:
 
 
 def _only(evidence: Evidence, predicate_type: str) -> Evidence:
-    """Those statements that are of the type asked for."""
-    others = [
-        Rejected(
-            format=signed.format,
-            source=signed.source,
-            step="payload-type",
-            reason=f"it is {'an attestation of ' + signed.predicate_type if signed.predicate_type else 'a signature'}",
-            remedy=f"give the bundle of an attestation of {predicate_type}",
-        )
-        for signed in evidence.signed
-        if signed.predicate_type != predicate_type
-    ]
-    kept = tuple(signed for signed in evidence.signed if signed.predicate_type == predicate_type)
-    return Evidence(evidence.artifact, kept, (*evidence.rejected, *others))
+    """Those statements that are of the type asked for; without one, those that are signatures."""
+    kept, others = list[Signed](), list[Rejected]()
+    for signed in evidence.signed:
+        if signed.predicate_type == predicate_type if predicate_type else signed.is_signature:
+            kept.append(signed)
+        else:
+            others.append(_another(signed, predicate_type))
+    return Evidence(evidence.artifact, tuple(kept), (*evidence.rejected, *others))
+
+
+def _another(signed: Signed, predicate_type: str) -> Rejected:
+    """The refusal of a statement that was verified, and is of another type than the one asked for."""
+    found = shown(signed.predicate_type)
+    if predicate_type:
+        reason = "it is a signature" if signed.is_signature else f"it is an attestation of {found}"
+        remedy = f"give the bundle of an attestation of {predicate_type}"
+    else:
+        reason = f"it is an attestation of {found}, by the right signer, and no signature of the file"
+        remedy = f"give the bundle of a signature; or, to accept this attestation, --predicate-type {found}"
+    return Rejected(signed.format, signed.source, "payload-type", reason, remedy)
 
 
 def _read(path: Path, most: int) -> bytes:

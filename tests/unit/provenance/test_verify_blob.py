@@ -33,6 +33,7 @@ def folder(tmp_path):
         "keyless": json.dumps(STACK.message(CONTENT, LEAF_KEY, certificate=leaf)).encode(),
         "bare": json.dumps(STACK.message(CONTENT, KEY, logged=False)).encode(),
         "stamped": json.dumps(STACK.message(CONTENT, LEAF_KEY, certificate=leaf, logged=False, stamped=True)).encode(),
+        "statement": json.dumps(STACK.envelope(statement(DIGEST), KEY)).encode(),
         "attestation": json.dumps(STACK.envelope(statement(DIGEST, SLSA, {"a": 1}), KEY)).encode(),
     }
     for name, data in files.items():
@@ -85,7 +86,7 @@ def test_what_is_denied_says_at_which_step_and_what_to_do(folder, capsys):
 def test_the_evidence_is_json(folder, capsys):
     """With -o json: what was verified and what was not, to be judged again."""
     words = ("--bundle", "@attestation", "--key", "@key", "--trusted-root", "@root", "@file", "-o", "json")
-    assert call(folder, *words) == 0
+    assert call(folder, *words, "--predicate-type", SLSA) == 0
     evidence = json.loads(capsys.readouterr().out)
     assert evidence["artifact"]["digest"] == DIGEST
     (signed,) = evidence["signed"]
@@ -93,12 +94,24 @@ def test_the_evidence_is_json(folder, capsys):
     assert evidence["rejected"] == []
 
 
-def test_an_attestation_is_shown_as_one_and_can_be_demanded(folder, capsys):
+def test_an_attestation_is_no_signature(folder, capsys):
+    """Whatever the right signer says about a file: without its type it is denied, and said to be what it is."""
+    common = ("--key", "@key", "--trusted-root", "@root", "@file")
+    assert call(folder, "--bundle", "@attestation", *common) == 3
+    shown = capsys.readouterr().out
+    assert "verified" not in shown
+    assert f"an attestation of {SLSA}" in shown
+    assert f"--predicate-type {SLSA}" in shown
+    assert call(folder, "--bundle", "@attestation", *common, "-o", "json") == 3
+    assert not json.loads(capsys.readouterr().out)["signed"]
+    assert call(folder, "--bundle", "@statement", *common) == 0, "cosign's statement that says: I sign this"
+
+
+def test_an_attestation_can_be_demanded(folder, capsys):
     """--predicate-type accepts that and nothing else."""
     common = ("--key", "@key", "--trusted-root", "@root", "@file")
-    assert call(folder, "--bundle", "@attestation", *common) == 0
-    assert f"an attestation, {SLSA}" in capsys.readouterr().out
     assert call(folder, "--bundle", "@attestation", *common, "--predicate-type", SLSA) == 0
+    assert f"an attestation, {SLSA}" in capsys.readouterr().out
     assert call(folder, "--bundle", "@attestation", *common, "--predicate-type", "https://other.test") == 3
     assert call(folder, "--bundle", "@keyed", *common, "--predicate-type", SLSA) == 3
     assert "payload-type" in capsys.readouterr().out
