@@ -119,7 +119,8 @@ class Levels(_Struct, frozen=True):
     anyway). Signatures by identity always need one, unless one of the other two is asked for by name:
     ``allow_tsa_only``: a time-stamp authority of the trusted root is enough. ``allow_no_log``: nothing but the
     certificate vouches for the time: it must be valid now. With either, a certificate need not be in a certificate log
-    if the trusted root names none at all (as GitHub's for private repositories).
+    if the trusted root names none at all (as GitHub's for private repositories). Notation's signatures have no log: with
+    ``require_log`` none is accepted, and of the other two neither concerns them.
     """
 
     require_log: bool = False

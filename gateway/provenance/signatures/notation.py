@@ -97,7 +97,8 @@ def verify_notation(notation: Notation, trusted: Trusted, now: datetime) -> Sign
     """Who signed: the leaf's distinguished name, under which anchor.
 
     Raises:
-        RefusedError: the chain does not lead to an anchor of the authority, or the signature is wrong or expired.
+        RefusedError: the chain does not lead to an anchor of the authority, or the signature is wrong or expired; or
+            the authority demands a log.
     """
     if not trusted.anchors:
         reason = "it is a Notation signature, and no trust anchors for those are given"
@@ -116,6 +117,9 @@ def verify_notation(notation: Notation, trusted: Trusted, now: datetime) -> Sign
     anchor = check_chain(notation.chain, trusted.anchors, now)
     if notation.expiry is not None and now >= notation.expiry:
         raise RefusedError("critical-header", f"the signature expired at {notation.expiry.isoformat()}", "sign again")
+    if trusted.settings.levels.require_log:
+        reason = "it is a Notation signature, which no transparency log has, and a log entry is demanded (requireLog)"
+        raise RefusedError("level", reason, "sign with cosign; or trust the anchors by an authority without requireLog")
     return Signer(identity=name, issuer=anchor.subject.rfc4514_string())
 
 

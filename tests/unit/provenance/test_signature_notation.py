@@ -28,7 +28,7 @@ from support.signing import (
 from support.sigstack import NOW, b64
 
 from gateway.core.errors import ConfigError
-from gateway.provenance.evidence import Authority
+from gateway.provenance.evidence import Authority, Levels
 
 SIGNER = NotationSigner()
 TRUSTED = SIGNER.authority()
@@ -141,6 +141,16 @@ def test_a_signature_counts_until_it_expires():
     candidate = SIGNER.sign(crit=[SCHEME, f"{PREFIX}expiry"], expiry="2025-06-01T12:00:01Z")
     accepted(verify(candidate, TRUSTED))
     assert refused(verify(candidate, TRUSTED, now=NOW + timedelta(seconds=1))).step == "critical-header"
+
+
+def test_where_a_log_is_demanded_no_notation_signature_is_accepted():
+    """For none has one; nor does asking for less by name, of signatures by identity, make up for it."""
+    for levels in (Levels(require_log=True), Levels(require_log=True, allow_tsa_only=True, allow_no_log=True)):
+        rejected = refused(verify(SIGNER.sign(), SIGNER.authority(levels=levels)))
+        assert rejected.step == "level"
+        assert "requireLog" in rejected.reason
+    wrong = refused(verify(NotationSigner().sign(), SIGNER.authority(levels=Levels(require_log=True))))
+    assert wrong.step == "certificate", "what is wrong comes before what is missing"
 
 
 def _chain_of(**leaf):
