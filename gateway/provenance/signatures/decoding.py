@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
-from gateway.provenance.signatures.refusal import RefusedError
+from gateway.provenance.signatures.refusal import RefusedError, shown
 
 MAX_BYTES = 1024 * 1024
 """Largest payload of one candidate: a bundle, an envelope, a signed text."""
@@ -31,7 +31,7 @@ def read_json(data: bytes | str, kind: type[T], what: str) -> T:
         return msgspec.json.decode(data, type=kind, strict=False)
     except (msgspec.MsgspecError, UnicodeError, RecursionError, OverflowError, ValueError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise RefusedError("format", f"{what} cannot be read: {reason}", RESIGN) from None
+        raise RefusedError("format", f"{what} cannot be read: {shown(reason)}", RESIGN) from None
 
 
 def read_base64(text: str | bytes, what: str) -> bytes:

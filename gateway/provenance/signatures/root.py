@@ -18,6 +18,7 @@ from cryptography import x509
 from gateway.core.errors import ConfigError
 from gateway.provenance.evidence import Hash
 from gateway.provenance.signatures.keys import KeyKindError, PublicKey, load_der_key
+from gateway.provenance.signatures.refusal import shown
 
 MEDIA_TYPE = "application/vnd.dev.sigstore.trustedroot+json;version=0.1"
 MAX_ROOT_BYTES = 1024 * 1024
@@ -137,9 +138,9 @@ def read_root(data: bytes) -> TrustedRoot:
     try:
         root = msgspec.json.decode(data, type=_Root)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise ConfigError(f"the trusted root cannot be read: {error}") from None
+        raise ConfigError(f"the trusted root cannot be read: {shown(str(error))}") from None
     if root.media_type != MEDIA_TYPE:
-        raise ConfigError(f"the trusted root is of an unknown type: {root.media_type[:100]}")
+        raise ConfigError(f"the trusted root is of an unknown type: {shown(root.media_type)}")
     return TrustedRoot(
         logs=_logs(root.tlogs),
         authorities=tuple(_chain(authority) for authority in root.certificate_authorities),

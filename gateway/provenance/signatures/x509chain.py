@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 
 from gateway.provenance.signatures.decoding import RESIGN
-from gateway.provenance.signatures.refusal import RefusedError
+from gateway.provenance.signatures.refusal import RefusedError, shown
 
 T = TypeVar("T", bound=x509.ExtensionType)
 
@@ -59,12 +59,14 @@ def check_chain(
     """
     _check_leaf(chain[0], alone=len(chain) == 1)
     for depth, certificate in enumerate(chain):
-        name = certificate.subject.rfc4514_string()[:100]
+        name = certificate.subject.rfc4514_string()
         if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
-            raise _refuse(f"the certificate of {name} is not valid at {now.isoformat()}")
+            raise _refuse(f"the certificate of {shown(name)} is not valid at {now.isoformat()}")
         issuer = chain[min(depth + 1, len(chain) - 1)]  # the last one is a root, and issued itself
         if not _issued(certificate, issuer):
-            raise _refuse(f"the certificate of {name} was not issued by the next in the chain, or not by a good hash")
+            raise _refuse(
+                f"the certificate of {shown(name)} was not issued by the next in the chain, or not by a good hash"
+            )
         if depth:
             _check_authority(certificate, depth - 1)
     trusted = {anchor.public_bytes(Encoding.DER) for anchor in anchors}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from datetime import timedelta
 
 import msgspec
 import pytest
@@ -17,7 +18,9 @@ from support.signing import (
     bundle,
     by_identity,
     by_key,
+    jws_candidate,
     legacy,
+    notation_certificate,
     p256,
     refused,
     simple_signing,
@@ -29,6 +32,7 @@ from gateway.core.errors import ConfigError, UndecidedError
 from gateway.provenance.evidence import Artifact, Authority, Evidence, Identity
 from gateway.provenance.signatures import verify as module
 from gateway.provenance.signatures import verify_candidates
+from gateway.provenance.signatures.root import read_root
 
 STACK = Stack()
 ROOT = STACK.root()
@@ -165,4 +169,23 @@ def test_what_others_wrote_is_shown_short_and_printable():
         reason = refused(verify(bundle(document), TRUSTED)).reason
         assert reason.isprintable()
         assert len(reason) < 400
+
+
+@pytest.mark.parametrize("name", ["\x1b[31mVERIFIED\n" * 2, "A" * 900_000])
+def test_names_of_fields_and_of_certificates_are_shown_short_and_printable_too(name):
+    """Those that a decoder puts into its error, and those of a chain that is not valid any more."""
+    signer = NotationSigner()
+    envelope = json.loads(signer.sign().payload)
+    refusals = [refused(verify(jws_candidate({**envelope, name: 1}), signer.authority()))]
+    ending = notation_certificate(name[:64], signer.key, "root", p256(), days=0)
+    for chain in ([ending, signer.middle, signer.root], [signer.leaf, ending, signer.root]):
+        refusals.append(refused(verify(signer.sign(chain=chain), signer.authority(), now=NOW + timedelta(days=9))))
+        refusals.append(refused(verify(signer.sign(chain=chain), signer.authority())))
+    for rejected in refusals:
+        assert rejected.reason.isprintable()
+        assert len(rejected.reason) < 400
+    with pytest.raises(ConfigError) as caught:
+        read_root(json.dumps({**json.loads(ROOT), "mediaType": name}).encode())
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 400
     assert b64(b"x") == "eA=="
