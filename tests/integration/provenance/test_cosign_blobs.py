@@ -84,7 +84,7 @@ def test_what_cosign_attests_verifies(folder, capsys, name):
     """With its predicate. Of Ed25519 keys cosign 3.1 makes prehashed signatures here, which it does not verify itself."""
     common = ("--key", f"{name}.key", "--bundle", f"{name}.att.json", "--yes", *OFFLINE)
     cosign(folder, "attest-blob", *common, "--predicate", "predicate", "--type", SLSA, "file")
-    assert verified(folder, f"{name}.att.json", name, "file", "-o", "json") == 0
+    assert verified(folder, f"{name}.att.json", name, "file", "-o", "json", "--predicate-type", SLSA) == 0
     (signed,) = json.loads(capsys.readouterr().out)["signed"]
     assert (signed["predicateType"], signed["predicate"]) == (SLSA, {"builder": "here"})
-    assert verified(folder, f"{name}.att.json", name, "other") == 3
+    assert verified(folder, f"{name}.att.json", name, "other", "--predicate-type", SLSA) == 3
