@@ -171,6 +171,9 @@ class Signed(_Struct, frozen=True):
     ``time`` is the time proven by a log or a time-stamp authority. ``predicate_type`` is "" for the formats that can
     only be signatures; ``predicate`` is the attestation's. ``annotations`` are the signer's own, and signed.
     ``statement`` is the digest of the signed payload, ``source`` that of the manifest it was found in.
+    ``valid_until``: after this time it may not hold any more, for something that counts only while it is valid now ends:
+    a certificate, a Notation signature, a window of the trusted root, a key. None: it holds for ever, because its time
+    is proven (or because nothing of that ends). It has to be verified again then; nobody may keep it for longer.
     """
 
     authority: str
@@ -184,6 +187,7 @@ class Signed(_Struct, frozen=True):
     statement: str
     source: str
     annotations: dict[str, str] = {}
+    valid_until: datetime | None = None
 
     @property
     def is_signature(self) -> bool:

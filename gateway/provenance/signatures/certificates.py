@@ -55,19 +55,23 @@ class Leaf:
         except KeyKindError as error:
             raise RefusedError("certificate", f"the certificate's key is not accepted: {error}", RESIGN) from None
 
-    def check_issued(self, times: Sequence[datetime], root: TrustedRoot, *, unlogged: bool = False) -> None:
+    def check_issued(
+        self, times: Sequence[datetime], root: TrustedRoot, *, unlogged: bool = False
+    ) -> tuple[datetime | None, ...]:
         """Refuse a certificate that no authority of the root issued, or that was not good at each of ``times``.
 
         Its entry in a certificate log is checked too: its signed timestamp, once, and within the log's own time.
         ``unlogged``: it need not have one, if the root's instance has no certificate log at all.
+
+        Returns when each of what was compared with the times ends: the certificate, its authority, its window.
         """
         with _reading("extensions"):
             self._check_usage()
         chain = self._find_chain(times, root)
-        if unlogged and not root.names_certificate_logs:
-            return
-        with _reading("signed timestamp"):
-            self._check_logged(chain.certificates[0], root)
+        if not unlogged or root.names_certificate_logs:
+            with _reading("signed timestamp"):
+                self._check_logged(chain.certificates[0], root)
+        return self.certificate.not_valid_after_utc, chain.valid.end, chain.window.end
 
     def _check_usage(self) -> None:
         extensions = self.certificate.extensions

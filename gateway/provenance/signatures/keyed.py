@@ -24,7 +24,7 @@ def verify_keyed(material: Material, question: Question, trusted: Trusted) -> tu
     proofs = prove(material, key.public, question, trusted)
     check_level(trusted.settings.levels, proofs.level, keyed=True)
     key.check_valid(proofs.time, question.now)
-    return Signer(key=key.id), proofs
+    return Signer(key=key.id), proofs.ending(key.not_after)
 
 
 def _find(material: Material, question: Question, trusted: Trusted) -> TrustedKey:

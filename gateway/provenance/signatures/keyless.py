@@ -39,9 +39,9 @@ def verify_keyless(material: Material, question: Question, trusted: Trusted) -> 
         raise RefusedError("timestamp", reason, "sign with a time-stamp authority as well")
     levels = trusted.settings.levels
     unlogged = levels.allow_tsa_only or levels.allow_no_log
-    leaf.check_issued(proofs.times or (question.now,), trusted.root, unlogged=unlogged)
+    ends = leaf.check_issued(proofs.times or (question.now,), trusted.root, unlogged=unlogged)
     if material.complete and [(entry.kind, entry.version) for entry in material.entries] in _READ_BY_SIGSTORE:
         from gateway.provenance.signatures.sigstore_python import check_with_sigstore  # noqa: PLC0415 - heavy
 
         check_with_sigstore(material, question, trusted.root)
-    return Signer(identity=leaf.named.subject, issuer=leaf.named.issuer), proofs
+    return Signer(identity=leaf.named.subject, issuer=leaf.named.issuer), proofs.ending(*ends)

@@ -71,6 +71,11 @@ class TrustedKey:
         self.public = read_public_key(settings)
         self.id = settings.id or f"sha256:{self.public.fingerprint.hex()}"
 
+    @property
+    def not_after(self) -> datetime | None:
+        """Until when it counts, if there is an end."""
+        return self._settings.not_after
+
     def check_valid(self, proven: datetime | None, now: datetime) -> None:
         """Refuse a signature made when the key was not good.
 

@@ -19,6 +19,7 @@ from gateway.provenance.signatures.authorities import Trusted
 from gateway.provenance.signatures.decoding import RESIGN, read_base64, read_base64url, read_json
 from gateway.provenance.signatures.jws import jws_algorithm, jws_verifies
 from gateway.provenance.signatures.material import Claim
+from gateway.provenance.signatures.proofs import Proofs
 from gateway.provenance.signatures.refusal import RefusedError, shown
 from gateway.provenance.signatures.statement import refuse_subject, strings
 from gateway.provenance.signatures.x509chain import check_chain, load_chain
@@ -93,8 +94,8 @@ def read_notation(candidate: Candidate, artifact: Artifact) -> Notation:
     )
 
 
-def verify_notation(notation: Notation, trusted: Trusted, now: datetime) -> Signer:
-    """Who signed: the leaf's distinguished name, under which anchor.
+def verify_notation(notation: Notation, trusted: Trusted, now: datetime) -> tuple[Signer, Proofs]:
+    """Who signed: the leaf's distinguished name, under which anchor; with nothing proven, and when that ends.
 
     Raises:
         RefusedError: the chain does not lead to an anchor of the authority, or the signature is wrong or expired; or
@@ -120,7 +121,9 @@ def verify_notation(notation: Notation, trusted: Trusted, now: datetime) -> Sign
     if trusted.settings.levels.require_log:
         reason = "it is a Notation signature, which no transparency log has, and a log entry is demanded (requireLog)"
         raise RefusedError("level", reason, "sign with cosign; or trust the anchors by an authority without requireLog")
-    return Signer(identity=name, issuer=anchor.subject.rfc4514_string())
+    ends = (certificate.not_valid_after_utc for certificate in notation.chain)
+    proofs = Proofs("none").ending(notation.expiry, *ends)
+    return Signer(identity=name, issuer=anchor.subject.rfc4514_string()), proofs
 
 
 def _check_protected(header: dict[str, Any]) -> datetime | None:

@@ -17,16 +17,31 @@ from gateway.provenance.signatures.timestamps import verify_timestamp
 
 
 class Proofs(msgspec.Struct, frozen=True):
-    """What was verified. Each of ``times`` is one by which the signature existed."""
+    """What was verified. Each of ``times`` is one by which the signature existed.
+
+    ``ends``: when what was compared with now, for want of a proven time, stops being so.
+    """
 
     level: Level
     times: tuple[datetime, ...] = ()
     log: LogEntry | None = None
+    ends: tuple[datetime, ...] = ()
 
     @property
     def time(self) -> datetime | None:
         """The earliest time by which the signature existed, if any is proven."""
         return min(self.times, default=None)
+
+    @property
+    def valid_until(self) -> datetime | None:
+        """When this has to be verified again; None for never."""
+        return min(self.ends, default=None)
+
+    def ending(self, *ends: datetime | None) -> Proofs:
+        """With further ends, where no time is proven; None is none."""
+        if self.times:
+            return self
+        return msgspec.structs.replace(self, ends=self.ends + tuple(end for end in ends if end is not None))
 
 
 def signature_holds(material: Material, key: PublicKey, question: Question) -> bool:
@@ -62,7 +77,8 @@ def prove(material: Material, key: PublicKey, question: Question, trusted: Trust
     times += [entry.time for entry in logged if entry.time is not None]
     for entry in logged:
         check_window(entry, entry.time or min(times, default=question.now))
-    return Proofs("log" if logged else "tsa", tuple(times), logged[0].record if logged else None)
+    proofs = Proofs("log" if logged else "tsa", tuple(times), logged[0].record if logged else None)
+    return proofs.ending(*(entry.log.window.end for entry in logged))
 
 
 def check_level(levels: Levels, level: Level, *, keyed: bool) -> None:

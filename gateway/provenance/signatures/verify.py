@@ -10,7 +10,7 @@ from datetime import datetime
 import msgspec
 
 from gateway.core.errors import UndecidedError
-from gateway.provenance.evidence import Artifact, Authority, Candidate, Evidence, Format, Rejected, Signed, Signer
+from gateway.provenance.evidence import Artifact, Authority, Candidate, Evidence, Format, Rejected, Signed
 from gateway.provenance.signatures import bundle, legacy, notation
 from gateway.provenance.signatures.authorities import Trusted, trusted
 from gateway.provenance.signatures.decoding import RESIGN, check_size
@@ -18,7 +18,6 @@ from gateway.provenance.signatures.keyed import verify_keyed
 from gateway.provenance.signatures.keyless import verify_keyless
 from gateway.provenance.signatures.material import Claim, Material, Question
 from gateway.provenance.signatures.notation import Notation, verify_notation
-from gateway.provenance.signatures.proofs import Proofs
 from gateway.provenance.signatures.refusal import RefusedError, shown
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
@@ -110,9 +109,8 @@ def _read(candidate: Candidate, artifact: Artifact) -> Material | Notation:
 
 
 def _verify(material: Material | Notation, candidate: Candidate, question: Question, authority: Trusted) -> Signed:
-    signer: Signer
     if isinstance(material, Notation):
-        signer, proofs = verify_notation(material, authority, question.now), Proofs("none")
+        signer, proofs = verify_notation(material, authority, question.now)
     elif material.certificate:
         signer, proofs = verify_keyless(material, question, authority)
     else:
@@ -130,6 +128,7 @@ def _verify(material: Material | Notation, candidate: Candidate, question: Quest
         statement=claim.digest,
         source=candidate.source,
         annotations=claim.annotations,
+        valid_until=proofs.valid_until,
     )
 
 
