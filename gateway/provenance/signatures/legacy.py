@@ -141,7 +141,7 @@ def _annotation(candidate: Candidate, name: str) -> str:
 
 def _certificate(candidate: Candidate) -> bytes:
     text = _annotation(candidate, _CERTIFICATE)
-    return pem_bytes(text.encode(), "CERTIFICATE", "the certificate") if text else b""
+    return pem_bytes(text.encode(errors="replace"), "CERTIFICATE", "the certificate") if text else b""
 
 
 def _entries(candidate: Candidate) -> tuple[Entry, ...]:

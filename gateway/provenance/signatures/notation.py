@@ -85,7 +85,7 @@ def read_notation(candidate: Candidate, artifact: Artifact) -> Notation:
         raise RefusedError("subject", reason, RESIGN)
     chain = load_chain([read_base64(item, "a certificate of the chain") for item in jws.header.x5c])
     return Notation(
-        algorithm=str(protected["alg"]),
+        algorithm=protected["alg"],
         signed=f"{jws.protected}.{jws.payload}".encode(),
         signature=read_base64url(jws.signature, "the signature"),
         chain=chain,
@@ -144,6 +144,8 @@ def _check_protected(header: dict[str, Any]) -> datetime | None:
     for name in header:
         if name not in (*_REGISTERED, _SCHEME, _EXPIRY, _TIME):
             raise RefusedError("critical-header", f"{shown(name)} is no header of this scheme", RESIGN)
+    if not isinstance(header.get("alg"), str):
+        raise RefusedError("algorithm", "the protected header does not name the algorithm (alg)", RESIGN)
     if (_EXPIRY in header) != (_EXPIRY in critical):
         raise RefusedError("critical-header", f"{_EXPIRY} is not both there and critical", RESIGN)
     if _TIME not in header:

@@ -67,6 +67,8 @@ def test_annotations_that_cannot_be_read_are_refused():
             assert refused(verify(candidate, TRUSTED)).step == step
     for name, value in (
         ("certificate", "-----BEGIN CERTIFICATE-----"),
+        ("certificate", "\ud800"),
+        ("certificate", "-----BEGIN CERTIFICATE-----\nAA\ud800A\n-----END CERTIFICATE-----"),
         ("certificate", "-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----"),
         ("bundle", "{"),
         ("bundle", json.dumps({"SignedEntryTimestamp": "", "Payload": {"body": "e30=", "logID": "x", "logIndex": 1}})),

@@ -143,6 +143,12 @@ def test_a_signature_counts_until_it_expires():
     assert refused(verify(candidate, TRUSTED, now=NOW + timedelta(seconds=1))).step == "critical-header"
 
 
+def test_an_envelope_names_its_algorithm():
+    """As text; without one it is refused as such."""
+    for options in ({"drop": ("alg",)}, {"alg": None}, {"alg": ["ES256"]}, {"alg": 256}):
+        assert refused(verify(SIGNER.sign(**options), TRUSTED)).step == "algorithm"
+
+
 def test_where_a_log_is_demanded_no_notation_signature_is_accepted():
     """For none has one; nor does asking for less by name, of signatures by identity, make up for it."""
     for levels in (Levels(require_log=True), Levels(require_log=True, allow_tsa_only=True, allow_no_log=True)):
