@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -14,6 +14,9 @@ from gateway.provenance.signatures.logbody import Signed
 from gateway.provenance.signatures.material import Material, Question
 from gateway.provenance.signatures.refusal import RefusedError
 from gateway.provenance.signatures.timestamps import verify_timestamp
+
+MAX_SKEW = timedelta(minutes=5)
+"""How far ahead of this machine's clock a proven time may be."""
 
 
 class Proofs(msgspec.Struct, frozen=True):
@@ -75,6 +78,11 @@ def prove(material: Material, key: PublicKey, question: Question, trusted: Trust
     logged = [verify_entry(entry, signed, root) for entry in material.entries]
     times = [verify_timestamp(stamp, material.stamped, root) for stamp in material.timestamps]
     times += [entry.time for entry in logged if entry.time is not None]
+    if times and max(times) > question.now + MAX_SKEW:
+        reason = f"its log or time stamp says {max(times).isoformat()}, and it is {question.now.isoformat()} here"
+        raise RefusedError(
+            "timestamp", reason, "set this machine's clock right; if it is, that log or authority is wrong"
+        )
     for entry in logged:
         check_window(entry, entry.time or min(times, default=question.now))
     proofs = Proofs("log" if logged else "tsa", tuple(times), logged[0].record if logged else None)

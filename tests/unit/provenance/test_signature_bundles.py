@@ -233,6 +233,18 @@ def test_a_time_stamp_proves_when():
     assert refused(verify(bundle(many), TRUSTED)).step == "size"
 
 
+@pytest.mark.parametrize("options", [{}, {"logged": False, "stamped": True}])
+def test_a_proven_time_is_not_in_the_future(options):
+    """Whoever says so is wrong, or compromised; clocks may differ by some minutes."""
+    document = STACK.envelope(statement(DIGEST), KEY, **options)
+    authority = by_key(KEY, root=STACK.root())
+    assert accepted(verify(bundle(document), authority, now=NOW - timedelta(minutes=5))).time == NOW
+    rejected = refused(verify(bundle(document), authority, now=NOW - timedelta(minutes=5, seconds=1)))
+    assert rejected.step == "timestamp"
+    assert "2025-06-01T12:00:00+00:00" in rejected.reason
+    assert "clock" in rejected.remedy
+
+
 def test_a_root_without_what_is_needed_refuses():
     """A log entry by a log, or a stamp by an authority, that the trusted root does not have."""
     root = json.loads(ROOT)

@@ -166,7 +166,7 @@ def test_the_certificate_must_have_been_valid_when_it_signed():
             stamp = STACK.tsa.stamp(base64.b64decode(signature), stamped_at)
             stamps = {"rfc3161Timestamps": [{"signedTimestamp": b64(stamp)}]}
             document["verificationMaterial"]["timestampVerificationData"] = stamps
-        rejected = refused(verify(bundle(document), TRUSTED))
+        rejected = refused(verify(bundle(document), TRUSTED, now=NOW + DAY))
         assert rejected.step == "certificate"
         assert "was not valid at" in rejected.reason
 
