@@ -11,6 +11,9 @@ KindPattern = Annotated[
 ]
 """``group/Kind`` (the core group without one), ``group/*``, ``*/Kind``."""
 
+NamespacePattern = Annotated[str, Meta(pattern=r"^[a-z0-9*?]([a-z0-9*?-]*[a-z0-9*?])?$", max_length=63)]
+"""The name of a namespace, or a glob with ``*`` and ``?``."""
+
 
 class _Section(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     pass
@@ -64,6 +67,31 @@ class Scan(_Section, frozen=True):
     reports: Reports = Reports()
 
 
+class Endpoints(_Section, frozen=True):
+    """What kubeseal calls: certificate, verification, sealing anew; in plain HTTP, for everybody who reaches it."""
+
+    enabled: bool = False
+    host: str = "0.0.0.0"  # noqa: S104 - the API server and clients in the cluster come from other hosts
+    port: Annotated[int, Meta(ge=0, le=65_535)] = 8080
+
+
+class Sealed(_Section, frozen=True):
+    """SealedSecrets into Secrets.
+
+    ``namespaces``: the claimed ones, by name or glob; none: nothing is done. ``key_namespace``: where the keys are; empty:
+    the gateway's own. ``renew_days``: the age at which the newest key is replaced; 0: a key is made only where there is
+    none. ``concurrency``: objects that are worked on at a time. ``requests_per_second`` and ``burst``: writes, at most.
+    """
+
+    namespaces: Annotated[tuple[NamespacePattern, ...], Meta(max_length=200)] = ()
+    key_namespace: Annotated[str, Meta(pattern=r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?)?$", max_length=63)] = ""
+    renew_days: Annotated[float, Meta(ge=0, le=3650)] = 30.0
+    concurrency: Annotated[int, Meta(ge=1, le=32)] = 4
+    requests_per_second: Annotated[float, Meta(gt=0, le=1_000)] = 50.0
+    burst: Annotated[int, Meta(ge=1, le=1_000)] = 100
+    endpoints: Endpoints = Endpoints()
+
+
 class Controller(_Section, frozen=True):
     """The controller. ``health_port`` serves /livez, /readyz and /metrics in plain HTTP."""
 
@@ -71,3 +99,4 @@ class Controller(_Section, frozen=True):
     health_port: Annotated[int, Meta(ge=0, le=65_535)] = 8081
     election: Election = Election()
     scan: Scan = Scan()
+    sealed: Sealed = Sealed()

@@ -42,6 +42,8 @@ class Loop(Protocol):
     """Work that goes on until it is cancelled, and that may be cancelled and run again."""
 
     name: str
+    everywhere: bool
+    """Whether it is run in each process, whoever leads."""
 
     async def run(self) -> None:
         """Work until cancelled. What it raises is logged, and it is run again after a while; but for WornOutError."""
@@ -57,7 +59,9 @@ Maker = Callable[[Context], Loop | None]
 
 
 class Controller:
-    """Runs loops, all of them or none: while this process holds the lease, or always, without an election."""
+    """Runs loops, all of them or none: while this process holds the lease, or always, without an election. Those that
+    serve everywhere are run in any case.
+    """
 
     def __init__(self, context: Context, makers: Sequence[Maker]) -> None:
         """Prepare.
@@ -84,10 +88,14 @@ class Controller:
         Raises:
             WornOutError: another process has to take over.
         """
-        if self._elector is None:
-            await self._work()
-        else:
-            await self._elector.run(self._work)
+        try:
+            async with asyncio.TaskGroup() as running:
+                for loop in self._loops:
+                    if loop.everywhere:
+                        running.create_task(self._keep(loop))
+                running.create_task(self._work() if self._elector is None else self._elector.run(self._work))
+        except* Exception as several:  # noqa: BLE001 - it goes on as the one that it is
+            raise several.exceptions[0] from None
 
     @property
     def problem(self) -> str:
@@ -107,9 +115,10 @@ class Controller:
         self._metrics.leading.set(1)
         try:
             async with asyncio.TaskGroup() as running:
-                for loop in self._loops:
+                leading = [loop for loop in self._loops if not loop.everywhere]
+                for loop in leading:
                     running.create_task(self._keep(loop))
-                if not self._loops:
+                if not leading:
                     await asyncio.Event().wait()
         except* WornOutError as several:
             raise several.exceptions[0] from None

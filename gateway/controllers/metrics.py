@@ -74,3 +74,36 @@ class ScanMetrics:
             "1 if the cluster serves a type of reports: openreports.io or wgpolicyk8s.io",
             registry=registry,
         )
+
+
+class SealedMetrics:
+    """Of SealedSecrets. Counts of claimed ones by what became of them last."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.looks = Counter(
+            "govgate_sealed_reconciles",
+            "Looks at a SealedSecret, by result: created, updated, unchanged, refused, denied (by the API server), gone, "
+            "failed (tried again)",
+            ["result"],
+            registry=registry,
+        )
+        for result in ("created", "updated", "unchanged", "refused", "denied", "gone", "failed"):
+            self.looks.labels(result)
+        self.objects = Gauge(
+            "govgate_sealed_secrets",
+            "Claimed SealedSecrets, by state: synced, refused, failing",
+            ["state"],
+            registry=registry,
+        )
+        for state in ("synced", "refused", "failing"):
+            self.objects.labels(state)
+        self.waiting = Gauge("govgate_sealed_queue_length", "SealedSecrets that wait for a look", registry=registry)
+        self.overwritten = Counter(
+            "govgate_sealed_overwritten", "Secrets of claimed SealedSecrets that somebody else wrote", registry=registry
+        )
+        self.keys = Gauge("govgate_sealed_keys", "Sealing keys", registry=registry)
+        self.newest = Gauge(
+            "govgate_sealed_newest_key_timestamp_seconds",
+            "From when on the newest key's certificate is good",
+            registry=registry,
+        )

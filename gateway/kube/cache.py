@@ -36,7 +36,7 @@ _log = logging.getLogger("gateway.kube")
 
 
 class WatchCache(Generic[T]):
-    """All objects of ``resource`` in all namespaces, each as what ``reduce`` makes of it.
+    """All objects of ``resource``, each as what ``reduce`` makes of it: in all namespaces, or in ``namespace``.
 
     ``reduce`` gets the decoded object. One that it raises for is left out, logged and counted in ``unreadable``:
     a misshapen object of one tenant must not cost the others.
@@ -52,6 +52,7 @@ class WatchCache(Generic[T]):
         resource: ResourceType,
         reduce: Callable[[Json], T],
         *,
+        namespace: str = "",
         on_change: OnChange[T] | None = None,
         limits: CacheLimits | None = None,
     ) -> None:
@@ -61,6 +62,7 @@ class WatchCache(Generic[T]):
         self.problem = "not read yet"
         self._client = client
         self._reduce = reduce
+        self._namespace = namespace
         self._limits = limits or CacheLimits()
         self._store: Store[T] = Store(on_change)
         self._version: str | None = None
@@ -139,7 +141,7 @@ class WatchCache(Generic[T]):
         entries: dict[Key, Entry[T] | None] = {}
         query = {"limit": str(self._limits.page_objects)}
         while True:
-            page = wire.decode_page(await self._client.read(self.resource.path(version), query))
+            page = wire.decode_page(await self._client.read(self.resource.path(version, self._namespace), query))
             for index, raw in enumerate(page.items or ()):
                 key, entry = self._read(raw)
                 entries[key] = entry
@@ -165,7 +167,7 @@ class WatchCache(Generic[T]):
             "timeoutSeconds": str(max(1, round(seconds * _between(0.8, 1.0)))),
         }
         lines = wire.LineSplitter(self._limits.max_event_bytes)
-        path = self.resource.path(version)
+        path = self.resource.path(version, self._namespace)
         async with self._client.stream(path, query, silence_seconds=self._limits.silence_seconds) as pieces:
             self._set_problem("")
             async for piece in pieces:

@@ -48,6 +48,7 @@ class ScanLoop:
     """Scans when it is due, and publishes what was found."""
 
     name = "scan"
+    everywhere = False
 
     def __init__(self, context: Context) -> None:
         self._config = context.config

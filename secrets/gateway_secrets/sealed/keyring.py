@@ -76,6 +76,13 @@ class KeyRing(msgspec.Struct, frozen=True):
         return bool(period) and self.pairs[0].certificate.not_before + period <= now
 
 
+def is_key(secret: Mapping[str, Any]) -> bool:
+    """Whether a Secret is to be one of the keys, by its label or its name; not whether it can be read."""
+    metadata = secret.get("metadata") or {}
+    labels = metadata.get("labels") or {}
+    return labels.get(KEY_LABEL) == "active" or metadata.get("name") == GENERATE_NAME
+
+
 class Ring(msgspec.Struct, frozen=True):
     """What Secrets yield. ``problems``: of those that should be keys and are not, one line each."""
 
@@ -88,10 +95,9 @@ def ring_of(secrets: Iterable[Mapping[str, Any]]) -> Ring:
     found: dict[str, Pair] = {}
     problems = []
     for secret in secrets:
-        metadata = secret.get("metadata") or {}
-        name = str(metadata.get("name", ""))
-        if not _is_key(metadata, name):
+        if not is_key(secret):
             continue
+        name = str(secret["metadata"].get("name", ""))
         try:
             key, certificate = key_of_secret(secret, source=f"Secret {name}")
         except KeyFileError as error:
@@ -140,8 +146,3 @@ _USAGES: Sequence[str] = (
 def _seed(key: RSAPrivateKey) -> bytes:
     exponent = key.private_numbers().d.to_bytes((key.key_size + 7) // 8, "big")
     return hmac.digest(exponent, b"govgate sealing key 1", "sha256")
-
-
-def _is_key(metadata: Mapping[str, Any], name: str) -> bool:
-    labels = metadata.get("labels") or {}
-    return labels.get(KEY_LABEL) == "active" or name == GENERATE_NAME

@@ -20,8 +20,9 @@ from gateway.core.errors import ClusterError
 class Counting:
     """Runs ``work`` each time it is run, then waits."""
 
-    def __init__(self, name: str, work: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, name: str, work: Callable[[], None] = lambda: None, *, everywhere: bool = False) -> None:
         self.name = name
+        self.everywhere = everywhere
         self.runs = 0
         self._work = work
 

@@ -1,0 +1,257 @@
+"""`govgate controller` unseals, against a real API server: what kubeseal and govgate sealed, whatever comes between."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from support.api import Api, ApiError
+from support.cluster import Cluster, wait_for
+from support.controller import ControllerProcess
+from support.sealing import CANARY, certificate_pem, encoded, key_pem, key_secret, sealing
+from support.tools import tool
+from support.users import GOVGATE
+
+from gateway_secrets.sealed.certificate import parse_certificate
+from gateway_secrets.sealed.keyring import ring_of
+from gateway_secrets.sealed.objects import Secret
+from gateway_secrets.sealed.reconcile import MARK
+from gateway_secrets.sealed.scope import Scope
+from gateway_secrets.sealed.sealing import Sealing, seal_secret
+
+Json = dict[str, Any]
+SEALED = ("bitnami.com/v1alpha1", "SealedSecret")
+Start = Callable[..., ControllerProcess]
+
+
+def fresh_key(name: str, age: timedelta = timedelta(days=1)) -> Json:
+    """A key as Bitnami's controller keeps it, of that age by this machine's clock."""
+    pem = certificate_pem(name, since=(datetime.now(UTC) - age).replace(microsecond=0))
+    return key_secret(name) | {"data": {"tls.crt": encoded(pem), "tls.key": encoded(key_pem(name))}}
+
+
+@pytest.fixture
+def keys(api: Api, namespace: str) -> Callable[..., None]:
+    """Put keys of Bitnami's into the gateway's namespace, which is the test's own."""
+
+    def put(name: str = "a", age: timedelta = timedelta(days=1)) -> None:
+        secret = fresh_key(name, age)
+        api.create(secret | {"metadata": secret["metadata"] | {"namespace": namespace}})
+
+    return put
+
+
+@pytest.fixture
+def claimed(api: Api, namespace: str) -> Iterator[str]:
+    """A namespace whose SealedSecrets are govgate's."""
+    item = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": f"{namespace}-claimed"}}
+    api.create(item)
+    yield item["metadata"]["name"]
+    api.delete_collection(*SEALED, item["metadata"]["name"])
+    api.delete(item, missing_ok=True)
+
+
+@pytest.fixture
+def controller(cluster: Cluster, api: Api, namespace: str, claimed: str, tmp_path: Path) -> Iterator[Start]:
+    """Start a controller with the rights that docs/sealing.md lists, and no others."""
+    with ExitStack() as ends:
+        for item in documented_roles(namespace, claimed):
+            api.apply(item, manager="tests")
+            ends.callback(api.delete, item, missing_ok=True)
+
+        def start(name: str = "controller", **sealed: Any) -> ControllerProcess:
+            connection = {"connect": "kubeconfig", "kubeconfig": str(cluster.kubeconfig(GOVGATE))}
+            process = ControllerProcess(
+                tmp_path / name,
+                cluster={**connection, "ownNamespace": namespace},
+                controller={
+                    "election": {"leaseSeconds": 2, "renewSeconds": 1.5, "retrySeconds": 0.2},
+                    "scan": {"enabled": False},
+                    "sealed": {"namespaces": [claimed], **sealed},
+                },
+            )
+            ends.callback(process.kill)
+            process.start()
+            return process
+
+        yield start
+
+
+def documented_roles(own: str, claimed: str) -> list[Json]:
+    """Roles and bindings of the manifest in docs/sealing.md, for these namespaces."""
+    text = (Path(__file__).parents[3] / "docs" / "sealing.md").read_text().partition("### What it needs")[2]
+    manifest = text.partition("```yaml\n")[2].partition("```")[0]
+    placed = manifest.replace("OWN_NAMESPACE", own).replace("CLAIMED_NAMESPACE", claimed)
+    found = [item for item in yaml.safe_load_all(placed) if item]
+    assert [item["kind"] for item in found] == ["Role", "RoleBinding"] * 2
+    return found
+
+
+def sealed(namespace: str, name: str = "db", *, key: str = "a", scope: Scope = Scope.STRICT, **values: str) -> Json:
+    """A SealedSecret for a key."""
+    raw = {name: value.encode() for name, value in (values or {"password": CANARY}).items()}
+    return seal_secret(Secret(name, namespace, raw), scope, sealing(key, digests=None)).document
+
+
+def secret_of(api: Api, namespace: str, name: str = "db") -> Json | None:
+    try:
+        return api.get("v1", "Secret", namespace, name)
+    except ApiError as error:
+        if error.code != 404:
+            raise
+        return None
+
+
+def password(api: Api, namespace: str, name: str = "db") -> str | None:
+    found = secret_of(api, namespace, name)
+    return (found.get("data") or {}).get("password") if found is not None else None
+
+
+def condition(api: Api, namespace: str, name: str = "db") -> Json:
+    conditions = api.get(*SEALED, namespace, name).get("status", {}).get("conditions") or [{}]
+    return dict(conditions[0])
+
+
+PLAIN = encoded(CANARY.encode())
+
+
+def test_sealed_becomes_secret_and_stays(
+    api: Api, namespace: str, claimed: str, keys: Callable[..., None], controller: Start
+) -> None:
+    """What the pinned kubeseal sealed with the certificate that is served, and what govgate did; changes of the Secret are
+    undone, a deleted one comes back, another SealedSecret makes another one; nobody else's namespace is touched.
+    """
+    keys()
+    api.create(sealed(namespace))
+    process = controller(endpoints={"enabled": True, "host": "127.0.0.1", "port": 0})
+    wait_for(lambda: process.events("sealing endpoints"))
+    url = f"http://127.0.0.1:{process.events('sealing endpoints')[0]['port']}"
+    plain = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "theirs", "namespace": claimed}}
+    given = json.dumps(plain | {"stringData": {"password": CANARY}})
+    command = [tool("kubeseal"), "--cert", f"{url}/v1/cert.pem"]
+    done = subprocess.run(command, input=given.encode(), check=True, capture_output=True, timeout=60)
+    api.create(json.loads(done.stdout))
+    api.create(sealed(claimed, scope=Scope.NAMESPACE_WIDE))
+    for name in ("theirs", "db"):
+        wait_for(lambda name=name: condition(api, claimed, name).get("status") == "True", seconds=20)
+        assert password(api, claimed, name) == PLAIN
+
+    api.patch(secret_of(api, claimed), {"data": {"password": encoded(b"drift")}, "metadata": {"labels": {"a": "b"}}})
+    wait_for(lambda: password(api, claimed) == PLAIN)
+    healed = secret_of(api, claimed)
+    assert healed is not None
+    assert "labels" not in healed["metadata"]
+    api.delete(healed)
+    wait_for(lambda: password(api, claimed) == PLAIN)
+    for name in ("db", "theirs"):
+        api.patch(api.get(*SEALED, claimed, name), {"spec": sealed(claimed, name, password="new")["spec"]})
+    wait_for(lambda: condition(api, claimed).get("status") == "False")  # sealed for another scope: the Secret stays
+    wait_for(lambda: password(api, claimed, "theirs") == encoded(b"new"))
+    assert password(api, claimed) == PLAIN
+
+    assert (secret_of(api, namespace), condition(api, namespace)) == (None, {})
+    assert process.get("/readyz") == (200, "ok")
+    assert process.metric('govgate_sealed_secrets{state="synced"}') == 1
+    events = api.list("v1", "Event", claimed)
+    assert {event["reason"] for event in events} == {"Unsealed", "ErrUnsealFailed"}
+    assert CANARY not in json.dumps(events) + process.log.read_text() + process.get("/metrics")[1]
+    assert process.stop() == 0
+
+
+def test_bad_ones_are_told_and_block_nobody(
+    api: Api, namespace: str, claimed: str, keys: Callable[..., None], controller: Start
+) -> None:
+    """For a key that is not there, cut short, over a foreign Secret, not valid as a Secret: each has its condition, and
+    those behind them are made. When the key comes, so does the Secret.
+    """
+    keys()
+    api.create({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "foreign", "namespace": claimed}})
+    api.create(sealed(claimed, "foreign"))
+    cut = sealed(claimed, "cut")
+    cut["spec"]["encryptedData"]["password"] = "AgBy3i4OJSWK"
+    api.create(cut)
+    invalid = sealed(claimed, "invalid")
+    invalid["spec"]["template"]["type"] = "kubernetes.io/tls"
+    api.create(invalid)
+    api.create(sealed(claimed, "unknown", key="b"))
+    api.create(sealed(claimed))
+    controller(concurrency=1)
+    wait_for(lambda: condition(api, claimed).get("status") == "True", seconds=20)
+    said = {"foreign": "is not managed by", "cut": "cut short", "invalid": "tls.crt", "unknown": "no key opens it"}
+    for name, words in said.items():
+        wait_for(lambda name=name: condition(api, claimed, name).get("status") == "False")
+        assert words in condition(api, claimed, name)["message"]
+    kept = secret_of(api, claimed, "foreign")
+    assert kept is not None
+    assert (kept.get("data"), MARK in json.dumps(kept)) == (None, False)
+    keys("b", timedelta(days=2))
+    wait_for(lambda: password(api, claimed, "unknown") == PLAIN)
+
+
+def test_a_key_is_made_and_renewed(
+    api: Api, namespace: str, claimed: str, keys: Callable[..., None], controller: Start
+) -> None:
+    """Where the newest is 30 days old, one of 4,096 bits is made beside it; both open, also after it is used."""
+    keys("a", timedelta(days=31))
+    api.create(sealed(claimed))
+    controller()
+    wait_for(lambda: password(api, claimed) == PLAIN, seconds=30)
+    found = [item for item in api.list("v1", "Secret", namespace) if item["type"] == "kubernetes.io/tls"]
+    ring = ring_of(found).ring
+    assert [pair.private.key_size for pair in ring.pairs] == [4096, 2048]
+    assert parse_certificate(certificate_pem("a"), source="a").public_key == ring.pairs[1].certificate.public_key
+    raw = Secret("new", claimed, {"password": CANARY.encode()})
+    how = Sealing(ring.newest.certificate, datetime.now(UTC), notes=False)
+    api.create(seal_secret(raw, Scope.STRICT, how).document)
+    wait_for(lambda: password(api, claimed, "new") == PLAIN)
+    assert len(ring_of(api.list("v1", "Secret", namespace)).ring.pairs) == 2
+
+
+def test_killed_between_looking_and_writing(
+    api: Api, namespace: str, claimed: str, keys: Callable[..., None], controller: Start
+) -> None:
+    """The next process makes what is missing; of what was made, nothing is written again, and nothing is opened."""
+    keys()
+    names = [f"s-{number:02}" for number in range(30)]
+    for name in names:
+        api.create(sealed(claimed, name))
+    process = controller(requestsPerSecond=10, burst=1)  # so that each waits between looking and writing
+    wait_for(lambda: len(api.list("v1", "Secret", claimed)) >= 3, seconds=20)
+    process.kill()
+    before = {item["metadata"]["name"]: item for item in api.list("v1", "Secret", claimed)}
+    assert 0 < len(before) < len(names)
+    config = process.config_file.read_text()
+    process.config_file.write_text(config.replace("requestsPerSecond: 10", "requestsPerSecond: 500"))
+    process.start()
+    wait_for(lambda: process.metric('govgate_sealed_secrets{state="synced"}') == len(names), seconds=30)
+    after = {item["metadata"]["name"]: item for item in api.list("v1", "Secret", claimed)}
+    assert sorted(after) == names
+    assert {name: after[name] for name in before} == before
+    assert all(item["data"] == {"password": PLAIN} for item in after.values())
+    assert process.metric('govgate_sealed_reconciles_total{result="updated"}') == 0
+
+
+def test_another_controller_on_the_same_object(
+    api: Api, namespace: str, claimed: str, keys: Callable[..., None], controller: Start
+) -> None:
+    """Is noticed by the mark that it does not keep, and named by its field manager; the Secret is healed all the same."""
+    keys()
+    api.create(sealed(claimed))
+    process = controller()
+    wait_for(lambda: condition(api, claimed).get("status") == "True", seconds=20)
+    found = secret_of(api, claimed)
+    assert found is not None
+    del found["metadata"]["annotations"]
+    api.replace(found | {"data": {"password": encoded(b"theirs")}}, manager="rival")
+    wait_for(lambda: MARK in json.dumps(secret_of(api, claimed)))
+    assert password(api, claimed) == PLAIN
+    assert process.metric("govgate_sealed_overwritten_total") == 1
+    assert "last changed by rival" in process.get("/readyz?verbose")[1]
+    assert process.events("somebody else wrote the Secret of a claimed SealedSecret")[0]["writer"] == "rival"
