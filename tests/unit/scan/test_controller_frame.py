@@ -85,3 +85,25 @@ async def test_a_process_that_is_worn_out_ends(tmp_path: Path) -> None:
     made, _ = controller(tmp_path, Counting("steady"), Counting("worn", raising(WornOutError("go on elsewhere"), 1)))
     with pytest.raises(WornOutError, match="elsewhere"):
         await made.run()
+
+
+async def test_what_serves_everywhere_does_not_wait_for_the_lease(tmp_path: Path) -> None:
+    """It runs beside whatever waits, and is kept going as the others are."""
+    serving = Counting("serving", raising(ClusterError("no"), 0), everywhere=True)
+    working = Counting("working")
+    one, _ = controller(tmp_path, serving, working)
+    waiting = asyncio.Event()
+
+    class Elector:
+        problem = ""
+
+        async def run(self, _work: object) -> None:
+            await waiting.wait()
+
+    one._elector = Elector()
+    task = asyncio.ensure_future(one.run())
+    await until(lambda: serving.runs == 1)
+    assert working.runs == 0
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
