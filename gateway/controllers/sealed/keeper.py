@@ -12,7 +12,7 @@ import msgspec
 
 from gateway.controllers.sealed.held import SECRETS, Json
 from gateway.core.errors import ClusterError, GovgateError
-from gateway.kube import KubeClient, WatchCache
+from gateway.kube import Key, KubeClient, WatchCache
 from gateway_secrets.sealed.keyring import KeyRing, Ring, is_key, new_key, ring_of
 
 _CHECK_SECONDS = 60.0
@@ -47,9 +47,7 @@ class Keeper:
         self._problem = ""
         self._made: dict[str, Json] = {}
         self._stale = asyncio.Event()
-        self._cache = WatchCache(
-            client, SECRETS, _key_text, namespace=namespace, on_change=lambda *_: self._stale.set()
-        )
+        self._cache = WatchCache(client, SECRETS, _key_text, namespace=namespace, on_change=self._seen)
 
     @property
     def problem(self) -> str:
@@ -73,8 +71,11 @@ class Keeper:
         """
         while not self._cache.synced:  # noqa: ASYNC110 - a cache announces nothing
             await asyncio.sleep(0.05)
-        self._stale.clear()
-        await self._step()
+        try:
+            await self._step()
+        except GovgateError:
+            if not self.ring.pairs:
+                raise  # with the keys that are there work can begin; :meth:`run` goes on trying
 
     async def run(self) -> None:
         """Follow the keys, and renew them, until cancelled."""
@@ -90,7 +91,11 @@ class Keeper:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await self._stale.wait()
-            self._stale.clear()
+
+    def _seen(self, _key: Key, old: bytes | None, new: bytes | None) -> None:
+        """A Secret of the namespace came, changed, or went; most are no keys."""
+        if (old or b"") != (new or b""):
+            self._stale.set()
 
     async def _step(self) -> None:
         await self._read()
@@ -105,12 +110,16 @@ class Keeper:
         if not name:
             raise ClusterError("a sealing key was made, and the answer does not name it")
         self._made[name] = secret | {"metadata": secret["metadata"] | {"name": name}}
+        self._stale.set()
         await self._read()
         fields = {"name": name, "certificate": self.ring.newest.certificate.fingerprint}
         _log.info("sealing key made", extra={"fields": fields})
 
     async def _read(self) -> None:
-        """Read the keys anew. In a thread: each private key is checked, which takes a while."""
+        """Read the keys anew, if they changed. In a thread: each private key is checked, which takes a while."""
+        if not self._stale.is_set():
+            return
+        self._stale.clear()
         held = {key.name: text for key, text in self._cache.items() if text}
         self._made = {name: secret for name, secret in self._made.items() if name not in held}
         secrets = [msgspec.json.decode(text) for text in held.values()] + list(self._made.values())

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 from support.api import Api, ApiError
+from support.bitnami import Bitnami, apart
 from support.cluster import Cluster, wait_for
 from support.controller import ControllerProcess
 from support.sealing import CANARY, certificate_pem, encoded, key_pem, key_secret, sealing
@@ -255,3 +256,42 @@ def test_another_controller_on_the_same_object(
     assert process.metric("govgate_sealed_overwritten_total") == 1
     assert "last changed by rival" in process.get("/readyz?verbose")[1]
     assert process.events("somebody else wrote the Secret of a claimed SealedSecret")[0]["writer"] == "rival"
+
+
+def test_handed_over_by_bitnamis_controller(
+    cluster: Cluster, api: Api, claimed: str, controller: Start, tmp_path: Path
+) -> None:
+    """With its keys where they are, what it made stays as it is, but for the mark. While it still runs, a change is right in
+    the end, whoever was first, and that there are two is told.
+    """
+    if not apart():
+        pytest.skip("no user namespaces here: the controller cannot be given its token")
+    secret = fresh_key("a")
+    api.create(secret | {"metadata": secret["metadata"] | {"namespace": claimed}})
+    theirs = Bitnami(cluster, claimed, tmp_path)
+    theirs.server.start()
+    try:
+        api.create(sealed(claimed))
+        wait_for(lambda: condition(api, claimed).get("status") == "True", seconds=20)
+        before = secret_of(api, claimed)
+        process = controller(keyNamespace=claimed, renewDays=0)
+        wait_for(lambda: process.metric('govgate_sealed_secrets{state="synced"}') == 1, seconds=20)
+        wait_for(lambda: MARK in json.dumps(secret_of(api, claimed)))
+        assert without_mark(secret_of(api, claimed)) == without_mark(before)
+        assert process.metric("govgate_sealed_overwritten_total") == 0
+        api.patch(api.get(*SEALED, claimed, "db"), {"spec": sealed(claimed, password="new")["spec"]})
+        wait_for(lambda: process.metric("govgate_sealed_overwritten_total") == 1)
+        wait_for(lambda: MARK in json.dumps(secret_of(api, claimed)))
+        assert password(api, claimed) == encoded(b"new")
+        assert f"{claimed}/db" in process.get("/readyz?verbose")[1]
+        assert len([item for item in api.list("v1", "Secret", claimed) if item["type"] == "kubernetes.io/tls"]) == 1
+    finally:
+        theirs.server.kill()
+
+
+def without_mark(secret: Json | None) -> Json:
+    """What is said of a Secret, but for the mark and what the server counts."""
+    assert secret is not None
+    metadata = {key: secret["metadata"].get(key) for key in ("uid", "name", "labels", "ownerReferences")}
+    annotations = {key: item for key, item in secret["metadata"].get("annotations", {}).items() if key != MARK}
+    return {"metadata": metadata | {"annotations": annotations}, "data": secret["data"], "type": secret["type"]}
