@@ -94,7 +94,7 @@ class _View:
         self._by_namespace[namespace] = cache
 
     def get(self, namespace: str, name: str) -> Held | None:
-        cache = self._by_namespace.get(namespace) or self._by_namespace.get("")
+        cache = self._by_namespace.get(namespace, self._by_namespace.get(""))
         return cache.get(namespace, name) if cache is not None else None
 
 
