@@ -218,7 +218,7 @@ def test_a_key_is_made_and_renewed(
 def test_killed_between_looking_and_writing(
     api: Api, namespace: str, claimed: str, keys: Callable[..., None], controller: Start
 ) -> None:
-    """The next process makes what is missing; of what was made, nothing is written again, and nothing is opened."""
+    """The next process makes what is missing; of what was made, nothing is written again."""
     keys()
     names = [f"s-{number:02}" for number in range(30)]
     for name in names:
