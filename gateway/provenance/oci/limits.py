@@ -35,5 +35,6 @@ class Limits(msgspec.Struct, frozen=True):
     pull_bytes: int = 512 * 1024 * 1024
     """Of one artifact that is written into a folder, as it is transferred."""
     unpacked_bytes: int = 1024 * 1024 * 1024
-    """Of the same, unpacked."""
+    """Of the same, decompressed, headers of archives included."""
     unpacked_files: int = 50_000
+    """Files, links and folders of the same."""

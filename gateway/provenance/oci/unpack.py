@@ -5,18 +5,16 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 import re
 import shutil
 import stat
 import tarfile
-import zlib
+from itertools import takewhile
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-import zstandard
-
+from gateway.provenance.oci.archive import Allowance, members
 from gateway.provenance.oci.errors import MalformedError, TooLargeError
 from gateway.provenance.oci.limits import Limits
 from gateway.provenance.oci.manifest import Descriptor
@@ -25,7 +23,6 @@ TITLE = "org.opencontainers.image.title"
 _TAR = re.compile(r"[./+]tar(\.gzip|\.zstd|[.+](gzip|zstd))?\Z")
 _TITLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,200}\Z")
 _PIECE = 1024 * 1024
-_UNREADABLE = (tarfile.TarError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError, EOFError, ValueError)
 
 
 class Unpacking:
@@ -35,7 +32,8 @@ class Unpacking:
         self.files = 0
         self._folder = folder
         self._limits = limits
-        self._bytes = 0
+        self._folders = 0
+        self._allowance = Allowance(limits.unpacked_bytes)
         self._links: set[PurePosixPath] = set()
 
     def add(self, layer: Descriptor, file: IO[bytes]) -> None:
@@ -49,28 +47,23 @@ class Unpacking:
         if not is_archive(layer.media_type):
             title = (layer.annotations or {}).get(TITLE, "")
             name = title if _TITLE.match(title) else layer.digest.removeprefix("sha256:")
-            self._write(PurePosixPath(name), file, mode=0o644)
+            self._write(PurePosixPath(name), file, mode=0o644, allowance=self._allowance)
             return
-        try:
-            with tarfile.open(fileobj=_decompressed(file), mode="r|") as archive:
-                for member in archive:
-                    self._add_member(archive, member)
-        except _UNREADABLE as error:
-            raise MalformedError(f"layer {layer.digest}: not an archive that can be read: {error}") from None
+        with members(file, self._allowance, f"layer {layer.digest}") as found:
+            for member, content in found:
+                self._add_member(member, content)
 
-    def _add_member(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
+    def _add_member(self, member: tarfile.TarInfo, content: IO[bytes]) -> None:
         path = inside(member.name)
         if path is None or self._through_link(path) or not (path.parts or member.isdir()):
             raise MalformedError(f"archive: {member.name[:200]!r} is outside of the folder")
         target = self._folder / path
         if member.isdir():
-            target.mkdir(parents=True, exist_ok=True)
+            self._make(target)
         elif member.issym():
             self._link(path, member.linkname)
         elif member.isreg():
-            content = archive.extractfile(member)
-            if content is not None:
-                self._write(path, content, mode=0o755 if member.mode & stat.S_IXUSR else 0o644)
+            self._write(path, content, mode=0o755 if member.mode & stat.S_IXUSR else 0o644)
         else:
             raise MalformedError(f"archive: {member.name[:200]!r} is neither a file nor a folder nor a symbolic link")
 
@@ -87,23 +80,22 @@ class Unpacking:
         (self._folder / path).symlink_to(target)
         self._links.add(path)
 
-    def _write(self, path: PurePosixPath, content: IO[bytes], *, mode: int) -> None:
+    def _write(self, path: PurePosixPath, content: IO[bytes], *, mode: int, allowance: Allowance | None = None) -> None:
         self._count()
         self._prepare(path)
         # Made anew: what is there already, of a layer before, was removed and is never written through.
         descriptor = os.open(self._folder / path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
         with os.fdopen(descriptor, "wb") as file:
             while piece := content.read(_PIECE):
-                self._bytes += len(piece)
-                if self._bytes > self._limits.unpacked_bytes:
-                    raise TooLargeError(f"archive: more than {self._limits.unpacked_bytes} bytes")
+                if allowance is not None:
+                    allowance.take(len(piece))
                 file.write(piece)
 
     def _prepare(self, path: PurePosixPath) -> None:
         target = self._folder / path
         if any((self._folder / parent).is_file() for parent in path.parents):
             raise MalformedError(f"archive: {path} is below what is a file")
-        target.parent.mkdir(parents=True, exist_ok=True)
+        self._make(target.parent)
         if target.is_symlink() or target.is_file():
             target.unlink()
             self._links.discard(path)
@@ -111,10 +103,23 @@ class Unpacking:
             shutil.rmtree(target)
             self._links = {link for link in self._links if path not in link.parents}
 
+    def _make(self, folder: Path) -> None:
+        """A folder with those above it, each of them counted."""
+        missing = list(takewhile(lambda one: not one.exists(), (folder, *folder.parents)))
+        for one in reversed(missing):
+            self._folders += 1
+            self._bound()
+            one.mkdir()
+        if not missing:
+            folder.mkdir(exist_ok=True)
+
     def _count(self) -> None:
         self.files += 1
-        if self.files > self._limits.unpacked_files:
-            raise TooLargeError(f"archive: more than {self._limits.unpacked_files} files")
+        self._bound()
+
+    def _bound(self) -> None:
+        if self.files + self._folders > self._limits.unpacked_files:
+            raise TooLargeError(f"archive: more than {self._limits.unpacked_files} files and folders")
 
     def _through_link(self, path: PurePosixPath) -> bool:
         return any(parent in self._links for parent in path.parents)
@@ -138,14 +143,3 @@ def inside(name: str) -> PurePosixPath | None:
 def is_archive(media_type: str) -> bool:
     """Whether a layer of this type is a tar archive, compressed or not."""
     return _TAR.search(media_type) is not None
-
-
-def _decompressed(file: IO[bytes]) -> IO[bytes]:
-    """By what the bytes are: media types lie about compression often enough."""
-    head = file.read(4)
-    file.seek(0)
-    if head[:2] == b"\x1f\x8b":
-        return gzip.open(file, "rb")  # type: ignore[return-value]
-    if head == b"\x28\xb5\x2f\xfd":
-        return zstandard.ZstdDecompressor().stream_reader(file)
-    return file

@@ -11,6 +11,7 @@ import json
 import os
 import tarfile
 import tempfile
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -152,6 +153,71 @@ def test_bombs_are_not_unpacked(tmp_path: Path) -> None:
         unpack(tmp_path / "o", bomb, limits=Limits(unpacked_bytes=100_000))
     with pytest.raises(TooLargeError):
         unpack(tmp_path / "p", tar(*(file(str(number)) for number in range(11))), limits=Limits(unpacked_files=10))
+
+
+def header(kind: bytes, size: int) -> bytes:
+    info = tarfile.TarInfo("x")
+    info.type, info.size = kind, size
+    return info.tobuf(tarfile.USTAR_FORMAT)
+
+
+@pytest.mark.parametrize("kind", [b"x", b"g", b"X", b"L", b"K"])
+def test_a_header_is_not_read_into_memory_whatever_its_size(tmp_path: Path, kind: bytes) -> None:
+    """It is refused for the size it says, before what it says is read."""
+    bomb = gzip.compress(header(kind, 40_000_000) + bytes(40_000_000), compresslevel=1)
+    tracemalloc.start()
+    try:
+        with pytest.raises(TooLargeError, match="a header of more than"):
+            unpack(tmp_path / "o", bomb)
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_headers_count_as_what_is_unpacked(tmp_path: Path) -> None:
+    """Many small ones are as much as a large one; those about all members have a bound of their own."""
+    for kind, size, limits in ((b"x", 500_000, Limits(unpacked_bytes=2_000_000)), (b"g", 30_000, Limits())):
+        one = (
+            header(kind, size // 512 * 512)
+            + f"{size // 512 * 512} comment=".encode().ljust(size // 512 * 512 - 1)
+            + b"\n"
+        )
+        with pytest.raises(TooLargeError, match="more than"):
+            unpack(tmp_path / "o", one * 6, limits=limits)
+
+
+def test_headers_about_headers_end(tmp_path: Path) -> None:
+    """However many there are."""
+    with pytest.raises(MalformedError, match="not an archive"):
+        unpack(tmp_path / "o", header(b"x", 0) * 5_000)
+
+
+def test_sparse_files_are_refused(tmp_path: Path) -> None:
+    """Their maps have no bound, in any of the four forms; no tool writes them into layers unasked."""
+    with pytest.raises(MalformedError, match="sparse"):
+        unpack(tmp_path / "o", header(b"S", 0))
+    for records in (
+        {"GNU.sparse.major": "1", "GNU.sparse.minor": "0"},
+        {"GNU.sparse.map": "0,1"},
+        {"GNU.sparse.size": "1", "GNU.sparse.numblocks": "1"},
+    ):
+        made = io.BytesIO()
+        with tarfile.open(fileobj=made, mode="w", format=tarfile.PAX_FORMAT) as archive:
+            info = tarfile.TarInfo("x")
+            info.pax_headers, info.size = records, 1024
+            archive.addfile(info, io.BytesIO(b"1\n0\n1\n".ljust(1024, b"\0")))
+        with pytest.raises(MalformedError, match="sparse"):
+            unpack(tmp_path / "o", made.getvalue())
+
+
+def test_folders_are_counted(tmp_path: Path) -> None:
+    """Those of an archive, and those that a file's path needs; one that is there already is none more."""
+    folders = tar(*((f"d{number}", tarfile.DIRTYPE, "", b"") for number in range(11)))
+    for data in (folders, tar(file("a/" * 11 + "x"))):
+        with pytest.raises(TooLargeError, match="folders"):
+            unpack(tmp_path / "o", data, limits=Limits(unpacked_files=10))
+    again = tar(*(("d", tarfile.DIRTYPE, "", b"") for _ in range(11)), file("d/x"))
+    assert unpack(tmp_path / "p", again, limits=Limits(unpacked_files=2)).files == 1
 
 
 @given(st.binary(max_size=300))
