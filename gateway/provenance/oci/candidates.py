@@ -1,7 +1,8 @@
 """What may be signatures of an artifact: found, read, and judged by nobody here.
 
-In two rounds: what refers to the artifact, and cosign's older tags. All formats that a policy accepts are looked at, and
-what one round finds never hides what the other one would.
+In rounds: the first of what refers to the artifact, cosign's older tags, then the rest of what refers to it, more in each
+round. All formats that a policy accepts are looked at, and what one round finds never hides what another one would: an
+entry of no use is told, and that there is more than govgate reads is an error only once what it reads was judged.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ import asyncio
 from collections.abc import AsyncIterator, Collection, Coroutine, Sequence
 from typing import Any, NamedTuple, TypeVar
 
+from gateway.core.text import shown
 from gateway.provenance.evidence import Candidate, Format, Rejected, Step
 from gateway.provenance.oci.errors import BudgetError, MalformedError, NotFoundError, RegistryError, TooLargeError
 from gateway.provenance.oci.limits import Limits
 from gateway.provenance.oci.manifest import Descriptor
+from gateway.provenance.oci.reference import is_digest
 from gateway.provenance.oci.source import Found, Source, blob_bytes
 
 BUNDLE = "application/vnd.dev.sigstore.bundle"
@@ -52,6 +55,7 @@ class Looker:
         self._digest = digest
         self._formats = frozenset(formats)
         self._limits = limits
+        self._left = ""
 
     async def rounds(self) -> AsyncIterator[Round]:
         """Round by round: whoever has enough need not ask for the next.
@@ -59,33 +63,51 @@ class Looker:
         Raises:
             RegistryError: something could not be read that may be a signature: that is never "unsigned".
         """
+        listed = await self._listed() if _REFERRING & self._formats else []
+        at, count = 0, self._limits.at_a_time
         if _REFERRING & self._formats:
-            yield _joined(await self._referrers())
+            yield await self._referrers(listed[:count])
+            at, count = count, count * 2
         if _TAGGED & self._formats:
             tags = [self._tag(*tag) for tag in _TAGS if tag[0] in self._formats]
             yield _joined([found for each in await self._together(tags) for found in each])
+        while at < len(listed):
+            yield await self._referrers(listed[at : at + count])
+            at, count = at + count, count * 2
+        if self._left:
+            raise TooLargeError(f"{self._digest}: {self._left}, more than {self._limits.candidates}")
 
-    async def _referrers(self) -> list[Round]:
-        listed = [one for one in await self._source.referrers(self._digest) if self._may_be(one.artifact_type)]
-        self._count(len(listed), "referrers that may be signatures")
-        return await self._together([self._referrer(one) for one in listed])
+    async def _listed(self) -> list[Descriptor]:
+        """What is listed and may be a signature, each once; first what is said to be one."""
+        found = {
+            one.digest: one for one in await self._source.referrers(self._digest) if self._may_be(one.artifact_type)
+        }
+        listed = sorted(found.values(), key=lambda one: one.artifact_type in _SILENT)
+        return self._first(listed, "referrers that may be signatures")
 
-    async def _referrer(self, listed: Descriptor) -> Round:
+    async def _referrers(self, listed: Sequence[Descriptor]) -> Round:
+        found = await self._together([self._referrer(one) for one in listed])
+        return _joined([one for each in found for one in each])
+
+    async def _referrer(self, listed: Descriptor) -> list[Round]:
         """The listing was a hint: what counts is what the manifest says."""
+        format_ = _format_of(listed.artifact_type) or "sigstore-bundle"
+        if not is_digest(listed.digest):
+            return [
+                _rejected(format_, shown(listed.digest), MalformedError("not listed by a digest that is supported"))
+            ]
         try:
             found = await self._source.manifest(listed.digest)
         except BudgetError:
             raise
         except _UNREADABLE as error:
-            return _rejected(_format_of(listed.artifact_type) or "sigstore-bundle", listed.digest, error)
+            return [_rejected(format_, listed.digest, error)]
         kinds = {found.manifest.artifact_type, found.manifest.config.media_type if found.manifest.config else ""}
-        rounds: list[Round] = []
-        for layer in (found.manifest.layers or ())[: self._limits.candidates]:
-            if "sigstore-bundle" in self._formats and layer.media_type.startswith(BUNDLE):
-                rounds.append(await self._read("sigstore-bundle", found, layer))
-            elif "notation-jws" in self._formats and layer.media_type == _JWS and NOTATION in kinds:
-                rounds.append(await self._read("notation-jws", found, layer))
-        return _joined(rounds)
+        layers = [layer for layer in found.manifest.layers or () if self._format(layer, kinds)]
+        return [
+            await self._read(self._format(layer, kinds) or format_, found, layer)
+            for layer in self._first(layers, f"layers of {listed.digest}")
+        ]
 
     async def _tag(self, name: Format, suffix: str, media_type: str) -> list[Round]:
         tag = self._digest.replace(":", "-") + suffix
@@ -93,9 +115,14 @@ class Looker:
             found = await self._source.manifest(tag)
         except NotFoundError:
             return []
+        except BudgetError:
+            raise
+        except _UNREADABLE as error:
+            return [_rejected(name, tag, error)]
         layers = [layer for layer in found.manifest.layers or () if layer.media_type == media_type]
-        self._count(len(layers), f"layers of {tag}")
-        return await self._together([self._read(name, found, layer) for layer in layers])
+        return await self._together(
+            [self._read(name, found, layer) for layer in self._first(layers, f"layers of {tag}")]
+        )
 
     async def _read(self, format_: Format, found: Found, layer: Descriptor) -> Round:
         what = f"layer {layer.digest}"
@@ -131,9 +158,21 @@ class Looker:
         """Whether a listed thing is worth a look: a listing without a type says nothing."""
         return artifact_type in _SILENT or _format_of(artifact_type) in self._formats
 
-    def _count(self, count: int, what: str) -> None:
-        if count > self._limits.candidates:
-            raise TooLargeError(f"{self._digest}: {count} {what}, more than {self._limits.candidates}")
+    def _format(self, layer: Descriptor, kinds: Collection[str]) -> Format | None:
+        """What a layer of a manifest of these kinds is, if that is looked for."""
+        if "sigstore-bundle" in self._formats and layer.media_type.startswith(BUNDLE):
+            return "sigstore-bundle"
+        return (
+            "notation-jws"
+            if "notation-jws" in self._formats and layer.media_type == _JWS and NOTATION in kinds
+            else None
+        )
+
+    def _first(self, found: list[Descriptor], what: str) -> list[Descriptor]:
+        """As many as are read; that there are more is remembered."""
+        if len(found) > self._limits.candidates:
+            self._left = f"{len(found)} {what}"
+        return found[: self._limits.candidates]
 
 
 def _joined(rounds: Sequence[Round]) -> Round:

@@ -12,7 +12,7 @@ import msgspec
 
 from gateway.provenance.oci.errors import MalformedError, NotFoundError, TooLargeError, UnreachableError
 from gateway.provenance.oci.limits import Limits
-from gateway.provenance.oci.manifest import Descriptor, Manifest, parse_manifest
+from gateway.provenance.oci.manifest import Descriptor, Manifest, parse_listing, parse_manifest
 from gateway.provenance.oci.reference import LayoutReference, is_digest
 from gateway.provenance.oci.source import Found, Hashing, check_digest
 
@@ -43,23 +43,31 @@ class Layout:
 
     async def manifest(self, reference: str) -> Found:
         """The manifest of a digest or a tag."""
+        digest, body, what = await self._body(reference)
+        return Found(digest, body, parse_manifest(body, what=what))
+
+    async def _body(self, reference: str) -> tuple[str, bytes, str]:
         what = f"{self._name}@{reference}" if is_digest(reference) else f"{self._name}:{reference}"
         digest = reference if is_digest(reference) else await self._tagged(reference, what)
         sink = io.BytesIO()
         await self._read(digest, sink, self._limits.manifest_bytes, what)
-        return Found(digest, sink.getvalue(), parse_manifest(sink.getvalue(), what=what))
+        return digest, sink.getvalue(), what
 
     async def referrers(self, digest: str) -> tuple[Descriptor, ...]:
         """What refers to a manifest: by the tag that stands for the list, and by the subjects of what is listed."""
         found: dict[str, Descriptor] = {}
         for one in await self._listed():
-            if len(found) > self._limits.candidates:
-                raise TooLargeError(f"{self._name}: more than {self._limits.candidates} signatures")
             if _tag_of(one) == digest.replace(":", "-"):
-                index = (await self.manifest(one.digest)).manifest
-                found |= {listed.digest: listed for listed in index.manifests or ()}
+                _, body, what = await self._body(one.digest)
+                found |= {listed.digest: listed for listed in parse_listing(body, what=what)}
                 continue
-            manifest = (await self.manifest(one.digest)).manifest
+            try:
+                manifest = (await self.manifest(one.digest)).manifest
+            except (MalformedError, NotFoundError, TooLargeError):
+                found[one.digest] = msgspec.structs.replace(
+                    one, artifact_type=""
+                )  # it may be one: whoever looks finds out
+                continue
             if manifest.subject is not None and manifest.subject.digest == digest:
                 found[one.digest] = msgspec.structs.replace(one, artifact_type=manifest.kind)
         return tuple(found.values())

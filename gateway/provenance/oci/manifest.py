@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from contextlib import suppress
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
+from gateway.core.text import shown
 from gateway.provenance.oci.errors import MalformedError
 
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -69,11 +71,13 @@ def parse_manifest(body: bytes, *, content_type: str = "", what: str) -> Manifes
     try:
         found = _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise MalformedError(f"{what}: not a manifest: {str(error)[:200]}") from None
+        raise MalformedError(f"{what}: not a manifest: {shown(str(error))}") from None
     declared = content_type.partition(";")[0].strip().lower()
     media_type = found.media_type or (declared if declared in MANIFESTS else _guessed(found))
     if found.schema_version != _SCHEMA_VERSION or media_type not in MANIFESTS:
-        raise MalformedError(f"{what}: not a manifest that is supported ({found.media_type or declared or 'no type'})")
+        raise MalformedError(
+            f"{what}: not a manifest that is supported ({shown(found.media_type or declared) or 'no type'})"
+        )
     if declared in MANIFESTS and declared != media_type:
         raise MalformedError(f"{what}: the registry calls it {declared}, it calls itself {media_type}")
     # One document that two readers take for different things is how signatures are carried over: refused.
@@ -81,6 +85,42 @@ def parse_manifest(body: bytes, *, content_type: str = "", what: str) -> Manifes
     if index == (found.layers is not None or found.config is not None) or index != (found.manifests is not None):
         raise MalformedError(f"{what}: neither an image manifest nor an index, or both at once")
     return found if found.media_type else msgspec.structs.replace(found, media_type=media_type)
+
+
+class _Listing(msgspec.Struct, frozen=True, rename="camel"):
+    schema_version: Literal[2]
+    manifests: tuple[msgspec.Raw, ...]
+    media_type: Literal["", "application/vnd.oci.image.index.v1+json"] = ""
+
+
+class _Entry(msgspec.Struct, frozen=True, rename="camel"):
+    digest: str
+    artifact_type: str | None = None
+
+
+_decode_listing = msgspec.json.Decoder(_Listing).decode
+_decode_entry = msgspec.json.Decoder(_Entry).decode
+
+
+def parse_listing(body: bytes, *, what: str) -> tuple[Descriptor, ...]:
+    """The entries of a list of referrers, each by itself: many people write into it, and one of them hides nobody else's.
+
+    Of an entry, its digest and its artifact type are looked at; the digest may be of a kind that cannot be read. What has
+    none is left out.
+
+    Raises:
+        MalformedError: it is no list.
+    """
+    try:
+        listing = _decode_listing(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise MalformedError(f"{what}: not a list: {shown(str(error))}") from None
+    found: list[Descriptor] = []
+    for raw in listing.manifests:
+        with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            entry = _decode_entry(raw)
+            found.append(Descriptor(OCI_MANIFEST, entry.digest, 0, entry.artifact_type or ""))
+    return tuple(found)
 
 
 def _guessed(found: Manifest) -> str:

@@ -18,7 +18,7 @@ from gateway.provenance.oci.errors import MalformedError, NotFoundError, TooLarg
 from gateway.provenance.oci.hosts import Hosts
 from gateway.provenance.oci.http import Answer, Request, Sink, Transport
 from gateway.provenance.oci.limits import Limits
-from gateway.provenance.oci.manifest import MANIFESTS, OCI_INDEX, Descriptor, parse_manifest
+from gateway.provenance.oci.manifest import MANIFESTS, OCI_INDEX, Descriptor, parse_listing, parse_manifest
 from gateway.provenance.oci.reference import Reference, is_digest
 from gateway.provenance.oci.source import Found, Hashing, check_digest
 
@@ -61,6 +61,11 @@ class Repository:
 
     async def manifest(self, reference: str) -> Found:
         """The manifest of a digest or a tag."""
+        digest, body, content_type, what = await self._manifest(reference)
+        return Found(digest, body, parse_manifest(body, content_type=content_type, what=what))
+
+    async def _manifest(self, reference: str) -> tuple[str, bytes, str, str]:
+        """The digest of a manifest's bytes, these bytes, as what they came, and what to call them."""
         pinned = is_digest(reference)
         what = f"{self._name}@{reference}" if pinned else f"{self._name}:{reference}"
         sink = io.BytesIO()
@@ -72,8 +77,7 @@ class Repository:
         digest = sha256_digest(body)
         if pinned:
             check_digest(digest, reference, what)
-        content_type = answer.headers.get("Content-Type", "")
-        return Found(digest, body, parse_manifest(body, content_type=content_type, what=what))
+        return digest, body, answer.headers.get("Content-Type", ""), what
 
     async def referrers(self, digest: str) -> tuple[Descriptor, ...]:
         """What refers to a manifest: by the API, or else by the tag that stands in for it.
@@ -93,8 +97,7 @@ class Repository:
             if no_api and page == 0:
                 return await self._tagged_referrers(digest)
             self._expect(answer, what)
-            index = parse_manifest(sink.getvalue(), content_type=content_type, what=what)
-            found += index.manifests or ()
+            found += parse_listing(sink.getvalue(), what=what)
             url = self._next(url, answer)
         if url is not None:
             raise TooLargeError(f"{what}: more than {self._limits.referrers_pages} pages")
@@ -113,12 +116,10 @@ class Repository:
 
     async def _tagged_referrers(self, digest: str) -> tuple[Descriptor, ...]:
         try:
-            found = await self.manifest(digest.replace(":", "-"))
+            _, body, _, what = await self._manifest(digest.replace(":", "-"))
         except NotFoundError:
             return ()
-        if not found.manifest.is_index:
-            raise MalformedError(f"referrers of {self._name}@{digest}: the tag {digest.replace(':', '-')} is no index")
-        return found.manifest.manifests or ()
+        return parse_listing(body, what=what)
 
     def _next(self, at: URL, answer: Answer) -> URL | None:
         match = _NEXT.search(answer.headers.get("Link", ""))

@@ -97,7 +97,7 @@ async def test_candidates_are_read_side_by_side(client: Registry, faulty: Faulty
 
     faulty.faults = [("/blobs/", held)]
     rounds = await all_rounds(opened(client, faulty), digest)
-    assert [one.source for one in rounds[0].candidates] == sources
+    assert [one.source for found in rounds for one in found.candidates] == sources
     faulty.faults = [(f"manifests/{sources[7]}", respond(500))]
     with pytest.raises(UnreachableError):
         await all_rounds(opened(client, faulty, requests=200), digest)
@@ -355,7 +355,7 @@ async def test_without_the_api_the_tag_stands_in(client: Registry, faulty: Fault
         (r"manifests/sha256-\w+$", respond(500), UnreachableError),
         (r"\.sig$", respond(502), UnreachableError),
         (r"\.sig$", respond(403), UnauthorisedError),
-        (r"\.att$", respond(200, b"{", Content_Type=OCI_MANIFEST), MalformedError),
+        (r"\.att$", respond(502), UnreachableError),
     ],
 )
 async def test_a_failure_is_never_unsigned(
@@ -380,14 +380,61 @@ async def test_without_any_signature_nothing_is_found(client: Registry, faulty: 
 async def test_ten_thousand_referrers_are_too_many(client: Registry, faulty: FaultyRegistry) -> None:
     """If they say that they are signatures; others are passed over."""
     digest = faulty.add_artifact("v1")
-    entry = descriptor(b"x", OCI_MANIFEST, artifactType=BUNDLE)
-    faulty.referrers = {digest: [{**entry, "artifactType": "application/spdx+json"}] * 10_000}
+    entries = [descriptor(str(number).encode(), OCI_MANIFEST, artifactType=BUNDLE) for number in range(10_000)]
+    faulty.referrers = {digest: [{**entry, "artifactType": "application/spdx+json"} for entry in entries]}
     assert (await all_rounds(opened(client, faulty), digest))[0] == Round((), ())
-    faulty.referrers = {digest: [entry] * 10_000}
+    faulty.referrers = {digest: entries}
     before = len(faulty.requests)
     with pytest.raises(TooLargeError, match="10000 referrers"):
-        await all_rounds(opened(client, faulty), digest)
-    assert len(faulty.requests) == before + 1
+        await all_rounds(opened(client, faulty, requests=200), digest)
+    assert len(faulty.requests) == before + 1 + 64 + 2
+
+
+async def test_more_than_is_read_hides_nothing_of_what_is_read(client: Registry, faulty: FaultyRegistry) -> None:
+    """The first signatures are judged, and cosign's tags, before it is an error that there are more; so for requests."""
+    digest = faulty.add_artifact("v1")
+    good = faulty.add_referrer(digest, b"good")
+    assert faulty.referrers is not None
+    faulty.referrers[digest] += [descriptor(str(n).encode(), OCI_MANIFEST, artifactType=BUNDLE) for n in range(100)]
+    tag = digest.replace(":", "-") + ".sig"
+    layer = descriptor(b"1", "application/vnd.dev.cosign.simplesigning.v1+json")
+    faulty.add_blob(b"1")
+    faulty.add_manifest({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": layer, "layers": [layer]}, tag)
+    for requests in (30, 200):
+        looking = Looker(opened(client, faulty, requests=requests), digest, FORMATS, Limits()).rounds()
+        rounds = [await anext(looking), await anext(looking)]
+        with pytest.raises(TooLargeError):
+            [found async for found in looking]
+        assert [one.source for one in rounds[0].candidates] == [good]
+        assert [one.format for one in rounds[1].candidates] == ["cosign-legacy"]
+
+
+async def test_odd_entries_of_a_list_hide_nothing(client: Registry, faulty: FaultyRegistry) -> None:
+    """Entries that are none are passed over; a signature by a digest of another kind is told; so by API and by tag."""
+    digest = faulty.add_artifact("v1")
+    good = faulty.add_referrer(digest, b"good")
+    assert faulty.referrers is not None
+    sha512 = {"mediaType": OCI_MANIFEST, "digest": "sha512:" + "a" * 128, "size": 3, "artifactType": BUNDLE}
+    odd = [sha512, {**sha512, "artifactType": "text/plain"}, {**sha512, "digest": 1}, {}, 1, None]
+    faulty.referrers[digest] += [*odd, {**descriptor(b"x", OCI_MANIFEST), "artifactType": None, "annotations": 1}]
+    index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": faulty.referrers[digest]}
+    for _ in range(2):
+        first, *_ = await all_rounds(opened(client, faulty), digest)
+        assert [one.source for one in first.candidates] == [good]
+        assert {one.source for one in first.rejected} == {sha512["digest"], descriptor(b"x", OCI_MANIFEST)["digest"]}
+        faulty.add_manifest(index, digest.replace(":", "-"))
+        faulty.faults = [("/referrers/", respond(404))]
+
+
+async def test_a_tag_that_is_no_manifest_hides_nothing(client: Registry, faulty: FaultyRegistry) -> None:
+    """It is told, beside the signature that is good."""
+    digest = faulty.add_artifact("v1")
+    good = faulty.add_referrer(digest, b"good")
+    tag = digest.replace(":", "-") + ".att"
+    faulty.faults = [(r"\.att$", respond(200, b"{", Content_Type=OCI_MANIFEST))]
+    first, second = await all_rounds(opened(client, faulty), digest)
+    assert [one.source for one in first.candidates] == [good]
+    assert [(one.source, one.step) for one in second.rejected] == [(tag, "format")]
 
 
 async def test_pages_of_referrers_are_followed(client: Registry, faulty: FaultyRegistry) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.provenance.oci.errors import MalformedError
-from gateway.provenance.oci.manifest import OCI_INDEX, OCI_MANIFEST, parse_manifest
+from gateway.provenance.oci.manifest import OCI_INDEX, OCI_MANIFEST, parse_listing, parse_manifest
 
 ENTRY = {"mediaType": "application/x", "digest": "sha256:" + "0" * 64, "size": 1}
 IMAGE: dict[str, Any] = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": ENTRY, "layers": [ENTRY]}
@@ -53,8 +53,19 @@ def test_a_registry_can_not_call_it_something_else() -> None:
         parsed(IMAGE, OCI_INDEX)
 
 
+def test_what_a_manifest_says_is_shown_short() -> None:
+    """A message holds at most 200 characters of it, and nothing that a terminal would obey."""
+    for document in ({**IMAGE, "mediaType": "\x1b[31m" + "M" * 3_000_000}, {**IMAGE, "schemaVersion": "\x1b" * 1000}):
+        with pytest.raises(MalformedError) as raised:
+            parsed(document)
+        assert len(str(raised.value)) < 300
+        assert "\x1b" not in str(raised.value)
+
+
 @given(st.binary(max_size=200))
 def test_no_bytes_raise_anything_but_our_error(data: bytes) -> None:
     """Nothing of a library leaks."""
     with pytest.raises(MalformedError):
         parse_manifest(data, what="it")
+    with pytest.raises(MalformedError):
+        parse_listing(data, what="it")
