@@ -17,6 +17,7 @@ from yarl import URL
 from gateway.provenance.oci.budget import Budget
 from gateway.provenance.oci.credentials import Credential
 from gateway.provenance.oci.errors import UnauthorisedError
+from gateway.provenance.oci.hosts import stranger
 from gateway.provenance.oci.http import Request, Sink, Transport
 from gateway.provenance.oci.limits import Limits
 
@@ -102,12 +103,8 @@ class Authenticator:
     async def _token(
         self, registry: str, scope: str, credential: Credential | None, challenge: Challenge, budget: Budget
     ) -> tuple[str, float]:
-        text = challenge.parameters.get("realm", "")
-        try:
-            realm = URL(text)
-        except ValueError:
-            realm = URL()
-        if not realm.host or realm.user is not None:
+        realm = stranger(challenge.parameters.get("realm", ""))
+        if realm is None:
             raise UnauthorisedError(f"{registry}: the challenge names no token server")
         if not self._transport.hosts.gives_tokens(registry, realm):
             raise UnauthorisedError(

@@ -57,6 +57,17 @@ class Hosts:
         return _is_ones_own(parent) and (host == parent or host.endswith(f".{parent}"))
 
 
+def stranger(text: str, *, at: URL | None = None, encoded: bool = False) -> URL | None:
+    """A URL that a registry sent, relative to ``at``; None if it is none that can be asked, in any of its parts."""
+    try:
+        url = URL(text, encoded=encoded)
+        url = url if at is None else at.join(url)
+        whole = bool(url.origin() and url.host and url.port and named(url))
+    except (ValueError, OverflowError):
+        return None
+    return url if whole and url.scheme in {"http", "https"} and url.user is None else None
+
+
 def named(url: URL) -> str:
     """The host of a URL as settings name it: with its port, unless that is the usual one."""
     return (url.host_port_subcomponent or "").lower()

@@ -17,7 +17,7 @@ from yarl import URL
 from gateway import __version__
 from gateway.provenance.oci.budget import Budget
 from gateway.provenance.oci.errors import MalformedError, ThrottledError, TooLargeError, UnreachableError
-from gateway.provenance.oci.hosts import Hosts, named
+from gateway.provenance.oci.hosts import Hosts, named, stranger
 from gateway.provenance.oci.limits import Limits
 
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
@@ -117,11 +117,8 @@ class Transport:
         raise MalformedError(f"{request.what}: more than {self._limits.redirects} redirects")
 
     def _target(self, at: URL, location: str, what: str) -> URL:
-        try:
-            target = at.join(URL(location, encoded=True)) if location else URL()
-        except ValueError:
-            target = URL()
-        if not target.host or target.scheme not in {"http", "https"} or target.user is not None:
+        target = stranger(location, at=at, encoded=True) if location else None
+        if target is None:
             raise MalformedError(f"{what}: {at.host} redirects to nowhere")
         if target.scheme == "http" and not self.hosts.plain(named(target)):
             raise MalformedError(f"{what}: {at.host} redirects to plain HTTP at {target.host}")
@@ -176,9 +173,9 @@ def retry_after(text: str, now: datetime) -> float | None:
         return float(text[:9])
     try:
         at = parsedate_to_datetime(text)
-    except ValueError:
+        return max(0.0, (at.replace(tzinfo=at.tzinfo or UTC) - now).total_seconds())
+    except (ValueError, OverflowError):
         return None
-    return max(0.0, (at.replace(tzinfo=at.tzinfo or UTC) - now).total_seconds())
 
 
 async def _read(response: aiohttp.ClientResponse, sink: Sink, what: str) -> None:

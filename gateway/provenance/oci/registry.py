@@ -15,7 +15,7 @@ from gateway.provenance.oci.auth import Authenticator, parse_challenges
 from gateway.provenance.oci.budget import Budget
 from gateway.provenance.oci.credentials import Anonymous, Credential, Keychain
 from gateway.provenance.oci.errors import MalformedError, NotFoundError, TooLargeError, UnauthorisedError
-from gateway.provenance.oci.hosts import Hosts
+from gateway.provenance.oci.hosts import Hosts, stranger
 from gateway.provenance.oci.http import Answer, Request, Sink, Transport
 from gateway.provenance.oci.limits import Limits
 from gateway.provenance.oci.manifest import MANIFESTS, OCI_INDEX, Descriptor, parse_listing, parse_manifest
@@ -24,7 +24,7 @@ from gateway.provenance.oci.source import Found, Hashing, check_digest
 
 _OK, _UNAUTHORISED, _FORBIDDEN, _NOT_FOUND = 200, 401, 403, 404
 _NO_REFERRERS_API = frozenset((400, 404, 406))
-_NEXT = re.compile(r'<([^>]+)>\s*;[^,]*\brel="?next"?')
+_NEXT = re.compile(r'<([^<>]+)>\s*;[^,]*\brel="?next"?')
 
 
 class Registry:
@@ -125,11 +125,8 @@ class Repository:
         match = _NEXT.search(answer.headers.get("Link", ""))
         if match is None:
             return None
-        try:
-            target = at.join(URL(match[1]))
-        except ValueError:
-            target = URL()
-        if not target.host or target.origin() != at.origin():
+        target = stranger(match[1], at=at)
+        if target is None or target.origin() != at.origin():
             raise MalformedError(f"{self._name}: the next page of a list is said to be on another host")
         return target
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ from gateway.provenance.oci.hosts import Hosts
 from gateway.provenance.oci.limits import Limits
 from gateway.provenance.oci.manifest import Descriptor
 from gateway.provenance.oci.reference import Reference
-from gateway.provenance.oci.registry import Registry, Repository
+from gateway.provenance.oci.registry import _NEXT, Registry, Repository
 from gateway.provenance.oci.source import blob_bytes
 
 FORMATS = ("sigstore-bundle", "cosign-legacy", "cosign-legacy-attestation", "notation-jws")
@@ -462,6 +463,49 @@ async def test_pages_of_referrers_are_followed(client: Registry, faulty: FaultyR
     ]
     with pytest.raises(MalformedError, match="another host"):
         await opened(client, faulty).referrers(digest)
+
+
+NO_URLS = (
+    "https://a:99999999/x",
+    "https://a:b/",
+    "https://xn--/",
+    "https://é.com:x/",
+    "https://[v1.x]/",
+    "https://",
+    "ftp://a/",
+)
+
+
+@pytest.mark.parametrize(
+    ("status", "header", "values"),
+    [
+        (307, "Location", (*NO_URLS, "https://é.com/")),
+        (429, "Retry-After", ("Mon, 01 Jan 2024 00:00:00 " + "9" * 30, f"Mon, 01 Jan {'9' * 20} 00:00:00 GMT")),
+        (200, "Link", tuple(f'<{url}>; rel="next"' for url in NO_URLS)),
+        (401, "WWW-Authenticate", tuple(f'Bearer realm="{url}"' for url in NO_URLS)),
+    ],
+)
+async def test_headers_of_no_sense_are_errors_of_the_registry(
+    client: Registry, faulty: FaultyRegistry, status: int, header: str, values: tuple[str, ...]
+) -> None:
+    """Whatever the library thinks of a host, a port or a date."""
+    body = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": []}).encode()
+    for value in values:
+        faulty.faults = [
+            ("/referrers/", respond(status, body, Content_Type=OCI_INDEX, **{header.replace("-", "_"): value}))
+        ]
+        with pytest.raises(RegistryError):
+            await opened(client, faulty).referrers(digest_of(b"x"))
+
+
+async def test_a_long_header_takes_no_time(client: Registry, faulty: FaultyRegistry) -> None:
+    """What is no link is passed over once, not once for each of its characters."""
+    body = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": []}).encode()
+    faulty.faults = [("/referrers/", respond(200, body, Content_Type=OCI_INDEX, Link="<" * 8_000))]
+    assert await opened(client, faulty).referrers(digest_of(b"x")) == ()
+    before = time.process_time()
+    assert _NEXT.search("<" * 30_000) is None
+    assert time.process_time() - before < 0.5
 
 
 async def test_what_can_not_be_read_hides_nothing(client: Registry, faulty: FaultyRegistry) -> None:
