@@ -113,7 +113,7 @@ class TrustPolicy(TrustPolicySpec, frozen=True, kw_only=True):
 class RegistrySettings(_Section, frozen=True):
     """How registries are reached. ``hosts`` with their ports; ``plain_http``: without TLS; ``ca_file``: whose certificates.
 
-    ``token_hosts``: hosts of token servers that are not beside the registry.
+    ``token_hosts``: hosts of token servers that are not surely its own.
     """
 
     hosts: Annotated[tuple[str, ...], Meta(min_length=1)]

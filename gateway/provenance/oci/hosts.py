@@ -11,7 +11,15 @@ from gateway.config.provenance import RegistrySettings
 from gateway.core.errors import ConfigError
 
 _API_HOSTS = {"docker.io": "registry-1.docker.io"}
-_TOP_LEVELS = frozenset(("ac", "co", "com", "edu", "gob", "gov", "net", "org"))
+_TOKEN_HOSTS = {"registry-1.docker.io": "auth.docker.io", "docker.elastic.co": "docker-auth.elastic.co"}
+"""Registries whose token server is beside them under a domain of which that alone does not tell whose it is."""
+_SHARED = (
+    "amazonaws.com", "appspot.com", "azure.com", "azurewebsites.net", "cloudapp.net", "cloudfront.net",
+    "cluster.local", "duckdns.org", "fly.dev", "github.io", "gitlab.io", "herokuapp.com", "jfrog.io", "netlify.app",
+    "ngrok.app", "ngrok.io", "ngrok-free.app", "nip.io", "ondigitalocean.app", "onrender.com", "pages.dev", "pkg.dev",
+    "run.app", "sslip.io", "svc", "trycloudflare.com", "vercel.app", "web.app", "windows.net", "workers.dev",
+)  # fmt: skip
+"""Domains below which anybody may have a host."""
 _COUNTRY_CHARS = 2
 
 
@@ -43,8 +51,8 @@ class Hosts:
     def gives_tokens(self, registry: str, realm: URL) -> bool:
         """Whether a token server that a registry names may be asked, and told a password.
 
-        It must be the registry's own host, a host beside it (``auth.docker.io`` for ``registry-1.docker.io``), or one
-        that is configured; and it must have TLS wherever the registry is to have it.
+        It must be the registry's own host, one that is configured, one that is known to be its token server, or a host
+        beside it under a domain that is surely one owner's; and it must have TLS wherever the registry is to have it.
         """
         own = self.base(registry)
         host = (realm.host or "").lower()
@@ -52,6 +60,8 @@ class Hosts:
             return False
         found = self._settings.get(registry)
         if named(realm) == named(own) or (found is not None and {host, named(realm)} & set(found.token_hosts)):
+            return True
+        if _TOKEN_HOSTS.get(named(own)) == named(realm):
             return True
         parent = (own.host or "").partition(".")[2]
         return _is_ones_own(parent) and (host == parent or host.endswith(f".{parent}"))
@@ -74,11 +84,14 @@ def named(url: URL) -> str:
 
 
 def _is_ones_own(domain: str) -> bool:
-    """Whether a domain is somebody's, not everybody's (``com``, ``co.uk``), and not the tail of an address."""
+    """Whether a domain is surely one owner's, not everybody's (``com``, ``or.jp``, ``github.io``), nor the tail of an address.
+
+    Of two labels below a country that cannot be told without a list of all public suffixes: then it is not.
+    """
     labels = domain.split(".")
-    if len(labels) < 2 or labels[-1].isdigit():  # noqa: PLR2004 - a name and a top level
+    if len(labels) < 2 or labels[-1].isdigit() or f".{domain}".endswith(tuple(f".{one}" for one in _SHARED)):  # noqa: PLR2004
         return False
-    return len(labels) > 2 or labels[0] not in _TOP_LEVELS or len(labels[1]) != _COUNTRY_CHARS  # noqa: PLR2004
+    return len(labels) > 2 or len(labels[-1]) != _COUNTRY_CHARS  # noqa: PLR2004 - a name and a top level
 
 
 def _context(ca_file: str) -> ssl.SSLContext:
