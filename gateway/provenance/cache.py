@@ -81,7 +81,7 @@ class EvidenceCache:
     def keep(
         self, key: CacheKey, evidence: Evidence, *, satisfied: bool, complete: bool, at_most: float | None
     ) -> Held:
-        """Keep evidence. ``at_most``: seconds until the validity of a key changes."""
+        """Keep evidence. ``at_most``: seconds until it has to be found anew, because a validity changes."""
         seconds = self._seconds if satisfied else min(REFUSED_SECONDS, self._seconds)
         if at_most is not None:
             seconds = min(seconds, at_most)

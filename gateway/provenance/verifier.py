@@ -135,8 +135,9 @@ class Verifier:
         except RegistryError as error:
             return self._cache.keep_error(key, error)
         kept = needed(evidence, trust)
-        boundary = trust.boundary(now)
-        at_most = (boundary - now).total_seconds() if boundary is not None else None
+        boundary = trust.boundary(now, evidence.signed)
+        # From here on, not from when it was begun: looking took a while.
+        at_most = (boundary - self._clock()).total_seconds() if boundary is not None else None
         return self._cache.keep(key, kept, satisfied=satisfied, complete=collected.complete, at_most=at_most)
 
 

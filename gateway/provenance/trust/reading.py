@@ -6,7 +6,7 @@ A TrustPolicy of the cluster is read by :func:`read_object`; it can name no file
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from gateway.config.provenance import Attestation, Provenance, TrustAuthority, T
 from gateway.core.canonical import sha256_digest
 from gateway.core.errors import ConfigError
 from gateway.core.subject import Json
-from gateway.provenance.evidence import Authority, Identity, Key, Levels
+from gateway.provenance.evidence import Authority, Identity, Key, Levels, Signed
 from gateway.provenance.trust.patterns import matches
 
 GROUP = "govgate.dev"
@@ -49,9 +49,12 @@ class Trust(msgspec.Struct, frozen=True):
         """Whether it is about a repository, such as ``ghcr.io/acme/app``."""
         return any(matches(pattern, repository) for pattern in self.policy.repositories)
 
-    def boundary(self, now: datetime) -> datetime | None:
-        """When a key's validity next changes: evidence found before may not hold after it."""
-        times = [
+    def boundary(self, now: datetime, signed: Sequence[Signed] = ()) -> datetime | None:
+        """When evidence found at ``now`` has to be found anew: a key's validity changes, or something that was ``signed``
+        holds only until then.
+        """
+        ends = [one.valid_until for one in signed if one.valid_until is not None]
+        times = ends + [
             time
             for authority in self.authorities
             for key in authority.keys

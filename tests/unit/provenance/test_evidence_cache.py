@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Coroutine
-from typing import Any
+from datetime import timedelta
+from typing import IO, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.signing import NotationSigner
+from support.sigstack import NOW
 
-from gateway.config.provenance import Attestation, TrustAuthority, TrustedKey, TrustPolicy
+from gateway.config.provenance import Attestation, Notation, TrustAuthority, TrustedKey, TrustPolicy
+from gateway.core.canonical import sha256_digest
 from gateway.provenance.cache import ERROR_SECONDS, REFUSED_SECONDS, CacheKey, EvidenceCache
 from gateway.provenance.evidence import Artifact, Evidence, Signed, Signer
 from gateway.provenance.flights import Flights
+from gateway.provenance.oci.candidates import NOTATION
 from gateway.provenance.oci.errors import (
     MalformedError,
     NotFoundError,
@@ -23,9 +29,19 @@ from gateway.provenance.oci.errors import (
     UnauthorisedError,
     UnreachableError,
 )
+from gateway.provenance.oci.manifest import OCI_MANIFEST, Descriptor, parse_manifest
+from gateway.provenance.oci.source import Found
 from gateway.provenance.trust.reading import read_policy
-from gateway.provenance.verifier import needed
+from gateway.provenance.verifier import Target, Verifier, make_ready, needed
 
+IMAGE = json.dumps(
+    {
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "config": {"mediaType": "application/x", "digest": sha256_digest(b"{}"), "size": 2},
+        "layers": [],
+    }
+).encode()
 EVIDENCE = Evidence(Artifact("sha256:" + "0" * 64))
 
 
@@ -115,6 +131,50 @@ def test_large_predicates_are_kept_within_bounds() -> None:
         policy = TrustPolicy(repositories=("**",), authorities=(authority,), attestations=wanted, name="p")
         (one,) = needed(large(5), read_policy(policy, source="test")).signed
         assert (one.predicate is not None) is kept
+
+
+class OneSignature:
+    """A repository with an image and its Notation signature; ``asked``: how often for the list of what refers to it."""
+
+    def __init__(self, signature: bytes) -> None:
+        config = {"mediaType": NOTATION, "digest": sha256_digest(b"{}"), "size": 2}
+        layer = {"mediaType": "application/jose+json", "digest": sha256_digest(signature), "size": len(signature)}
+        document = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config, "layers": [layer]}
+        self._manifest = json.dumps(document).encode()
+        self._signature = signature
+        self.asked = 0
+
+    async def manifest(self, reference: str) -> Found:
+        body = IMAGE if reference == sha256_digest(IMAGE) else self._manifest
+        if reference != sha256_digest(body):
+            raise NotFoundError(reference)
+        return Found(reference, body, parse_manifest(body, what="it"))
+
+    async def referrers(self, digest: str) -> tuple[Descriptor, ...]:
+        self.asked += 1
+        return (Descriptor(OCI_MANIFEST, sha256_digest(self._manifest), len(self._manifest), NOTATION),)
+
+    async def blob(self, descriptor: Descriptor, sink: IO[bytes], *, limit: int, what: str) -> None:
+        sink.write(self._signature)
+
+
+async def test_evidence_is_not_kept_beyond_what_it_holds_for() -> None:
+    """A signature that expires in five minutes is looked at again after them, though the cache would keep it an hour."""
+    signer, clock, now = NotationSigner(), Clock(), [NOW]
+    target = {"digest": sha256_digest(IMAGE), "size": len(IMAGE), "mediaType": OCI_MANIFEST}
+    expiry = (NOW + timedelta(minutes=5)).isoformat().replace("+00:00", "Z")
+    critical = ["io.cncf.notary.signingScheme", "io.cncf.notary.expiry"]
+    source = OneSignature(signer.sign(target=target, crit=critical, expiry=expiry).payload)
+    authority = TrustAuthority("n", notation=Notation(pem=signer.anchors))
+    policy = TrustPolicy(repositories=("**",), authorities=(authority,), name="p")
+    ready = await make_ready(read_policy(policy, source="test"), trial=False)
+    verifier = Verifier(EvidenceCache(entries=10, seconds=3600, clock=clock), lambda: now[0])
+    for minutes, satisfied, asked in ((0, True, 1), (4, True, 1), (6, False, 2)):
+        clock.now, now[0] = minutes * 60.0, NOW + timedelta(minutes=minutes)
+        (result,) = await verifier.judge(Target(source, "r.corp/app", sha256_digest(IMAGE)), [ready])
+        assert (result.assessment.satisfied, source.asked) == (satisfied, asked)
+    await verifier.close()
+    ready.close()
 
 
 def flights() -> tuple[Flights[str, int], list[int], Callable[[], Coroutine[Any, Any, int]]]:
