@@ -13,7 +13,14 @@ from typing import Any, NamedTuple, TypeVar
 
 from gateway.core.text import shown
 from gateway.provenance.evidence import Candidate, Format, Rejected, Step
-from gateway.provenance.oci.errors import BudgetError, MalformedError, NotFoundError, RegistryError, TooLargeError
+from gateway.provenance.oci.errors import (
+    BudgetError,
+    MalformedError,
+    NotFoundError,
+    RegistryError,
+    TooLargeError,
+    UnfinishedListError,
+)
 from gateway.provenance.oci.limits import Limits
 from gateway.provenance.oci.manifest import Descriptor
 from gateway.provenance.oci.reference import is_digest
@@ -75,13 +82,15 @@ class Looker:
             yield await self._referrers(listed[at : at + count])
             at, count = at + count, count * 2
         if self._left:
-            raise TooLargeError(f"{self._digest}: {self._left}, more than {self._limits.candidates}")
+            raise TooLargeError(f"{self._digest}: {self._left}")
 
     async def _listed(self) -> list[Descriptor]:
         """What is listed and may be a signature, each once; first what is said to be one."""
-        found = {
-            one.digest: one for one in await self._source.referrers(self._digest) if self._may_be(one.artifact_type)
-        }
+        try:
+            entries = await self._source.referrers(self._digest)
+        except UnfinishedListError as error:
+            entries, self._left = error.found, str(error)
+        found = {one.digest: one for one in entries if self._may_be(one.artifact_type)}
         listed = sorted(found.values(), key=lambda one: one.artifact_type in _SILENT)
         return self._first(listed, "referrers that may be signatures")
 
@@ -171,7 +180,7 @@ class Looker:
     def _first(self, found: list[Descriptor], what: str) -> list[Descriptor]:
         """As many as are read; that there are more is remembered."""
         if len(found) > self._limits.candidates:
-            self._left = f"{len(found)} {what}"
+            self._left = f"{len(found)} {what}, more than {self._limits.candidates}"
         return found[: self._limits.candidates]
 
 

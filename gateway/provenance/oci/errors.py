@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from gateway.core.errors import GovgateError, UndecidedError
+
+if TYPE_CHECKING:
+    from gateway.provenance.oci.manifest import Descriptor
 
 Kind = Literal["unreachable", "unauthorised", "throttled", "not-found", "malformed", "too-large"]
 
@@ -60,3 +64,11 @@ class TooLargeError(RegistryError):
 
 class BudgetError(TooLargeError):
     """One artifact's verification would take more requests than it may."""
+
+
+class UnfinishedListError(TooLargeError):
+    """A list of referrers has more pages than govgate reads; ``found`` is what those say that it did read."""
+
+    def __init__(self, message: str, found: Sequence[Descriptor] = ()) -> None:
+        super().__init__(message)
+        self.found = tuple(found)

@@ -14,7 +14,13 @@ from gateway.core.canonical import sha256_digest
 from gateway.provenance.oci.auth import Authenticator, parse_challenges
 from gateway.provenance.oci.budget import Budget
 from gateway.provenance.oci.credentials import Anonymous, Credential, Keychain
-from gateway.provenance.oci.errors import MalformedError, NotFoundError, TooLargeError, UnauthorisedError
+from gateway.provenance.oci.errors import (
+    MalformedError,
+    NotFoundError,
+    TooLargeError,
+    UnauthorisedError,
+    UnfinishedListError,
+)
 from gateway.provenance.oci.hosts import Hosts, stranger
 from gateway.provenance.oci.http import Answer, Request, Sink, Transport
 from gateway.provenance.oci.limits import Limits
@@ -100,7 +106,7 @@ class Repository:
             found += parse_listing(sink.getvalue(), what=what)
             url = self._next(url, answer)
         if url is not None:
-            raise TooLargeError(f"{what}: more than {self._limits.referrers_pages} pages")
+            raise UnfinishedListError(f"{what}: more than {self._limits.referrers_pages} pages", found)
         return tuple(found)
 
     async def blob(self, descriptor: Descriptor, sink: IO[bytes], *, limit: int, what: str) -> None:

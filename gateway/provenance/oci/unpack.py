@@ -14,6 +14,7 @@ from itertools import takewhile
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from gateway.core.text import shown
 from gateway.provenance.oci.archive import Allowance, members
 from gateway.provenance.oci.errors import MalformedError, TooLargeError
 from gateway.provenance.oci.limits import Limits
@@ -74,7 +75,7 @@ class Unpacking:
         climbs = [part == ".." for part in target.split("/") if part not in ("", ".")]
         climbs_late = climbs != sorted(climbs, reverse=True)
         if target.startswith("/") or climbs_late or inside(f"{path.parent}/{target}") is None:
-            raise MalformedError(f"archive: the link {path} leads out of the folder")
+            raise MalformedError(f"archive: the link {shown(str(path))} leads out of the folder")
         self._count()
         self._prepare(path)
         (self._folder / path).symlink_to(target)
@@ -94,7 +95,7 @@ class Unpacking:
     def _prepare(self, path: PurePosixPath) -> None:
         target = self._folder / path
         if any((self._folder / parent).is_file() for parent in path.parents):
-            raise MalformedError(f"archive: {path} is below what is a file")
+            raise MalformedError(f"archive: {shown(str(path))} is below what is a file")
         self._make(target.parent)
         if target.is_symlink() or target.is_file():
             target.unlink()

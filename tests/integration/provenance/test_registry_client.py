@@ -410,6 +410,22 @@ async def test_more_than_is_read_hides_nothing_of_what_is_read(client: Registry,
         assert [one.format for one in rounds[1].candidates] == ["cosign-legacy"]
 
 
+async def test_more_pages_than_are_read_hide_nothing_of_those_that_are(
+    client: Registry, faulty: FaultyRegistry
+) -> None:
+    """What they list is judged first; then it is an error."""
+    digest = faulty.add_artifact("v1")
+    good = faulty.add_referrer(digest, b"good")
+    assert faulty.referrers is not None
+    index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": faulty.referrers[digest]}
+    link = '<?page=1>; rel="next"'
+    faulty.faults = [("/referrers/", respond(200, json.dumps(index).encode(), Content_Type=OCI_INDEX, Link=link))]
+    looking = Looker(opened(client, faulty), digest, FORMATS, Limits()).rounds()
+    assert [one.source for one in (await anext(looking)).candidates] == [good]
+    with pytest.raises(TooLargeError, match="pages"):
+        [found async for found in looking]
+
+
 async def test_odd_entries_of_a_list_hide_nothing(client: Registry, faulty: FaultyRegistry) -> None:
     """Entries that are none are passed over; a signature by a digest of another kind is told; so by API and by tag."""
     digest = faulty.add_artifact("v1")

@@ -137,6 +137,16 @@ def test_what_is_no_archive_is_malformed(tmp_path: Path) -> None:
             unpack(tmp_path / "o", data)
 
 
+def test_names_in_messages_are_short_and_printable(tmp_path: Path) -> None:
+    """However long an archive makes them."""
+    long = "\x1b" * 100 + "/x" * 1000
+    for data in (tar(link(long, "/etc")), tar(file("\x1b" * 100), file(long)), tar(file("../../" + long))):
+        with pytest.raises(MalformedError) as raised:
+            unpack(tmp_path / "o", data)
+        assert "\x1b" not in str(raised.value)
+        assert len(str(raised.value)) < 900
+
+
 def test_links_are_counted(tmp_path: Path) -> None:
     """They are files too."""
     with pytest.raises(TooLargeError):
