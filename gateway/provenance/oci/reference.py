@@ -7,6 +7,7 @@ names without a registry: ``nginx`` is ``docker.io/library/nginx``.
 from __future__ import annotations
 
 import re
+from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
 import msgspec
 
@@ -18,12 +19,15 @@ SCHEME = "oci://"
 MAX_CHARS = 1024
 
 _LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
-_HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:]+\])(?::[0-9]{{1,5}})?\Z")
+_HOST = re.compile(rf"({_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:]+\])(?::([1-9][0-9]{{0,4}}))?\Z")
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_PART}(?:/{_PART})*\Z")
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}\Z")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
+_DOCKER_HOSTS = frozenset((DOCKER, "index.docker.io", "registry-1.docker.io"))
 _MAX_REPOSITORY_CHARS = 255
+_MAX_PORT = 65535
+_TLS_PORT = 443
 
 
 class Reference(msgspec.Struct, frozen=True):
@@ -78,14 +82,14 @@ def parse_reference(text: str) -> Reference:
     if "@" in text and not is_digest(digest):
         raise BadReferenceError(f"{text!r}: after @ there must be sha256: and 64 hexadecimal digits")
     name, tag = _tag_of(rest)
-    registry, repository = _registry_of(name)
-    if not _HOST.match(registry):
-        raise BadReferenceError(f"{text!r}: {registry!r} is no host")
+    try:
+        registry, repository = _registry_of(name)
+    except BadReferenceError as error:
+        raise BadReferenceError(f"{text!r}: {error}") from None
     if not _REPOSITORY.match(repository) or len(repository) > _MAX_REPOSITORY_CHARS:
         raise BadReferenceError(f"{text!r}: {repository!r} is no name of a repository (lower case, parts joined by /)")
     if tag and not _TAG.match(tag):
         raise BadReferenceError(f"{text!r}: {tag!r} is no tag")
-    registry = registry.lower().removesuffix(":443")  # one registry has one name, or a policy could be evaded
     return Reference(registry, repository, "" if digest else tag or "latest", digest)
 
 
@@ -115,6 +119,43 @@ def is_digest(text: str) -> bool:
     return bool(_DIGEST.match(text))
 
 
+def is_host(first: str) -> bool:
+    """Whether the first part of a name is a registry's host, or else a part of a name at Docker Hub."""
+    return any(c in first for c in ".:[") or first == "localhost" or first != first.lower()
+
+
+def canonical_host(text: str) -> str:
+    """The one name of a registry, however it is written: or a policy for one spelling could be evaded by another.
+
+    Raises:
+        BadReferenceError: it is no host, or one that programs read in different ways.
+    """
+    found = _HOST.match(text)
+    if found is None or int(found[2] or 0) > _MAX_PORT:
+        raise BadReferenceError(f"{text!r} is no host (a port is a number up to {_MAX_PORT}, without zeros before it)")
+    host, port = _canonical_name(found[1]), int(found[2] or _TLS_PORT)
+    if host in _DOCKER_HOSTS and port == _TLS_PORT:
+        return DOCKER
+    if port == _TLS_PORT and not is_host(host):
+        raise BadReferenceError(
+            f"{text!r} may be a host, or a part of a name at Docker Hub: write the host with its domain"
+        )
+    return host if port == _TLS_PORT else f"{host}:{port}"
+
+
+def _canonical_name(host: str) -> str:
+    try:
+        if host.startswith("["):
+            address = IPv6Address(host[1:-1])
+            return str(address.ipv4_mapped or f"[{address.compressed}]")
+        # What ends in a number is an address: 127.1 and 0x7f.1 would be one more way to write it.
+        last = host.rpartition(".")[2].lower()
+        numeric = last.isdigit() or re.match(r"0x[0-9a-f]*\Z", last)
+        return str(IPv4Address(host)) if numeric else host.lower()
+    except AddressValueError:
+        raise BadReferenceError(f"{host!r} is no address as it is usually written") from None
+
+
 def _tag_of(text: str) -> tuple[str, str]:
     folder, slash, last = text.rpartition("/")
     last, _, tag = last.partition(":")
@@ -123,8 +164,7 @@ def _tag_of(text: str) -> tuple[str, str]:
 
 def _registry_of(name: str) -> tuple[str, str]:
     first, slash, rest = name.partition("/")
-    if slash and (any(c in first for c in ".:[") or first == "localhost" or first != first.lower()):
-        if first.lower() in {DOCKER, "index.docker.io", "registry-1.docker.io"}:
-            return DOCKER, rest if "/" in rest else f"library/{rest}"
-        return first, rest
-    return DOCKER, name if slash else f"library/{name}"
+    if not slash or not is_host(first):
+        return DOCKER, name if slash else f"library/{name}"
+    registry = canonical_host(first)
+    return registry, f"library/{rest}" if registry == DOCKER and "/" not in rest else rest

@@ -27,11 +27,22 @@ GOOD = [
     ("ghcr.io:443/acme/app:1", Reference("ghcr.io", "acme/app", "1")),
     ("registry-1.docker.io/acme/app:1", Reference("docker.io", "acme/app", "1")),
     ("GHCR.io/acme/app:1", Reference("ghcr.io", "acme/app", "1")),
+    ("GHCR.io:443/acme/app:1", Reference("ghcr.io", "acme/app", "1")),
+    ("ghcr.io:5000/acme/app:1", Reference("ghcr.io:5000", "acme/app", "1")),
+    ("docker.io:443/nginx", Reference("docker.io", "library/nginx", "latest")),
+    ("Registry-1.docker.io:443/acme/app", Reference("docker.io", "acme/app", "latest")),
+    ("[0:0:0:0:0:0:0:1]:5000/app:x", Reference("[::1]:5000", "app", "x")),
+    ("[2001:DB8::0:1]/app:x", Reference("[2001:db8::1]", "app", "x")),
+    ("[::ffff:7f00:1]:5000/app:x", Reference("127.0.0.1:5000", "app", "x")),
+    ("127.0.0.1:5000/app:x", Reference("127.0.0.1:5000", "app", "x")),
+    ("Localhost/app:1", Reference("localhost", "app", "1")),
 ]
 BAD = [
     "", ":", "@", "a@", "ghcr.io/", "ghcr.io/App:1", "ghcr.io/acme//app", "ghcr.io/acme/../app", "ghcr.io/a:b:c",
     "ghcr.io/app@sha256:12", f"ghcr.io/app@{DIGEST.upper()}", f"ghcr.io/app@sha512:{'a' * 128}", "http://ghcr.io/app",
     "ghcr.io/app:" + "t" * 129, "user:pw@ghcr.io/app", "ghcr.io/app?x=1", "ghcr.io/a%2fb", "ghcr .io/app", "a" * 2000,
+    "ghcr.io:0443/acme/app:1", "ghcr.io:00443/acme/app", "ghcr.io:05000/a", "ghcr.io:0/a", "ghcr.io:65536/a", "ghcr.io:99999/a",
+    "[::1::]:5000/a", "[1:2]/a", "127.1:5000/a", "0x7f.1/a", "127.0.0.0x1:5000/a", "127.000.0.1/a", "1.2.3.4.5/a", "Acme/app",
     "ghcr.io/app:1\n", f"ghcr.io/app@{DIGEST}\n", "ghcr.io/\u0430pp",
 ]  # fmt: skip
 
@@ -49,7 +60,20 @@ def test_what_is_no_reference_is_refused(text: str) -> None:
         parse_reference(text)
 
 
-@given(st.text(max_size=80) | st.text(alphabet="abc019./:@-_", max_size=40))
+@given(st.integers(0, 99999), st.integers(0, 4))
+def test_a_registry_has_one_name(port: int, zeros: int) -> None:
+    """However its port is written, what is read is reached by that name only."""
+    try:
+        found = parse_reference(f"GHCR.io:{'0' * zeros}{port}/acme/app")
+    except BadReferenceError:
+        assert zeros or not 0 < port < 65536
+        return
+    assert found.registry == ("ghcr.io" if port == 443 else f"ghcr.io:{port}")
+
+
+@given(
+    st.text(max_size=80) | st.text(alphabet="aB:[]./x01", max_size=20) | st.text(alphabet="abc019./:@-_", max_size=40)
+)
 def test_whatever_is_read_reads_the_same_again(text: str) -> None:
     """And no text raises anything but our error."""
     try:
