@@ -18,8 +18,12 @@ _SCP = re.compile(r"[^/]*@[^/]*:")
 
 
 def application(document: Json, _namespace: str) -> list[Fetch]:
-    """What an Application's sources fetch."""
-    return _sources(section(document, "spec"), "spec")
+    """What an Application's sources fetch, and what an operation in it does: its sources need not be those of the spec."""
+    return [
+        *_sources(section(document, "spec"), "spec"),
+        *_operation(document, "operation"),
+        *_operation(document, "status.operationState.operation"),
+    ]
 
 
 def application_set(document: Json, _namespace: str) -> list[Fetch]:
@@ -32,18 +36,39 @@ def application_set(document: Json, _namespace: str) -> list[Fetch]:
     ]
 
 
+def _operation(document: Json, path: str) -> list[Fetch]:
+    """What a sync that somebody asks for fetches: its own sources, else those of the spec, at its own revisions.
+
+    Argo CD resumes one from the status, which is no subresource of an Application: whoever may write one writes both.
+    """
+    sync = section(document, *path.split("."), "sync")
+    own = bool(section(sync, "source") or items(sync, "sources"))
+    base, where = (sync, f"{path}.sync") if own else (section(document, "spec"), "spec")
+    revisions = sync.get("revisions")
+    given = [(section(base, "source"), f"{where}.source", sync.get("revision"), f"{path}.sync.revision")]
+    for index, one in enumerate(items(base, "sources")):
+        revision = revisions[index] if isinstance(revisions, list) and index < len(revisions) else ""
+        given.append((one, f"{where}.sources[{index}]", revision, f"{path}.sync.revisions[{index}]"))
+    found: list[Fetch] = []
+    for one, at, revision, field in given:
+        if text(revision):
+            found += _source({**one, "targetRevision": revision}, field)
+        elif own:
+            found += _source(one, f"{at}.targetRevision")
+    return found
+
+
 def _sources(spec: Json, path: str) -> list[Fetch]:
     listed = items(spec, "sources")
     if listed:
         given = [(one, f"{path}.sources[{index}]") for index, one in enumerate(listed)]
     else:
         given = [(section(spec, "source"), f"{path}.source")]
-    return [found for one, at in given for found in _source(one, at)]
+    return [found for one, at in given for found in _source(one, f"{at}.targetRevision")]
 
 
-def _source(source: Json, path: str) -> list[Fetch]:
+def _source(source: Json, field: str) -> list[Fetch]:
     url, revision, chart = (text(source.get(name)) for name in ("repoURL", "targetRevision", "chart"))
-    field = f"{path}.targetRevision"
     if not url or ("://" in url and not is_oci(url)) or _SCP.match(url):
         return []
     if chart:

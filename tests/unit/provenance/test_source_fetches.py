@@ -134,6 +134,50 @@ def test_ranges_of_argo_cd_cannot_be_told_now() -> None:
         assert one(ARGO, "Application", {"source": source}).unresolvable
 
 
+GOOD_APP = {"repoURL": "oci://ghcr.io/acme/app", "targetRevision": D}
+OTHER_APP = {"repoURL": "oci://evil.example/x/y", "targetRevision": "1.0"}
+
+
+@pytest.mark.parametrize("where", ["operation", "status.operationState.operation"])
+@pytest.mark.parametrize(
+    ("spec", "sync", "fetched"),
+    [
+        ({"source": GOOD_APP}, {"source": OTHER_APP}, {"source.targetRevision": "evil.example/x/y:1.0"}),
+        ({"source": GOOD_APP}, {"source": OTHER_APP, "revision": "2"}, {"revision": "evil.example/x/y:2"}),
+        ({"source": GOOD_APP}, {"revision": "evil"}, {"revision": "ghcr.io/acme/app:evil"}),
+        ({"source": GOOD_APP}, {"sources": [OTHER_APP]}, {"sources[0].targetRevision": "evil.example/x/y:1.0"}),
+        (
+            {"source": GOOD_APP},
+            {"source": GOOD_APP, "revision": "v2", "sources": [OTHER_APP]},
+            {"revision": "ghcr.io/acme/app:v2", "sources[0].targetRevision": "evil.example/x/y:1.0"},
+        ),
+        ({"sources": [GOOD_APP, GOOD_APP]}, {"revisions": ["", "evil"]}, {"revisions[1]": "ghcr.io/acme/app:evil"}),
+        ({"sources": [GOOD_APP]}, {"sources": [OTHER_APP], "revisions": ["2"]}, {"revisions[0]": "evil.example/x/y:2"}),
+        ({"source": {"repoURL": "https://git.example/x"}}, {"revision": "HEAD"}, {}),
+        ({"source": GOOD_APP}, {"prune": True}, {}),
+        ({"source": GOOD_APP}, {"revisions": "x", "source": 7, "sources": [7]}, {}),
+    ],
+)
+def test_argo_cd_fetches_what_an_operation_names(where: str, spec: Any, sync: Any, fetched: dict[str, str]) -> None:
+    """A sync's own sources and revisions go before those of the spec; and they are new, whatever the spec says."""
+    asked = subject(ARGO, "Application", spec, spec)
+    document = asked.object
+    *path, last = where.split(".")
+    for name in path:
+        document = document.setdefault(name, {})
+    document[last] = {"sync": sync}
+    all_found = fetches(asked)
+    new = [one for one, is_one in zip(all_found, is_new(asked, all_found), strict=True) if is_one]
+    assert {one.field: one.reference for one in new} == {f"{where}.sync.{at}": name for at, name in fetched.items()}
+
+
+def test_an_operation_that_fetches_what_the_spec_does_is_not_new() -> None:
+    """Such as the sync that somebody asks for by a button."""
+    asked = subject(ARGO, "Application", {"source": GOOD_APP}, {"source": GOOD_APP})
+    asked.object["operation"] = {"sync": {"source": GOOD_APP, "revision": D}}
+    assert is_new(asked, fetches(asked)) == [False, False]
+
+
 def test_crossplane_names_packages() -> None:
     """With a registry, or from one that only Crossplane knows."""
     assert one(XP, "Provider", {"package": "xpkg.example.org/acme/p:v1"}).reference == "xpkg.example.org/acme/p:v1"
