@@ -196,16 +196,23 @@ class ProvenanceGuard:
         if item.fetch.unresolvable:
             return Looked(put.unresolvable(subject, item, sound=own_verification(subject) == []))
         mutable = put.mutable(subject, item)
+        unusable = [ready.trust.unusable for ready in item.policies if ready.trust.unusable]
+        usable = [ready for ready in item.policies if not ready.trust.unusable]
+        if not usable:
+            return Looked(mutable, doubt="; ".join(unusable))
         try:
             async with room:
-                keychain, who = await self._credentials(subject.namespace, item.fetch.secrets)
-                digest, results = await self._gate.judge(item.reference, item.policies, keychain=keychain, who=who)
+                # The Secrets are beside whoever names them: a HelmRepository may be elsewhere than what goes through it.
+                through = item.fetch.through
+                namespace = through.namespace if through is not None else subject.namespace
+                keychain, who = await self._credentials(namespace, item.fetch.secrets)
+                digest, results = await self._gate.judge(item.reference, usable, keychain=keychain, who=who)
         except RegistryError as error:
             return Looked(mutable, doubt=f"{error.kind}: {error}")
         except UndecidedError as error:
             return Looked(mutable, doubt=str(error))
         found = put.results(subject, item, digest, results)
-        doubts = [one.assessment.undecided for one in results if one.assessment.undecided]
+        doubts = unusable + [one.assessment.undecided for one in results if one.assessment.undecided]
         return Looked((*mutable, *found), put.record(item.reference, digest, results), "; ".join(doubts), digest)
 
     async def _credentials(self, namespace: str, secrets: Sequence[str]) -> tuple[Keychain | None, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 from gateway.config.provenance import Provenance
@@ -14,13 +14,15 @@ from gateway.core.finding import Action, Finding, Resource, Severity, finding_id
 from gateway.core.guard import Judged, OnError, Outcome
 from gateway.core.subject import Json, Subject
 from gateway.kube import Key, KubeClient, ResourceType, WatchCache
-from gateway.provenance.trust.reading import GROUP, KIND, read_object, read_policy
+from gateway.provenance.trust.predicates import Predicates
+from gateway.provenance.trust.reading import GROUP, KIND, read_object, read_policy, stand_in
 from gateway.provenance.verifier import ReadyTrust, make_ready
 
 RULE = "provenance/trust-policy"
 PLURAL = "trustpolicies"
 _GATHER_SECONDS = 0.1
 _RETIRE_SECONDS = 35.0
+_MAX_PROBLEM_CHARS = 500
 _log = logging.getLogger(__name__)
 
 
@@ -54,7 +56,8 @@ class ConfiguredTrust:
 
 
 class ClusterTrust:
-    """Those, and the TrustPolicies of a cluster. One that cannot be used is told of; what it was before stays in force.
+    """Those, and the TrustPolicies of a cluster. One that cannot be used is told of; what it was before stays in force, and
+    if it was never usable, what it is about is undecided.
 
     ``needed`` is called when there are any, once or more often: others need not watch anything before.
     """
@@ -69,6 +72,7 @@ class ClusterTrust:
         self._ready: dict[str, ReadyTrust] = {}
         self._changed = asyncio.Event()
         self._built = False
+        self._watching: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -83,6 +87,8 @@ class ClusterTrust:
     def checks(self) -> dict[str, bool | str]:
         """Whether the policies were read and made ready for the first time; else why not."""
         cache = self._cache
+        if self._watching is not None and self._watching.done():
+            return {str(cache.resource): "what reads them has ended, so that changes would go unseen: restart"}
         return {str(cache.resource): (cache.synced and self._built) or cache.problem or "not ready yet"}
 
     def warnings(self) -> dict[str, str]:
@@ -94,7 +100,8 @@ class ClusterTrust:
         if self._configured:
             self._needed()
         self._cache.start()
-        self._keep(self._run())
+        self._watching = self._keep(self._run())
+        self._watching.add_done_callback(_tell_end)
 
     async def close(self) -> None:
         """Stop, and let go of the Rego."""
@@ -108,10 +115,11 @@ class ClusterTrust:
     def _on_change(self, _key: Key, _old: Json | None, _new: Json | None) -> None:
         self._changed.set()
 
-    def _keep(self, work: Any) -> None:
+    def _keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _run(self) -> None:
         while True:
@@ -124,28 +132,45 @@ class ClusterTrust:
 
     async def _build(self) -> None:
         documents = {key.name: document for key, document in self._cache.items()}
-        problems: dict[str, str] = {}
-        found: dict[str, ReadyTrust] = {}
-        for name, document in documents.items():
-            old = self._ready.get(name)
-            try:
-                trust = read_object({**document, "kind": KIND, "apiVersion": f"{GROUP}/v1alpha1"}, source="cluster")
-                if old is not None and old.trust.digest == trust.digest:
-                    found[name] = old
-                    continue
-                found[name] = await make_ready(trust, trial=True)
-            except GovgateError as error:
-                problems[name] = str(error)
-                if self.problems.get(name) != str(error):
-                    _log.warning("trust policy not in force as it is", extra={"fields": {"problem": str(error)[:500]}})
-                if old is not None:
-                    found[name] = old
+        found, problems = await read_all(documents, self._ready)
+        for name, problem in problems.items():
+            if self.problems.get(name) != problem:
+                _log.warning("trust policy not in force as it is", extra={"fields": {"problem": problem}})
         gone = [ready for ready in self._ready.values() if ready not in found.values()]
         self._ready, self.problems = found, problems
         if found:
             self._needed()
         if gone:
             self._keep(_close_later(gone))
+
+
+async def read_all(
+    documents: Mapping[str, Json], before: Mapping[str, ReadyTrust]
+) -> tuple[dict[str, ReadyTrust], dict[str, str]]:
+    """The policies of a cluster by name, and what is wrong with those that cannot be used; one never stops another.
+
+    Args:
+        documents: the objects by name.
+        before: what was in force; what has not changed is used again.
+    """
+    found: dict[str, ReadyTrust] = {}
+    problems: dict[str, str] = {}
+    for name, document in documents.items():
+        old = before.get(name)
+        try:
+            trust = read_object({**document, "kind": KIND, "apiVersion": f"{GROUP}/v1alpha1"}, source="cluster")
+            same = old is not None and old.trust.digest == trust.digest
+            found[name] = old if old is not None and same else await make_ready(trust, trial=True)
+        except Exception as error:  # noqa: BLE001 - whatever one policy is, the others are to be read
+            problem = str(error) if isinstance(error, GovgateError) else f"internal error: {type(error).__name__}"
+            problems[name] = problem[:_MAX_PROBLEM_CHARS]
+            found[name] = old if old is not None and not old.trust.unusable else _unusable(document, name, problem)
+    return found, problems
+
+
+def _unusable(document: Json, name: str, problem: str) -> ReadyTrust:
+    why = f"TrustPolicy {name} cannot be used: {problem[:_MAX_PROBLEM_CHARS]}"
+    return ReadyTrust(stand_in(document, name, why, source="cluster"), Predicates({}))
 
 
 async def configured_trust(settings: Provenance, *, source: str = "configuration") -> list[ReadyTrust]:
@@ -216,3 +241,8 @@ async def _close_later(policies: Sequence[ReadyTrust]) -> None:
     await asyncio.sleep(_RETIRE_SECONDS)
     for ready in policies:
         ready.close()
+
+
+def _tell_end(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        _log.error("trust policies are read no more", exc_info=task.exception())

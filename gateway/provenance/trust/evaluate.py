@@ -63,6 +63,8 @@ def questions(trust: Trust, evidence: Evidence) -> list[Question]:
 
 def evaluate(trust: Trust, evidence: Evidence, said: Mapping[Question, Said]) -> Assessment:
     """The assessment. A question that nobody answered counts as undecided."""
+    if trust.unusable:
+        return Assessment(trust.name, undecided=trust.unusable)
     policy = trust.policy
     problems: list[Problem] = []
     doubts: list[str] = []

@@ -5,6 +5,7 @@ A TrustPolicy of the cluster is read by :func:`read_object`; it can name no file
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -33,12 +34,16 @@ Raises:
 
 
 class Trust(msgspec.Struct, frozen=True):
-    """A policy ready to be evaluated. ``digest`` is of everything it says, files included: the cache's key."""
+    """A policy ready to be evaluated. ``digest`` is of everything it says, files included: the cache's key.
+
+    ``unusable``: why it cannot be evaluated; then it leaves undecided whatever it is about.
+    """
 
     policy: TrustPolicy
     authorities: tuple[Authority, ...]
     digest: str
     source: str = "configuration"
+    unusable: str = ""
 
     @property
     def name(self) -> str:
@@ -129,6 +134,23 @@ def read_object(document: Json, *, source: str) -> Trust:
         problem, _, path = str(error).partition(" - at `$")
         raise ConfigError(f"{source}: {KIND} {name}: spec{path.rstrip('`')}: {problem}") from None
     return read_policy(policy, source=source, read=no_file)
+
+
+def stand_in(document: Json, name: str, why: str, *, source: str) -> Trust:
+    """For a policy of the cluster that cannot be used: about the same repositories, or all where they cannot be read.
+
+    Its mode is the policy's if that can be read, else ``deny``.
+    """
+    spec = document.get("spec")
+    told = spec if isinstance(spec, dict) else {}
+    listed, mode = told.get("repositories"), told.get("mode")
+    readable = isinstance(listed, list) and listed and all(isinstance(one, str) and one for one in listed)
+    repositories = tuple(listed) if readable and isinstance(listed, list) else ("**",)
+    policy = TrustPolicy(repositories=repositories, authorities=(), name=name)
+    if mode in {"warn", "audit"}:
+        policy = msgspec.structs.replace(policy, mode=mode)
+    digest = sha256_digest(json.dumps([document, why], sort_keys=True, default=str).encode())
+    return Trust(policy, (), digest, source, unusable=why)
 
 
 def _check_attestation(attestation: Attestation, names: list[str], where: str) -> None:
