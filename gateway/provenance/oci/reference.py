@@ -86,7 +86,7 @@ def parse_reference(text: str) -> Reference:
         registry, repository = _registry_of(name)
     except BadReferenceError as error:
         raise BadReferenceError(f"{text!r}: {error}") from None
-    if not _REPOSITORY.match(repository) or len(repository) > _MAX_REPOSITORY_CHARS:
+    if not is_repository(repository):
         raise BadReferenceError(f"{text!r}: {repository!r} is no name of a repository (lower case, parts joined by /)")
     if tag and not _TAG.match(tag):
         raise BadReferenceError(f"{text!r}: {tag!r} is no tag")
@@ -117,6 +117,11 @@ def parse_any(text: str) -> Reference | LayoutReference:
 def is_digest(text: str) -> bool:
     """Whether it is a SHA-256 digest as registries write them."""
     return bool(_DIGEST.match(text))
+
+
+def is_repository(text: str) -> bool:
+    """Whether it is a repository's name, without a registry."""
+    return bool(_REPOSITORY.match(text)) and len(text) <= _MAX_REPOSITORY_CHARS
 
 
 def is_host(first: str) -> bool:

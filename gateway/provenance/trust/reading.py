@@ -18,7 +18,7 @@ from gateway.core.canonical import sha256_digest
 from gateway.core.errors import ConfigError
 from gateway.core.subject import Json
 from gateway.provenance.evidence import Authority, Identity, Key, Levels, Signed
-from gateway.provenance.trust.patterns import matches
+from gateway.provenance.trust.patterns import matches, meant
 
 GROUP = "govgate.dev"
 KIND = "TrustPolicy"
@@ -104,6 +104,8 @@ def read_policy(policy: TrustPolicy, *, source: str, read: Read = read_file) -> 
     names = [authority.name for authority in policy.authorities]
     if len(set(names)) != len(names):
         raise ConfigError(f"{where}: two authorities have one name")
+    for pattern in policy.repositories:
+        _check_pattern(pattern, f"{where}: repositories")
     for index, attestation in enumerate(policy.attestations):
         _check_attestation(attestation, names, f"{where}: attestations[{index}]")
     if not policy.signature and not policy.attestations:
@@ -145,12 +147,20 @@ def stand_in(document: Json, name: str, why: str, *, source: str) -> Trust:
     told = spec if isinstance(spec, dict) else {}
     listed, mode = told.get("repositories"), told.get("mode")
     readable = isinstance(listed, list) and listed and all(isinstance(one, str) and one for one in listed)
-    repositories = tuple(listed) if readable and isinstance(listed, list) else ("**",)
+    repositories = tuple(meant(one) or "**" for one in listed) if readable and isinstance(listed, list) else ("**",)
     policy = TrustPolicy(repositories=repositories, authorities=(), name=name)
     if mode in {"warn", "audit"}:
         policy = msgspec.structs.replace(policy, mode=mode)
     digest = sha256_digest(json.dumps([document, why], sort_keys=True, default=str).encode())
     return Trust(policy, (), digest, source, unusable=why)
+
+
+def _check_pattern(pattern: str, where: str) -> None:
+    written = meant(pattern)
+    if not written:
+        raise ConfigError(f"{where}: {pattern!r} is no pattern of a registry and a repository, such as ghcr.io/acme/**")
+    if written != pattern:
+        raise ConfigError(f"{where}: no repository has a name like {pattern!r}: write {written!r}")
 
 
 def _check_attestation(attestation: Attestation, names: list[str], where: str) -> None:

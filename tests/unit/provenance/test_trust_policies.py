@@ -16,8 +16,10 @@ from gateway.config.provenance import Attestation, TrustAuthority, TrustedKey, T
 from gateway.config.yaml import read_yaml
 from gateway.core.errors import ConfigError
 from gateway.provenance.evidence import COSIGN_SIGN, Artifact, Evidence, Rejected, Signed, Signer
+from gateway.provenance.oci.errors import BadReferenceError
+from gateway.provenance.oci.reference import parse_reference
 from gateway.provenance.trust.evaluate import Question, evaluate, questions
-from gateway.provenance.trust.patterns import matches
+from gateway.provenance.trust.patterns import matches, meant
 from gateway.provenance.trust.reading import Trust, is_anchored, read_object, read_policy
 
 ARTIFACT = Artifact("sha256:" + "0" * 64, "application/vnd.oci.image.manifest.v1+json", "application/flux", 1)
@@ -73,6 +75,73 @@ def test_patterns_are_the_regular_expressions_that_they_stand_for(pattern: str, 
 
 
 _WILD = {"*": "[^/]*", "**": ".*"}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "written"),
+    [
+        ("GHCR.io/acme/**", "ghcr.io/acme/**"),
+        ("oci://ghcr.io/acme/**", "ghcr.io/acme/**"),
+        ("https://ghcr.io/acme/*", "ghcr.io/acme/*"),
+        ("ghcr.io:443/acme/**", "ghcr.io/acme/**"),
+        ("*.example.com:443/acme/**", "*.example.com/acme/**"),
+        ("[0:0:0:0:0:0:0:1]:5000/a", "[::1]:5000/a"),
+        ("index.docker.io/acme/*", "docker.io/acme/*"),
+        ("registry-1.docker.io/nginx", "docker.io/library/nginx"),
+        ("docker.io/nginx", "docker.io/library/nginx"),
+        ("docker.io/*", "docker.io/**"),
+        ("acme/app", "docker.io/acme/app"),
+        ("nginx", "docker.io/library/nginx"),
+        ("nginx:1", "docker.io/library/nginx"),
+        ("ghcr.io", "ghcr.io/**"),
+        ("localhost:5000", "localhost:5000/**"),
+        ("ghcr.io/acme/app:*", "ghcr.io/acme/app"),
+        ("ghcr.io/acme/app@sha256:*", "ghcr.io/acme/app"),
+        ("ghcr.io/acme/", "ghcr.io/acme"),
+        ("ghcr.io/Acme/*", "ghcr.io/acme/*"),
+        (" ghcr.io/acme/** ", "ghcr.io/acme/**"),
+        ("ghcr.io:0443/acme/**", ""),
+        ("ghcr.io/acme//app", ""),
+        ("ghcr.io/acme app/x", ""),
+        ("ghcr.io/a:1/b", ""),
+        ("ghcr.io/.*", ""),
+        ("/acme", ""),
+        ("*", ""),
+        ("*:0443/acme", ""),
+        ("\u0430cme.io/app", ""),
+    ],
+)
+def test_a_pattern_about_nothing_is_refused(pattern: str, written: str) -> None:
+    """It would protect nothing, and look as if it did; the message says what to write."""
+    assert meant(pattern) == written
+    with pytest.raises(ConfigError) as caught:
+        from_object(repositories=["ghcr.io/acme/**", pattern])
+    assert (f"write {written!r}" if written else "is no pattern") in str(caught.value)
+    assert not written or from_object(repositories=[written])
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["**", "**/app", "*/acme/*", "*.example.com/**", "*.example.com:5000/**", "localhost/*", "127.0.0.1:5000/a/**",
+     "registry:5000/a", "[::1]:5000/**", "docker.io/**", "docker.io/library/*", "docker.io/acme/*", "ghcr.io/**",
+     "ghcr.io/acme/app-*", "ghcr.io/a*b/**", "ghcr.io/*", "ghcr.io**", "*:50*/x", "oci-layout:./A:b", "oci-layout:**"],
+)  # fmt: skip
+def test_a_pattern_that_can_match_is_taken(pattern: str) -> None:
+    """As it is."""
+    assert from_object(repositories=[pattern]).policy.repositories == (pattern,)
+
+
+@given(st.text(alphabet="aB.:/*@-[]0 \n", max_size=14), st.text(alphabet="ab.:/0", max_size=14))
+def test_only_patterns_about_nothing_are_refused(pattern: str, reference: str) -> None:
+    """What could match any name is taken as it is; what is proposed instead is taken, too."""
+    written = meant(pattern)
+    assert not written or meant(written) == written
+    try:
+        name = parse_reference(reference).name
+    except BadReferenceError:
+        return
+    assert meant(name) == name
+    assert written == pattern or not matches(pattern, name)
 
 
 def test_no_pattern_takes_long() -> None:
