@@ -202,7 +202,7 @@ def _identity(one: TrustedIdentity, where: str) -> Identity:
 
 def is_anchored(pattern: str) -> bool:
     """Whether a regular expression matches whole texts only, as far as it can be told from its looks."""
-    if not pattern.startswith("^") or not pattern.endswith("$") or _escaped_end(pattern):
+    if not pattern.startswith("^") or not pattern.endswith("$") or _escaped_end(pattern) or _quotes(pattern):
         return False
     depth, in_class, skip = 0, False, False
     for character in pattern:
@@ -216,9 +216,16 @@ def is_anchored(pattern: str) -> bool:
             in_class = True
         elif character in "()":
             depth += 1 if character == "(" else -1
+            if depth < 0:
+                return False
         elif character == "|" and depth == 0:
             return False
     return True
+
+
+def _quotes(pattern: str) -> bool:
+    r"""Whether ``\Q`` makes what follows literal, so that parentheses are none."""
+    return re.search(r"(?<!\\)(?:\\\\)*\\Q", pattern) is not None
 
 
 def _escaped_end(pattern: str) -> bool:

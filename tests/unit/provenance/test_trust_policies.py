@@ -357,6 +357,7 @@ def test_an_object_that_is_none_is_refused(document: dict[str, Any]) -> None:
     [
         ("^a$", True), ("^(a|b)$", True), (r"^a\|b$", True), ("^[|]$", True), (r"^a\\$", True), ("^[)|(]$", True),
         ("a", False), ("^a", False), ("a$", False), ("^a|b$", False), (r"^a\$", False), ("^(a)|(b)$", False), ("", False),
+        (r"^\Qa(\E|b$", False), ("^a)|(b$", False), (r"^\\Qa$", True), ("^[(]a[)]$", True),
     ],
 )  # fmt: skip
 def test_anchors_are_those_of_the_whole_pattern(pattern: str, anchored: bool) -> None:
