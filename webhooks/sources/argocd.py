@@ -14,6 +14,7 @@ from gateway.core.subject import Json
 from webhooks.sources.fetch import Fetch, chart_reference, is_oci, items, pinned, section, text
 
 GROUP = "argoproj.io"
+_ENDED = frozenset(("Succeeded", "Failed", "Error"))
 _SCP = re.compile(r"[^/]*@[^/]*:")
 
 
@@ -22,7 +23,7 @@ def application(document: Json, _namespace: str) -> list[Fetch]:
     return [
         *_sources(section(document, "spec"), "spec"),
         *_operation(document, "operation"),
-        *_operation(document, "status.operationState.operation"),
+        *(_operation(document, "status.operationState.operation") if _is_under_way(document) else ()),
     ]
 
 
@@ -34,6 +35,10 @@ def application_set(document: Json, _namespace: str) -> list[Fetch]:
         else found
         for found in _sources(section(document, "spec", "template", "spec"), "spec.template.spec")
     ]
+
+
+def _is_under_way(document: Json) -> bool:
+    return text(section(document, "status", "operationState").get("phase")) not in _ENDED
 
 
 def _operation(document: Json, path: str) -> list[Fetch]:

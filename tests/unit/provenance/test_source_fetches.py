@@ -178,6 +178,14 @@ def test_an_operation_that_fetches_what_the_spec_does_is_not_new() -> None:
     assert is_new(asked, fetches(asked)) == [False, False]
 
 
+@pytest.mark.parametrize(("phase", "count"), [("Running", 2), ("", 2), ("Succeeded", 1), ("Failed", 1), ("Error", 1)])
+def test_an_operation_that_is_over_fetches_nothing(phase: str, count: int) -> None:
+    """Until somebody writes that it is not."""
+    asked = subject(ARGO, "Application", {"source": GOOD_APP})
+    asked.object["status"] = {"operationState": {"phase": phase, "operation": {"sync": {"source": OTHER_APP}}}}
+    assert len(fetches(asked)) == count
+
+
 def test_crossplane_names_packages() -> None:
     """With a registry, or from one that only Crossplane knows."""
     assert one(XP, "Provider", {"package": "xpkg.example.org/acme/p:v1"}).reference == "xpkg.example.org/acme/p:v1"
