@@ -13,6 +13,7 @@ from cyclopts import Parameter
 from gateway.cli import exits
 from gateway.cli.evidence_view import EvidenceFormat, print_evidence
 from gateway.core.errors import ConfigError, UsageError
+from gateway.core.text import shown
 from gateway.provenance.evidence import (
     Artifact,
     Authority,
@@ -27,7 +28,6 @@ from gateway.provenance.evidence import (
 )
 from gateway.provenance.signatures import verify_candidates
 from gateway.provenance.signatures.decoding import MAX_BYTES
-from gateway.provenance.signatures.refusal import shown
 from gateway.provenance.signatures.root import MAX_ROOT_BYTES
 
 _DIGEST = re.compile(r"(sha256:[0-9a-f]{64})|(sha512:[0-9a-f]{128})")

@@ -9,10 +9,11 @@ from typing import Any
 
 import msgspec
 
+from gateway.core.text import shown
 from gateway.provenance.evidence import Artifact, Candidate
 from gateway.provenance.signatures.decoding import RESIGN, read_json
 from gateway.provenance.signatures.material import Claim, Entry, Material, Proof
-from gateway.provenance.signatures.refusal import RefusedError, shown
+from gateway.provenance.signatures.refusal import RefusedError
 from gateway.provenance.signatures.statement import (
     Envelope,
     check_envelope,

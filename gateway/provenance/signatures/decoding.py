@@ -8,7 +8,8 @@ from typing import TypeVar
 
 import msgspec
 
-from gateway.provenance.signatures.refusal import RefusedError, shown
+from gateway.core.text import shown
+from gateway.provenance.signatures.refusal import RefusedError
 
 MAX_BYTES = 1024 * 1024
 """Largest payload of one candidate: a bundle, an envelope, a signed text."""

@@ -8,8 +8,8 @@ import msgspec
 import re2
 
 from gateway.core.errors import ConfigError
+from gateway.core.text import shown
 from gateway.provenance.evidence import Identity
-from gateway.provenance.signatures.refusal import shown
 
 MAX_PATTERN = 1024
 _MEMORY = 1024 * 1024

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 
+from gateway.core.text import shown
 from gateway.provenance.evidence import Signer
 from gateway.provenance.signatures.authorities import Trusted
 from gateway.provenance.signatures.keys import TrustedKey
 from gateway.provenance.signatures.material import Material, Question
 from gateway.provenance.signatures.proofs import Proofs, check_level, prove, signature_holds
-from gateway.provenance.signatures.refusal import RefusedError, shown
+from gateway.provenance.signatures.refusal import RefusedError
 
 
 def verify_keyed(material: Material, question: Question, trusted: Trusted) -> tuple[Signer, Proofs]:

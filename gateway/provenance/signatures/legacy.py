@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from gateway.core.canonical import sha256_digest
+from gateway.core.text import shown
 from gateway.provenance.evidence import Artifact, Candidate
 from gateway.provenance.signatures.decoding import (
     MAX_ANNOTATION_BYTES,
@@ -21,7 +22,7 @@ from gateway.provenance.signatures.decoding import (
     read_json,
 )
 from gateway.provenance.signatures.material import Claim, Entry, Material
-from gateway.provenance.signatures.refusal import RefusedError, shown
+from gateway.provenance.signatures.refusal import RefusedError
 from gateway.provenance.signatures.statement import (
     Envelope,
     check_envelope,

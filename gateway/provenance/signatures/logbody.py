@@ -12,10 +12,11 @@ from typing import Any
 
 import msgspec
 
+from gateway.core.text import shown
 from gateway.provenance.signatures.decoding import RESIGN, pem_bytes, read_base64, read_json
 from gateway.provenance.signatures.keys import PublicKey
 from gateway.provenance.signatures.material import Entry, Material
-from gateway.provenance.signatures.refusal import RefusedError, shown
+from gateway.provenance.signatures.refusal import RefusedError
 
 _ALGORITHMS = {"sha256": "SHA2_256", "sha384": "SHA2_384", "sha512": "SHA2_512"}
 

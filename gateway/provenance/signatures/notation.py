@@ -14,13 +14,14 @@ import msgspec
 from cryptography import x509
 
 from gateway.core.canonical import sha256_digest
+from gateway.core.text import shown
 from gateway.provenance.evidence import Artifact, Candidate, Signer
 from gateway.provenance.signatures.authorities import Trusted
 from gateway.provenance.signatures.decoding import RESIGN, read_base64, read_base64url, read_json
 from gateway.provenance.signatures.jws import jws_algorithm, jws_verifies
 from gateway.provenance.signatures.material import Claim
 from gateway.provenance.signatures.proofs import Proofs
-from gateway.provenance.signatures.refusal import RefusedError, shown
+from gateway.provenance.signatures.refusal import RefusedError
 from gateway.provenance.signatures.statement import refuse_subject, strings
 from gateway.provenance.signatures.x509chain import check_chain, load_chain
 

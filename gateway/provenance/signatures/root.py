@@ -16,9 +16,9 @@ import msgspec
 from cryptography import x509
 
 from gateway.core.errors import ConfigError
+from gateway.core.text import shown
 from gateway.provenance.evidence import Hash
 from gateway.provenance.signatures.keys import KeyKindError, PublicKey, load_der_key
-from gateway.provenance.signatures.refusal import shown
 
 MEDIA_TYPE = "application/vnd.dev.sigstore.trustedroot+json;version=0.1"
 MAX_ROOT_BYTES = 1024 * 1024

@@ -20,9 +20,10 @@ from sigstore.verify import Verifier
 from sigstore_models.common.v1 import HashAlgorithm
 from sigstore_models.trustroot.v1 import TrustedRoot as RootModel
 
+from gateway.core.text import shown
 from gateway.provenance.signatures.decoding import RESIGN
 from gateway.provenance.signatures.material import Material, Question
-from gateway.provenance.signatures.refusal import RefusedError, shown
+from gateway.provenance.signatures.refusal import RefusedError
 from gateway.provenance.signatures.root import TrustedRoot
 
 logging.getLogger("sigstore").addHandler(logging.NullHandler())  # what it says goes into refusals, not to stderr

@@ -10,10 +10,11 @@ from typing import Any, Literal
 import msgspec
 
 from gateway.core.canonical import sha256_digest
+from gateway.core.text import shown
 from gateway.provenance.evidence import Artifact
 from gateway.provenance.signatures.decoding import RESIGN, read_json
 from gateway.provenance.signatures.material import Claim
-from gateway.provenance.signatures.refusal import RefusedError, shown
+from gateway.provenance.signatures.refusal import RefusedError
 
 IN_TOTO = "application/vnd.in-toto+json"
 MAX_SUBJECTS = 4096

@@ -10,6 +10,7 @@ from datetime import datetime
 import msgspec
 
 from gateway.core.errors import UndecidedError
+from gateway.core.text import shown
 from gateway.provenance.evidence import Artifact, Authority, Candidate, Evidence, Format, Rejected, Signed
 from gateway.provenance.signatures import bundle, legacy, notation
 from gateway.provenance.signatures.authorities import Trusted, trusted
@@ -18,7 +19,7 @@ from gateway.provenance.signatures.keyed import verify_keyed
 from gateway.provenance.signatures.keyless import verify_keyless
 from gateway.provenance.signatures.material import Claim, Material, Question
 from gateway.provenance.signatures.notation import Notation, verify_notation
-from gateway.provenance.signatures.refusal import RefusedError, shown
+from gateway.provenance.signatures.refusal import RefusedError
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 
