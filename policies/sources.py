@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.config.files import read_bounded
 from gateway.config.policy import BundleKey, Policy
 from gateway.config.yaml import read_yaml
 from gateway.core.errors import ConfigError
@@ -185,14 +186,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _bytes(path: Path, limit: int = MAX_FILE_BYTES) -> bytes:
-    try:
-        with path.open("rb") as file:
-            content = file.read(limit + 1)
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}") from None
-    if len(content) > limit:
-        raise ConfigError(f"{path}: larger than {limit} bytes")
-    return content
+    return read_bounded(path, max_bytes=limit)
 
 
 def _text(path: Path) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from gateway.config.files import read_bounded
 from gateway.core.errors import ConfigError
 from gateway.native.manifests import read_files
 from policies.waivers import Waiver, is_waiver, read_waiver
@@ -21,7 +22,7 @@ def read_waiver_files(paths: Sequence[Path]) -> list[Waiver]:
         ConfigError: a file cannot be read, or a waiver in it is wrong; names the file.
     """
     found: list[Waiver] = []
-    for path, file in zip(paths, read_files([_content(path) for path in paths]), strict=True):
+    for path, file in zip(paths, read_files([read_bounded(path, max_bytes=MAX_BYTES) for path in paths]), strict=True):
         if file.problem is not None:
             raise ConfigError(f"{path}:{file.problem.line}: {file.problem.message}")
         for document in file.documents:
@@ -33,14 +34,3 @@ def read_waiver_files(paths: Sequence[Path]) -> list[Waiver]:
                 if isinstance(item, dict) and is_waiver(item)
             ]
     return found
-
-
-def _content(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    if len(content) > MAX_BYTES:
-        raise ConfigError(f"{path}: larger than {MAX_BYTES} bytes")
-    return content

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from gateway.ci.run import Doubt, Run
+from gateway.config.files import read_bounded
 from gateway.core.canonical import sha256_digest
 from gateway.core.errors import GovgateError
 from gateway.core.finding import Action, Resource
@@ -72,13 +73,7 @@ def read_saved(path: Path) -> Saved:
     Raises:
         GovgateError: the file cannot be read, or is something else.
     """
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_EVIDENCE_BYTES + 1)
-    except OSError as error:
-        raise GovgateError(f"cannot read {path}: {error.strerror}") from None
-    if len(data) > MAX_EVIDENCE_BYTES:
-        raise GovgateError(f"{path}: larger than {MAX_EVIDENCE_BYTES} bytes")
+    data = read_bounded(path, max_bytes=MAX_EVIDENCE_BYTES)
     try:
         return msgspec.json.decode(data, type=Saved)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -13,6 +13,7 @@ from typing import Literal
 import msgspec
 import yaml
 
+from gateway.config.files import read_bounded
 from gateway.config.yaml import read_yaml
 from gateway.core.errors import ConfigError, GovgateError
 from gateway.core.finding import Finding
@@ -50,13 +51,7 @@ def read_baseline(path: Path) -> Baseline:
     Raises:
         ConfigError: it cannot be read, or an entry lacks its reason or its date.
     """
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    if len(data) > MAX_BYTES:
-        raise ConfigError(f"{path}: larger than {MAX_BYTES} bytes")
+    data = read_bounded(path, max_bytes=MAX_BYTES)
     try:
         baseline = msgspec.convert(read_yaml(data.decode(), source=str(path)), Baseline)
     except (msgspec.ValidationError, UnicodeDecodeError, ValueError) as error:

@@ -9,6 +9,7 @@ from typing import Literal
 
 import msgspec
 
+from gateway.config.files import read_bounded
 from gateway.core.errors import ConfigError
 from gateway.core.subject import Json, UserInfo
 from policies.rule import INVENTORY, USER, inventory_of
@@ -67,13 +68,7 @@ def read_snapshot(path: Path) -> Snapshot:
     Raises:
         ConfigError: it cannot be read, or is none.
     """
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    if len(content) > MAX_BYTES:
-        raise ConfigError(f"{path}: larger than {MAX_BYTES} bytes")
+    content = read_bounded(path, max_bytes=MAX_BYTES)
     try:
         snapshot = msgspec.json.decode(content, type=Snapshot)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -1,4 +1,5 @@
-"""Files that others replace under a running server: seeing the change, and reading several as of one moment.
+"""Files, read within bounds; and those that others replace under a running server: seeing the change, and reading several
+as of one moment.
 
 kubelet swaps the ``..data`` symbolic link of a mounted Secret or ConfigMap, so that all its files change at once.
 """
@@ -31,7 +32,10 @@ def read_together(paths: Sequence[str], *, max_bytes: int) -> tuple[bytes, ...]:
     for _ in range(_ATTEMPTS):
         before = fingerprint(paths)
         # Read where the links led just now: one that is swapped, and swapped back, is not followed meanwhile.
-        content = tuple(_read(path, str(state[0]), max_bytes) for path, state in zip(paths, before, strict=True))
+        content = tuple(
+            read_bounded(path, max_bytes=max_bytes, real=str(state[0]))
+            for path, state in zip(paths, before, strict=True)
+        )
         if fingerprint(paths) == before:
             return content
     raise ConfigError(f"{', '.join(paths)}: kept changing while they were read")
@@ -46,9 +50,14 @@ def _state(path: str) -> tuple[str | int, ...]:
     return (real, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
-def _read(path: str, real: str, max_bytes: int) -> bytes:
+def read_bounded(path: str | Path, *, max_bytes: int, real: str | Path | None = None) -> bytes:
+    """The whole of a file. ``real``: where it lies, if its name is not to be followed now.
+
+    Raises:
+        ConfigError: it cannot be read, or is larger than ``max_bytes``.
+    """
     try:
-        with Path(real).open("rb") as file:
+        with Path(real or path).open("rb") as file:
             data = file.read(max_bytes + 1)
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from None

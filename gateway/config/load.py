@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import msgspec
 
+from gateway.config.files import read_bounded
 from gateway.config.model import Config
 from gateway.config.opa import problem_of
 from gateway.config.yaml import read_yaml
@@ -35,13 +35,7 @@ def load_config(path: str | os.PathLike[str] | None = None) -> LoadedConfig:
     chosen = os.fspath(path) if path else os.environ.get(ENVIRONMENT, "")
     if not chosen:
         return LoadedConfig(Config(), "embedded defaults")
-    try:
-        with Path(chosen).open("rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise ConfigError(f"cannot read {chosen}: {error.strerror}") from None
-    if len(data) > MAX_FILE_BYTES:
-        raise ConfigError(f"{chosen}: larger than {MAX_FILE_BYTES} bytes")
+    data = read_bounded(chosen, max_bytes=MAX_FILE_BYTES)
     return LoadedConfig(parse_config(data, source=chosen), chosen)
 
 

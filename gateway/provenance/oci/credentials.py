@@ -20,6 +20,7 @@ from typing import Protocol
 
 import msgspec
 
+from gateway.config.files import read_bounded
 from gateway.core.errors import ConfigError
 from gateway.provenance.oci.errors import UnauthorisedError
 from gateway.provenance.oci.reference import DOCKER
@@ -155,13 +156,7 @@ def read_docker_config(path: str) -> DockerConfig:
     Raises:
         ConfigError: it cannot be read.
     """
-    try:
-        with Path(path).open("rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}") from None
-    if len(data) > MAX_FILE_BYTES:
-        raise ConfigError(f"{path}: larger than {MAX_FILE_BYTES} bytes")
+    data = read_bounded(path, max_bytes=MAX_FILE_BYTES)
     return DockerConfig(data, source=path, helpers=True)
 
 

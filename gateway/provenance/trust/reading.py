@@ -9,10 +9,10 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from pathlib import Path
 
 import msgspec
 
+from gateway.config.files import read_bounded
 from gateway.config.provenance import Attestation, Provenance, TrustAuthority, TrustedIdentity, TrustedKey, TrustPolicy
 from gateway.core.canonical import sha256_digest
 from gateway.core.errors import ConfigError
@@ -75,14 +75,7 @@ def read_file(path: str) -> bytes:
     Raises:
         ConfigError: it cannot be read.
     """
-    try:
-        with Path(path).open("rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}") from None
-    if len(data) > MAX_FILE_BYTES:
-        raise ConfigError(f"{path}: larger than {MAX_FILE_BYTES} bytes")
-    return data
+    return read_bounded(path, max_bytes=MAX_FILE_BYTES)
 
 
 def no_file(path: str) -> bytes:

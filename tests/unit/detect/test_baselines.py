@@ -98,5 +98,5 @@ def test_bad_baselines_are_refused(tmp_path: Path, text: str, said: str) -> None
     path.write_text(text)
     with pytest.raises(ConfigError, match=said):
         read_baseline(path)
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(ConfigError, match="cannot read"):
         read_baseline(tmp_path / "none.yaml")
