@@ -80,6 +80,7 @@ def test_a_value_of_a_real_server(govgate, vault):
     assert (shown.returncode, shown.stdout, shown.stderr) == (0, PASSWORD, "")
 
 
+@pytest.mark.native
 def test_nothing_is_said_whatever_goes_wrong(govgate, vault, credentials):
     """Neither the value nor any credential, in no guise, nor eight characters of them; with --debug too."""
     wrong = {"server": "http://127.0.0.1:1", "auth": {"tokenSecretRef": {"name": "wrong", "key": "token"}}}

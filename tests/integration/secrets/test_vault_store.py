@@ -86,6 +86,7 @@ async def test_the_version_is_known_without_the_value(bao, open_vault, credentia
         await store.get(Reference("meta/app"))
 
 
+@pytest.mark.native
 async def test_what_is_not_there_is_not_found(bao, store):
     """No secret, no version, no property, or one that was deleted."""
     bao.put("gone/app", v="1")
@@ -120,6 +121,7 @@ async def test_what_may_not_be_read_is_forbidden_and_costs_no_login(bao, open_va
     assert store._store.tokens.logins == 1
 
 
+@pytest.mark.native
 async def test_secrets_are_found_by_name_and_metadata(bao, store):
     """However deep; all conditions at once."""
     for name, team in (("find/a", "x"), ("find/deep/er/b", "x"), ("find/deep/c", "y")):

@@ -54,6 +54,7 @@ def judged(folder: Path, capfd: Captured, *options: str) -> list[tuple[str, str]
     return sorted((one["rule"], one["resource"]["name"]) for one in found if one["rule"].startswith("sops/"))
 
 
+@pytest.mark.native
 def test_what_it_decrypts(tmp_path: Path, capfd: Captured, encrypted: dict[str, bytes]) -> None:
     """Secrets in plain text, and files for others than declared, each by its name; the rest is right."""
     files = {
@@ -68,6 +69,7 @@ def test_what_it_decrypts(tmp_path: Path, capfd: Captured, encrypted: dict[str, 
     ]
 
 
+@pytest.mark.native
 def test_what_it_does_not_decrypt(tmp_path: Path, capfd: Captured, encrypted: dict[str, bytes]) -> None:
     """A SOPS file is found, whoever it is for; a Secret in plain text is no matter of SOPS."""
     checkout(tmp_path, {"apps/good.yaml": encrypted[RECIPIENT], "apps/plain.yaml": SECRET})
@@ -77,6 +79,7 @@ def test_what_it_does_not_decrypt(tmp_path: Path, capfd: Captured, encrypted: di
     assert judged(tmp_path, capfd, "--config", str(config)) == []
 
 
+@pytest.mark.native
 def test_only_what_is_applied(tmp_path: Path, capfd: Captured, encrypted: dict[str, bytes]) -> None:
     """Where there is a kustomization, what it names and nothing else; also outside of the path, never of the checkout."""
     kustomization = "resources: [good.yaml, ../base, ../../outside.yaml, https://example.org/x]\n"
@@ -93,6 +96,7 @@ def test_only_what_is_applied(tmp_path: Path, capfd: Captured, encrypted: dict[s
     assert judged(folder, capfd) == [("sops/flux-not-encrypted", "base/plain.yaml")]
 
 
+@pytest.mark.native
 def test_without_sops_nothing_is_said(tmp_path: Path, capfd: Captured) -> None:
     """Verdicts of repositories that do not use SOPS are what they were."""
     checkout(tmp_path, {"apps/plain.yaml": SECRET})

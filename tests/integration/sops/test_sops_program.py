@@ -161,6 +161,7 @@ def test_editing(tmp_path: Path, identity: Any, monkeypatch: pytest.MonkeyPatch)
     assert open_file(read(path.read_bytes(), "yaml"), [identity]) == [{"a": "two"}]
 
 
+@pytest.mark.native
 def test_lint(tmp_path: Path, identity: Any, capfd: Captured) -> None:
     """Files that are not encrypted, recipients that should not be there, rules about nothing."""
     stranger = pyrage.x25519.Identity.generate()
@@ -228,6 +229,7 @@ def test_updatekeys_without_the_key(tmp_path: Path, capfd: Captured, monkeypatch
     assert "1 failed" in capfd.readouterr().err
 
 
+@pytest.mark.native
 def test_detect_fixes_by_sops(tmp_path: Path, identity: Any, capfd: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a rule of .sops.yaml is about is encrypted, Secrets and other files; what none is about is left, and said."""
     monkeypatch.chdir(tmp_path)
