@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,18 @@ def password(api: Api, namespace: str, name: str = "db") -> str | None:
     return (found.get("data") or {}).get("password") if found is not None else None
 
 
+def served(port: int) -> bool:
+    """Whether the certificate is: until the keys are read it is not."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/v1/cert.pem")
+        status = connection.getresponse().status
+    finally:
+        connection.close()
+    assert status in {200, 503}
+    return status == 200
+
+
 def condition(api: Api, namespace: str, name: str = "db") -> Json:
     conditions = api.get(*SEALED, namespace, name).get("status", {}).get("conditions") or [{}]
     return dict(conditions[0])
@@ -133,10 +146,11 @@ def test_sealed_becomes_secret_and_stays(
     api.create(sealed(namespace))
     process = controller(endpoints={"enabled": True, "host": "127.0.0.1", "port": 0})
     wait_for(lambda: process.events("sealing endpoints"))
-    url = f"http://127.0.0.1:{process.events('sealing endpoints')[0]['port']}"
+    port = process.events("sealing endpoints")[0]["port"]
+    wait_for(lambda: served(port))
     plain = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "theirs", "namespace": claimed}}
     given = json.dumps(plain | {"stringData": {"password": CANARY}})
-    command = [tool("kubeseal"), "--cert", f"{url}/v1/cert.pem"]
+    command = [tool("kubeseal"), "--cert", f"http://127.0.0.1:{port}/v1/cert.pem"]
     done = subprocess.run(command, input=given.encode(), check=True, capture_output=True, timeout=60)
     api.create(json.loads(done.stdout))
     api.create(sealed(claimed, scope=Scope.NAMESPACE_WIDE))
