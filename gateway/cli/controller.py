@@ -9,7 +9,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from gateway.audit.state import state_folder
-from gateway.cli.controller_process import Options, Process, only_controller
+from gateway.cli.controller_process import Options, Process
+from gateway.server.alone import only_one
 
 
 def controller(
@@ -49,5 +50,5 @@ def controller(
     loaded, source = options.load()
     folder = state_folder(str(state_dir or loaded.audit.state_dir))
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with only_controller(folder):
+    with only_one("controller", folder):
         return asyncio.run(Process(options, folder).run(loaded, source))

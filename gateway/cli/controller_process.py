@@ -6,11 +6,7 @@ It is put together here, above both the loops and the server, whose listener and
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import fcntl
-import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -165,23 +161,3 @@ class Process:
 
     def _announce(self, sock: socket.socket) -> None:
         self._emit("info", "listening", {"health": listeners.address(sock), "health_port": sock.getsockname()[1]})
-
-
-@contextlib.contextmanager
-def only_controller(folder: Path) -> Iterator[None]:
-    """Be the only controller with its state in ``folder``.
-
-    Raises:
-        GovgateError: another one is running.
-    """
-    descriptor = os.open(folder / "controller.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise GovgateError(
-                f"another govgate controller runs with its state in {folder} (--state-dir names another)"
-            ) from None
-        yield
-    finally:
-        os.close(descriptor)

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
-import os
 import shutil
 import signal
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +18,7 @@ from gateway.audit.state import create_state
 from gateway.config import LoadedConfig
 from gateway.core.errors import GovgateError
 from gateway.server import listeners, logs, metric_files
+from gateway.server.alone import only_one
 from gateway.server.options import Options
 from gateway.server.slots import InForce, Slot
 from gateway.server.writer_process import WriterProcess
@@ -40,7 +39,7 @@ def serve(options: Options) -> int:
     loaded = options.load()
     folder = Path(loaded.config.audit.state_dir)
     create_state(folder)
-    with only_server(folder):
+    with only_one("serve", folder):
         if options.self_signed:
             from gateway.server.selfsigned import ensure_self_signed  # noqa: PLC0415 - X.509 is slow to import
 
@@ -202,23 +201,3 @@ class Supervisor:
             self._log = logs.stderr_emit()
             logs.bridge(self._log)
         self._log(level, event, fields)
-
-
-@contextlib.contextmanager
-def only_server(folder: Path) -> Iterator[None]:
-    """Be the only server with its state in ``folder``.
-
-    Raises:
-        GovgateError: another one is running.
-    """
-    descriptor = os.open(folder / "serve.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise GovgateError(
-                f"another govgate serve runs with its state in {folder} (--state-dir names another)"
-            ) from None
-        yield
-    finally:
-        os.close(descriptor)
