@@ -13,6 +13,8 @@ from pathlib import Path
 from gateway.core.errors import ConfigError
 
 _ATTEMPTS = 5
+_MAX_LINKS = 40
+"""As many as Linux follows."""
 
 Fingerprint = tuple[tuple[str | int, ...], ...]
 """What identifies the content of each file, without reading it."""
@@ -20,7 +22,8 @@ Fingerprint = tuple[tuple[str | int, ...], ...]
 
 def fingerprint(paths: Sequence[str]) -> Fingerprint:
     """The state of ``paths``: equal as long as no file was replaced or written. Never raises: absence is a state."""
-    return tuple(_state(path) for path in paths)
+    links: dict[str, str] = {}
+    return tuple(_state(path, links) for path in paths)
 
 
 def read_together(paths: Sequence[str], *, max_bytes: int) -> tuple[bytes, ...]:
@@ -41,8 +44,36 @@ def read_together(paths: Sequence[str], *, max_bytes: int) -> tuple[bytes, ...]:
     raise ConfigError(f"{', '.join(paths)}: kept changing while they were read")
 
 
-def _state(path: str) -> tuple[str | int, ...]:
-    real = os.path.realpath(path)
+def _resolved(path: str, links: dict[str, str]) -> str:
+    """Where a path leads. ``links``: the targets that were read already, empty for what is no link: each is read once,
+    so that paths through one link are as of one moment, however often it is swapped.
+    """
+    rest, at, followed = os.path.join(os.getcwd(), path).split("/")[::-1], "", 0  # noqa: PTH109, PTH118 - no Path objects
+    while rest:
+        name = rest.pop()
+        if name in {"", "."}:
+            continue
+        if name == "..":
+            at = at.rpartition("/")[0]
+            continue
+        below = f"{at}/{name}"
+        if below not in links:
+            try:
+                links[below] = os.readlink(below)  # noqa: PTH115 - the same
+            except OSError:
+                links[below] = ""
+        target = links[below]
+        if not target or followed == _MAX_LINKS:
+            at = below
+            continue
+        followed += 1
+        at = "" if target.startswith("/") else at
+        rest += target.split("/")[::-1]
+    return at or "/"
+
+
+def _state(path: str, links: dict[str, str]) -> tuple[str | int, ...]:
+    real = _resolved(path, links)
     try:
         status = os.stat(real)  # noqa: PTH116 - no Path object a second per file
     except OSError as error:
