@@ -60,10 +60,11 @@ class Pace:
 
         Raises:
             StoreError: what ``ask`` raised; throttling only if there was no time left to try again.
-            UnavailableError: the deadline has passed.
+            UnavailableError: the deadline has passed, and not because of throttling.
         """
         ends = self._clock() + self._limits.deadline_seconds
         pause = self._limits.retry_seconds
+        throttled: ThrottledError | None = None
         while True:
             wait = self._bucket.take(ends - self._clock())
             if wait is None:
@@ -74,8 +75,11 @@ class Pace:
                 async with asyncio.timeout(left):
                     return await ask(left)
             except TimeoutError:
+                if throttled:
+                    raise throttled from None
                 raise UnavailableError(f"no answer within {self._limits.deadline_seconds:g} s") from None
             except ThrottledError as error:
+                throttled = error
                 # Full jitter: whoever was throttled together does not come back together.
                 after = (error.retry_after_seconds or 0.0) + self._uniform(0.0, pause)
                 if self._clock() + after >= ends:

@@ -75,6 +75,17 @@ async def test_throttling_ends_at_the_deadline():
     assert time.now <= 10.0
 
 
+async def test_silence_after_throttling_is_throttling():
+    """What kept the answer away is told, not what happened last."""
+    answers = [ThrottledError("too much"), TimeoutError()]
+
+    async def ask(_within: float) -> str:
+        raise answers.pop(0)
+
+    with pytest.raises(ThrottledError, match="too much"):
+        await paced(Time(), deadline_seconds=10.0).call(ask)
+
+
 async def test_other_errors_are_not_tried_again():
     """What will be the same a moment later is told at once."""
     time, asked = Time(), []
