@@ -43,13 +43,18 @@ class Judge:
             self._digested = (version, "sha256:" + hashlib.sha256(material).hexdigest())
         return self._digested[1]
 
-    async def judge(self, subject: Subject, *, deadline_seconds: float) -> Verdict:
+    async def judge(
+        self, subject: Subject, *, deadline_seconds: float, only: frozenset[str] | None = None
+    ) -> Verdict:
         """Judge one request within ``deadline_seconds``; a guard that takes longer is indeterminate.
+
+        ``only``: the names of the guards that are asked; None: all of them.
 
         Raises:
             MalformedRequestError: an object in the request is not readable JSON.
         """
-        guards = [guard for guard in self._guards if guard.concerns(subject)]
+        asked_for = self._guards if only is None else [guard for guard in self._guards if guard.name in only]
+        guards = [guard for guard in asked_for if guard.concerns(subject)]
         if len(guards) == 1:
             outcomes = [await self._ask(guards[0], subject, deadline_seconds)]
         else:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
@@ -15,6 +16,7 @@ from gateway.cli.output import print_document
 from gateway.config import load_config
 from gateway.core.errors import UsageError
 from gateway.server.registration import FailurePolicy, Target, registration
+from webhooks.groups import GROUPS
 
 _PEM = b"-----BEGIN CERTIFICATE-----"
 
@@ -30,6 +32,7 @@ def webhook_config(
     name: str = "govgate",
     output: Annotated[Literal["yaml", "json"], Parameter(alias="-o")] = "yaml",
     failure_policy: FailurePolicy = "Fail",
+    failure_policy_of: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     timeout_seconds: Annotated[int, Parameter(validator=Number(gte=1, lte=30))] = 10,
 ) -> None:
     """Print the ValidatingWebhookConfiguration that makes an API server ask this govgate.
@@ -54,6 +57,8 @@ def webhook_config(
         The format.
     failure_policy
         What the API server does when govgate does not answer.
+    failure_policy_of
+        The same for some guards: GROUP=Fail or GROUP=Ignore; repeatable. Groups: drift, policy, provenance, secrets.
     timeout_seconds
         How long the API server waits, 1 to 30.
     """
@@ -71,9 +76,25 @@ def webhook_config(
         ca_bundle=ca,
         name=name,
         failure_policy=failure_policy,
+        failure_policies=_policies(failure_policy_of),
         timeout_seconds=timeout_seconds,
     )
     print_document(document, output)
+
+
+def _policies(given: Sequence[str]) -> dict[str, FailurePolicy]:
+    """Groups of guards, each with its policy.
+
+    Raises:
+        UsageError: a group or a policy that there is not.
+    """
+    found: dict[str, FailurePolicy] = {}
+    for text in given:
+        group, _, policy = text.partition("=")
+        if group not in GROUPS or policy not in get_args(FailurePolicy):
+            raise UsageError(f"--failure-policy-of {text}: GROUP=Fail or GROUP=Ignore, with a group of {', '.join(GROUPS)}")
+        found[group] = "Fail" if policy == "Fail" else "Ignore"
+    return found
 
 
 def _authority(file: Path | None, bundle: str) -> bytes:

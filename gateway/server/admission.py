@@ -16,9 +16,10 @@ from gateway.core.subject import Subject
 from gateway.core.verdict import Decision, Verdict
 from gateway.server.answer import Answer
 from gateway.server.deadline import parse_target, plan
-from gateway.server.intake import Held, RefusedError, check_head, error_body, overloaded, read_body
+from gateway.server.intake import Held, RefusedError, asked_guards, check_head, error_body, overloaded, read_body
 from gateway.server.metrics import WorkerMetrics
 from webhooks.assembly import Assembly
+from webhooks.groups import GROUPS
 from webhooks.review import decode_review, encode_response
 
 _RESULTS = {Decision.ALLOW: "allowed", Decision.DENY: "denied", Decision.UNDECIDED: "undecided"}
@@ -90,7 +91,8 @@ class Admission:
         serving = self.serving
         limits = serving.limits
         target = parse_target(request.raw_path)
-        check_head(request, target.path, limits)
+        guards = asked_guards(target.path)
+        check_head(request, limits)
         if target.nonsense:
             self._metrics.bad_deadlines.inc()
         if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
@@ -101,13 +103,20 @@ class Admission:
                 raise overloaded("concurrency", f"{limits.concurrency} reviews are in progress")
             self._judging += 1
             try:
-                return await self._judge(body, serving, arrived, target.timeout_seconds)
+                return await self._judge(body, serving, arrived, target.timeout_seconds, guards)
             finally:
                 self._judging -= 1
         finally:
             self._held.bytes -= len(body)
 
-    async def _judge(self, body: bytes, serving: Serving, arrived: float, timeout_seconds: float | None) -> bytes:
+    async def _judge(
+        self,
+        body: bytes,
+        serving: Serving,
+        arrived: float,
+        timeout_seconds: float | None,
+        guards: frozenset[str] | None,
+    ) -> bytes:
         limits, assembly, judge = serving.limits, serving.assembly, serving.assembly.judge
         budget = plan(timeout_seconds or limits.default_deadline_seconds, limits.deadline_margin_seconds)
         received = perf_counter()
@@ -117,7 +126,8 @@ class Admission:
             raise RefusedError(400, "review", str(error)) from None
         decoded = perf_counter()
         try:
-            verdict = await judge.judge(subject, deadline_seconds=max(0.0, budget.judge - (decoded - arrived)))
+            left = max(0.0, budget.judge - (decoded - arrived))
+            verdict = await judge.judge(subject, deadline_seconds=left, only=guards)
         except MalformedRequestError as error:
             raise RefusedError(400, "review", str(error)) from None
         judged = perf_counter()
@@ -132,7 +142,8 @@ class Admission:
         self._metrics.request(_RESULTS[verdict.decision])
         self._metrics.decided(subject, verdict)
         self._metrics.duration.observe(perf_counter() - arrived)
-        if not assembly.afterwards(subject, self._recorder.event):
+        late = guards is None or guards >= GROUPS["policy"]
+        if late and not assembly.afterwards(subject, self._recorder.event):
             self._metrics.late_lost.inc()
         return answer
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import lru_cache
 
 import msgspec
 from aiohttp import web
@@ -10,8 +11,10 @@ from aiohttp.streams import StreamReader
 
 from gateway.core.errors import GovgateError
 from gateway.core.limits import Limits
+from webhooks.groups import GROUPS, guards_of
 
 PATH = "/v1/validate"
+"""Where all guards are asked; some of them, by their groups: ``/v1/validate/drift.policy``."""
 _JSON = "application/json"
 _RETRY_AFTER = "Retry-After: 1\r\n"
 
@@ -61,14 +64,29 @@ def error_body(text: str, reason: str) -> bytes:
     return msgspec.json.encode({"error": text, "reason": reason})
 
 
-def check_head(request: web.BaseRequest, path: str, limits: Limits) -> None:
-    """Everything that the request's head tells.
+@lru_cache(maxsize=64)
+def asked_guards(path: str) -> frozenset[str] | None:
+    """The names of the guards that are asked at this path; None: all.
 
     Raises:
-        RefusedError: 404, 405, 413 or 415.
+        RefusedError: 404, nothing is there.
     """
-    if path != PATH:
-        raise RefusedError(404, "path", f"there is nothing here; reviews go to {PATH}")
+    if path == PATH:
+        return None
+    prefix, _, groups = path.rpartition("/")
+    guards = guards_of(groups) if prefix == PATH else None
+    if guards is None:
+        known = ", ".join(GROUPS)
+        raise RefusedError(404, "path", f"there is nothing here; reviews go to {PATH}, or to {PATH}/GROUP of {known}")
+    return guards
+
+
+def check_head(request: web.BaseRequest, limits: Limits) -> None:
+    """Everything that the request's head tells, but for its path.
+
+    Raises:
+        RefusedError: 405, 413 or 415.
+    """
     if request.method != "POST":
         raise RefusedError(405, "method", "reviews are sent with POST", headers="Allow: POST\r\n")
     headers = request.headers

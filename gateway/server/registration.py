@@ -7,12 +7,15 @@ https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-con
 from __future__ import annotations
 
 import base64
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any, Literal, get_args
 
 import msgspec
 
 from gateway.config.model import Config
 from gateway.server.intake import PATH
+from webhooks.groups import GROUPS, SEPARATOR
+from webhooks.sources.find import API_GROUPS
 
 FailurePolicy = Literal["Fail", "Ignore"]
 
@@ -63,8 +66,22 @@ CONDITIONS = {
 """CEL, by name: a request is sent only if all hold. ``namespace`` and parts of ``userInfo`` may be absent."""
 
 
+def own_volumes(namespace: str) -> str:
+    """The volumes that claims of the gateway's own namespace are bound to, as they are made: it cannot start without."""
+    claim = f"has(object.spec.claimRef.namespace) && object.spec.claimRef.namespace == '{namespace}'"
+    return (
+        "!(request.resource.group == '' && request.resource.resource == 'persistentvolumes' && object != null && "
+        f"has(object.spec.claimRef) && {claim})"
+    )
+
+
+_FETCHING = sorted(API_GROUPS | {"govgate.dev"})
+PROVENANCE_CONDITION = {"fetches": f"request.resource.group in {_FETCHING}"}
+"""For a webhook that asks about provenance alone."""
+
+
 class Target(msgspec.Struct, frozen=True):
-    """Where the API server finds govgate: a ``url``, or else a ``service`` in ``namespace``."""
+    """Where the API server finds govgate: a ``url`` ending in :data:`PATH`, or else a ``service`` in ``namespace``."""
 
     url: str = ""
     service: str = "govgate"
@@ -79,21 +96,43 @@ def registration(
     ca_bundle: bytes = b"",
     name: str = "govgate",
     failure_policy: FailurePolicy = "Fail",
+    failure_policies: Mapping[str, FailurePolicy] = {},
     timeout_seconds: int = 10,
 ) -> dict[str, Any]:
-    """The registration as a JSON object. ``ca_bundle``: PEM; without it someone else must fill in ``caBundle``."""
-    client: dict[str, Any] = {}
-    if target.url:
-        client["url"] = target.url
-    else:
-        namespace = target.namespace or config.cluster.own_namespace
-        client["service"] = {"name": target.service, "namespace": namespace, "path": PATH, "port": target.port}
-    if ca_bundle:
-        client["caBundle"] = base64.b64encode(ca_bundle).decode("ascii")
-    webhook = {
-        "name": "validate.govgate.dev",
+    """The registration as a JSON object. ``ca_bundle``: PEM; without it someone else must fill in ``caBundle``.
+
+    ``failure_policies``: of groups of guards that differ from ``failure_policy``. Where any does there are two webhooks,
+    and most requests are asked about twice; else there is one.
+    """
+    chosen = {group: failure_policies.get(group, failure_policy) for group in GROUPS}
+    webhooks = []
+    for policy in get_args(FailurePolicy):
+        groups = [group for group, its in chosen.items() if its == policy]
+        if groups:
+            webhooks.append(_webhook(config, target, groups, policy, ca_bundle, timeout_seconds))
+    return {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": name, "labels": {"app.kubernetes.io/name": "govgate"}},
+        "webhooks": webhooks,
+    }
+
+
+def _webhook(
+    config: Config,
+    target: Target,
+    groups: list[str],
+    failure_policy: FailurePolicy,
+    ca_bundle: bytes,
+    timeout_seconds: int,
+) -> dict[str, Any]:
+    some = len(groups) < len(GROUPS)
+    own = config.cluster.own_namespace
+    conditions = {**CONDITIONS, "not-own-volumes": own_volumes(own), **(PROVENANCE_CONDITION if groups == ["provenance"] else {})}
+    return {
+        "name": f"{'-'.join(groups) if some else 'validate'}.govgate.dev",
         "admissionReviewVersions": ["v1"],
-        "clientConfig": client,
+        "clientConfig": _client(config, target, f"/{SEPARATOR.join(groups)}" if some else "", ca_bundle),
         "rules": [_rule(MAIN_OPERATIONS, ("*",)), _rule(("UPDATE",), SUBRESOURCES)],
         # A request for apps/v1beta1 is converted to what the rule names, never let through.
         "matchPolicy": "Equivalent",
@@ -102,14 +141,21 @@ def registration(
         "sideEffects": "None",
         "timeoutSeconds": timeout_seconds,
         "namespaceSelector": {"matchExpressions": [_outside(config.cluster.own_namespace)]},
-        "matchConditions": [{"name": key, "expression": text} for key, text in CONDITIONS.items()],
+        "matchConditions": [{"name": key, "expression": text} for key, text in conditions.items()],
     }
-    return {
-        "apiVersion": "admissionregistration.k8s.io/v1",
-        "kind": "ValidatingWebhookConfiguration",
-        "metadata": {"name": name, "labels": {"app.kubernetes.io/name": "govgate"}},
-        "webhooks": [webhook],
-    }
+
+
+def _client(config: Config, target: Target, groups: str, ca_bundle: bytes) -> dict[str, Any]:
+    client: dict[str, Any] = {}
+    if target.url:
+        client["url"] = target.url + groups
+    else:
+        namespace = target.namespace or config.cluster.own_namespace
+        path = PATH + groups
+        client["service"] = {"name": target.service, "namespace": namespace, "path": path, "port": target.port}
+    if ca_bundle:
+        client["caBundle"] = base64.b64encode(ca_bundle).decode("ascii")
+    return client
 
 
 def _rule(operations: tuple[str, ...], resources: tuple[str, ...]) -> dict[str, Any]:

@@ -27,6 +27,9 @@ _VERIFYING: dict[tuple[str, str], tuple[str, ...]] = {
 }
 """Kinds that can verify by themselves, and where they say how."""
 
+API_GROUPS = frozenset(group for group, _ in (*_READERS, *PATHS)) | {flux.SOURCES}
+"""Of all kinds that have something fetched, or that say from where."""
+
 _SUBRESOURCES = frozenset(("", "ephemeralcontainers", "resize"))
 
 

@@ -31,7 +31,7 @@ from gateway.provenance.verifier import make_ready
 from webhooks.pull_secrets import PullSecrets
 
 Json = dict[str, Any]
-CRD = Path(__file__).parents[3] / "charts/govgate/crds/trustpolicies.yaml"
+CRD = Path(__file__).parents[3] / "charts/govgate/files/crds/trustpolicies.yaml"
 FLUX = "source.toolkit.fluxcd.io"
 RBAC = "rbac.authorization.k8s.io"
 VERIFY = {"provider": "cosign", "secretRef": {"name": "key"}}

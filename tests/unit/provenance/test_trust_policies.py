@@ -411,7 +411,7 @@ def test_the_example_in_the_documentation_can_be_used() -> None:
 
 def test_the_schema_of_the_cluster_has_the_fields_of_the_model() -> None:
     """But for those that name files."""
-    crd = read_yaml((ROOT / "charts/govgate/crds/trustpolicies.yaml").read_text(), source="crd")
+    crd = read_yaml((ROOT / "charts/govgate/files/crds/trustpolicies.yaml").read_text(), source="crd")
     spec = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
 
     def described(schema: Any, model: Any) -> None:

@@ -1,0 +1,101 @@
+{{- define "govgate.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "govgate.fullname" -}}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride | trunc 48 | trimSuffix "-" }}
+{{- else if contains .Chart.Name .Release.Name }}
+{{- .Release.Name | trunc 48 | trimSuffix "-" }}
+{{- else }}
+{{- printf "%s-%s" .Release.Name (include "govgate.name" .) | trunc 48 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+
+{{- define "govgate.selector" -}}
+app.kubernetes.io/name: {{ include "govgate.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "govgate.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{ include "govgate.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/part-of: govgate
+{{- end }}
+
+{{- define "govgate.image" -}}
+{{- if .Values.image.digest -}}
+{{ .Values.image.repository }}@{{ .Values.image.digest }}
+{{- else -}}
+{{ .Values.image.repository }}:{{ default .Chart.AppVersion .Values.image.tag }}
+{{- end -}}
+{{- end }}
+
+{{- define "govgate.webhookAccount" -}}
+{{- default (printf "%s-webhook" (include "govgate.fullname" .)) .Values.serviceAccount.webhook }}
+{{- end }}
+
+{{- define "govgate.controllerAccount" -}}
+{{- default (printf "%s-controller" (include "govgate.fullname" .)) .Values.serviceAccount.controller }}
+{{- end }}
+
+{{- define "govgate.tlsSecret" -}}
+{{- if eq .Values.tls.mode "existing" -}}
+{{ required "tls.existing.secretName: with tls.mode existing, name the Secret that holds tls.crt and tls.key" .Values.tls.existing.secretName }}
+{{- else -}}
+{{ include "govgate.fullname" . }}-tls
+{{- end -}}
+{{- end }}
+
+{{/* What the chart decides goes over what the user says, so that Pods, probes and Services fit the configuration. */}}
+{{- define "govgate.config" -}}
+{{- $fixed := dict
+  "apiVersion" "govgate.dev/v1alpha1"
+  "kind" "Configuration"
+  "server" (dict
+    "host" "0.0.0.0" "port" (int .Values.webhook.port) "healthHost" "0.0.0.0" "healthPort" (int .Values.webhook.healthPort)
+    "tls" (dict "certFile" "/etc/govgate/tls/tls.crt" "keyFile" "/etc/govgate/tls/tls.key"))
+  "cluster" (dict "connect" "in-cluster" "ownNamespace" .Release.Namespace)
+  "controller" (dict "healthHost" "0.0.0.0" "healthPort" (int .Values.controller.healthPort)
+    "election" (dict "name" (printf "%s-controller" (include "govgate.fullname" .))))
+  "audit" (dict "stateDir" "/var/lib/govgate")
+-}}
+{{- if eq .Values.tls.mode "built-in" }}
+{{- $_ := set $fixed.controller "certificates" (dict
+  "enabled" true
+  "secretName" (include "govgate.tlsSecret" .)
+  "serviceName" (include "govgate.fullname" .)
+  "webhookConfigurations" (ternary (list (include "govgate.fullname" .)) (list) .Values.webhook.register)) }}
+{{- end }}
+{{- mustMergeOverwrite (deepCopy .Values.config) $fixed | toYaml }}
+{{- end }}
+
+{{- define "govgate.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+fsGroup: 65532
+fsGroupChangePolicy: OnRootMismatch
+seccompProfile: {type: RuntimeDefault}
+{{- end }}
+
+{{- define "govgate.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: {drop: [ALL]}
+{{- end }}
+
+{{- define "govgate.spread" -}}
+{{- $context := index . 0 }}{{ $component := index . 1 }}
+{{- range tuple "topology.kubernetes.io/zone" "kubernetes.io/hostname" }}
+- maxSkew: 1
+  topologyKey: {{ . }}
+  whenUnsatisfiable: ScheduleAnyway
+  labelSelector:
+    matchLabels:
+      {{- include "govgate.selector" $context | nindent 6 }}
+      app.kubernetes.io/component: {{ $component }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,36 @@
+{{/* Requests that are sent at all: the same conditions as `govgate webhook-config` prints; a test compares the two. */}}
+{{- define "govgate.conditions" -}}
+- name: not-leases
+  expression: >-
+    !(request.resource.group == 'coordination.k8s.io' && request.resource.resource == 'leases')
+- name: not-events
+  expression: >-
+    !(request.resource.resource == 'events' && request.resource.group in ['', 'events.k8s.io'])
+- name: not-nodes
+  expression: >-
+    !(request.resource.group == '' && request.resource.resource == 'nodes')
+- name: not-reviews
+  expression: >-
+    !(request.resource.group in ['authentication.k8s.io', 'authorization.k8s.io'])
+- name: not-apiserver
+  expression: >-
+    !(has(request.userInfo.username) && request.userInfo.username == 'system:apiserver')
+- name: not-node-bootstrap
+  expression: >-
+    !(request.resource.group == 'certificates.k8s.io' && request.resource.resource == 'certificatesigningrequests') && !(request.resource.group == 'storage.k8s.io' && request.resource.resource in ['csinodes', 'csistoragecapacities', 'volumeattachments'])
+- name: not-endpoints-churn
+  expression: >-
+    !(request.resource.resource in ['endpoints', 'endpointslices'] && request.resource.group in ['', 'discovery.k8s.io'] && has(request.userInfo.username) && (request.userInfo.username.startsWith('system:serviceaccount:kube-system:') || request.userInfo.username == 'system:kube-controller-manager'))
+- name: not-system-pods
+  expression: >-
+    !(request.resource.group == '' && request.resource.resource == 'pods' && has(request.namespace) && request.namespace == 'kube-system' && ((has(request.userInfo.username) && (request.userInfo.username.startsWith('system:serviceaccount:kube-system:') || request.userInfo.username == 'system:kube-controller-manager')) || (has(request.userInfo.groups) && 'system:nodes' in request.userInfo.groups)))
+- name: not-own-volumes
+  expression: >-
+    !(request.resource.group == '' && request.resource.resource == 'persistentvolumes' && object != null && has(object.spec.claimRef) && has(object.spec.claimRef.namespace) && object.spec.claimRef.namespace == '{{ .Release.Namespace }}')
+{{- end }}
+
+{{- define "govgate.provenanceCondition" -}}
+- name: fetches
+  expression: >-
+    request.resource.group in ['', 'apps', 'argoproj.io', 'batch', 'govgate.dev', 'helm.toolkit.fluxcd.io', 'pkg.crossplane.io', 'source.toolkit.fluxcd.io']
+{{- end }}

@@ -1,0 +1,187 @@
+"""The chart, as the pinned helm renders it: readable refusals, one registration with the CLI's, objects that exist."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import yaml
+from support.charts import CHART, CRDS, RefusedError, of_kind, rendered
+from support.cluster import Cluster
+from support.crds import Crd
+from support.tools import tool
+from support.users import ROOT
+
+from gateway.config import load_config
+from gateway.config.model import Cluster as ClusterSettings
+from gateway.config.model import Config
+from gateway.server.registration import Target, registration
+
+pytestmark = pytest.mark.servers
+VALUES = sorted((CHART / "ci").glob("*-values.yaml"))
+EVERYTHING = CHART / "ci/everything-values.yaml"
+FOREIGN = (
+    Crd("cert-manager.io", "Certificate", "certificates", ("v1",)),
+    Crd("cert-manager.io", "Issuer", "issuers", ("v1",)),
+    Crd("monitoring.coreos.com", "ServiceMonitor", "servicemonitors", ("v1",)),
+    Crd("monitoring.coreos.com", "PrometheusRule", "prometheusrules", ("v1",)),
+)
+
+
+@pytest.mark.parametrize("values", VALUES, ids=lambda path: path.stem)
+def test_helm_finds_nothing_to_complain_of(values):
+    """`helm lint --strict`, with each set of values of the chart's own."""
+    command = [tool("helm"), "lint", "--strict", str(CHART), "--values", str(values), "--kube-version", "1.36.0"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--set", "webhook.failurePolicy=Maybe"), r"/webhook/failurePolicy.*'Fail', 'Ignore'"),
+        (("--set", "webhook.failurePolicyOf.drfit=Fail"), "'drfit' not allowed"),
+        (("--set", "config.drfit.mode=shadow"), "'drfit' not allowed"),
+        (("--set", "config.drift.mode=strict"), r"/config/drift/mode.*'shadow'"),
+        (("--set", "webhook.replicas=0"), "/webhook/replicas"),
+        (("--set", "image.digest=latest"), "/image/digest"),
+        (("--set", "rbac.scanGroups={*}"), "/rbac/scanGroups"),
+        (("--set", "controller.enabled=false"), "built-in certificates are made by the controller"),
+        (("--set", "tls.mode=existing"), "name the Secret that holds tls.crt and tls.key"),
+        (("--set", "tls.mode=existing,tls.existing.secretName=a"), "give the authority in PEM"),
+        (("--set", "webhook.persistence.enabled=false,config.audit.mode=durable"), "needs a volume"),
+        (("--set", "config.cluster.connect=none"), "the chart sets this itself"),
+    ],
+)
+def test_a_broken_value_is_named(options, says):
+    """At `helm template`, by its path or by what to do."""
+    with pytest.raises(RefusedError, match=says):
+        rendered(*options)
+
+
+@pytest.mark.parametrize(
+    ("policies", "options"),
+    [
+        ({}, ()),
+        ({}, ("--set", "webhook.failurePolicy=Ignore")),
+        ({"provenance": "Ignore"}, ("--set", "webhook.failurePolicyOf.provenance=Ignore")),
+        (
+            {"policy": "Ignore", "secrets": "Ignore"},
+            ("--set", "webhook.failurePolicyOf.policy=Ignore,webhook.failurePolicyOf.secrets=Ignore"),
+        ),
+    ],
+)
+def test_one_registration_with_the_command_line(policies, options):
+    """Chart and `govgate webhook-config` have the API server asked the same."""
+    config = Config(cluster=ClusterSettings(own_namespace="elsewhere"))
+    default = "Ignore" if "webhook.failurePolicy=Ignore" in options else "Fail"
+    printed = registration(config, Target(), failure_policy=default, failure_policies=policies)
+    chart = of_kind(rendered(*options, namespace="elsewhere"), "ValidatingWebhookConfiguration")
+    assert chart["webhooks"] == printed["webhooks"]
+
+
+@pytest.mark.parametrize("values", VALUES, ids=lambda path: path.stem)
+def test_the_configuration_is_one(values, tmp_path):
+    """What the chart gives to the processes is a valid configuration, with what the chart decides over what is given."""
+    text = of_kind(rendered(values=values), "ConfigMap", "govgate")["data"]["config.yaml"]
+    file = tmp_path / "config.yaml"
+    file.write_text(text)
+    config = load_config(file).config
+    assert (config.cluster.connect, config.cluster.own_namespace) == ("in-cluster", "govgate-system")
+    if values == EVERYTHING:
+        assert (config.drift.mode, config.server.drain_seconds) == ("shadow", 10.0)
+
+
+@pytest.mark.parametrize("values", VALUES, ids=lambda path: path.stem)
+def test_the_api_server_takes_every_object(cluster: Cluster, namespace: str, values: Path):
+    """As strictly as it can be asked: unknown and double fields are errors; nothing is kept (dry run)."""
+    cluster.install(FOREIGN)
+    root = cluster.api(ROOT)
+    objects = rendered(values=values, namespace=namespace)
+    for one in objects:
+        where = one["metadata"].get("namespace", "")
+        if where not in {"", namespace}:
+            one["metadata"]["namespace"] = namespace
+        name = one["metadata"]["name"]
+        path = root.path(one["apiVersion"], one["kind"], one["metadata"].get("namespace", ""), name)
+        query = "?fieldManager=tests&fieldValidation=Strict&dryRun=All&force=true"
+        root.call("PATCH", path + query, one, content_type="application/apply-patch+yaml")
+
+
+def test_secrets_are_out_of_reach():
+    """Of cluster-wide rights none reaches a Secret, nor does a wildcard; what may be written is what the values name."""
+    for one in rendered(values=EVERYTHING):
+        if one["kind"] == "ClusterRole":
+            for rule in one["rules"]:
+                assert "*" not in rule["apiGroups"]
+                assert "secrets" not in rule["resources"]
+                assert not ("" in rule["apiGroups"] and "*" in rule["resources"])
+                assert "*" not in rule["verbs"]
+        if one["kind"] == "Role" and any("secrets" in rule["resources"] for rule in one["rules"]):
+            assert one["metadata"]["namespace"] in {"govgate-system", "web", "flux-system"}
+    for one in rendered():
+        if one["kind"] == "Role":
+            readable = [r for r in one["rules"] if "secrets" in r["resources"] and set(r["verbs"]) != {"create"}]
+            assert all(rule.get("resourceNames") for rule in readable)
+
+
+def test_pods_are_restricted():
+    """Pod Security's "restricted" profile, as govgate's own rules state it."""
+    objects = rendered(values=EVERYTHING)
+    text = "\n---\n".join(yaml.safe_dump(one) for one in objects)
+    command = [sys.executable, "-m", "gateway", "check", "-", "--policies", "builtin:pod-security-restricted", "-o", "json"]
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr
+
+
+def test_what_is_measured_exists():
+    """Every metric of an alert or of the dashboard is one that govgate has."""
+    alerts = yaml.safe_load((CHART / "files/alerts.yaml").read_text())
+    dashboard = json.loads((CHART / "files/dashboard.json").read_text())
+    expressions = [rule["expr"] for group in alerts["groups"] for rule in group["rules"]]
+    expressions += [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", ())]
+    named = set(re.findall(r"govgate_[a-z_]+", " ".join(expressions)))
+    assert named
+    code = [path for folder in ("gateway", "webhooks", "policies") for path in (CHART.parents[1] / folder).rglob("*.py")]
+    known = set(re.findall(r'"(govgate_[a-z_]+)"', "\n".join(path.read_text() for path in code)))
+    assert {re.sub(r"_(total|bucket)$", "", name) for name in named} <= known
+
+
+def test_every_alert_says_what_to_do():
+    """A summary, a description, and how bad it is."""
+    alerts = yaml.safe_load((CHART / "files/alerts.yaml").read_text())
+    for rule in alerts["groups"][0]["rules"]:
+        assert rule["labels"]["severity"] in {"critical", "warning"}
+        assert {"summary", "description"} <= set(rule["annotations"])
+
+
+def test_definitions_stay_or_go_as_asked():
+    """All of them come with the chart; Helm is told to leave them, or not."""
+    names = {yaml.safe_load(path.read_text())["metadata"]["name"] for path in CRDS.glob("*.yaml")}
+    for options, kept in (((), True), (("--set", "crds.keep=false"), False)):
+        found = [one for one in rendered(*options) if one["kind"] == "CustomResourceDefinition"]
+        assert {one["metadata"]["name"] for one in found} == names
+        policies = [one["metadata"].get("annotations", {}).get("helm.sh/resource-policy") for one in found]
+        assert all((policy == "keep") == kept for policy in policies)
+    assert not [o for o in rendered("--set", "crds.enabled=false") if o["kind"] == "CustomResourceDefinition"]
+
+
+def test_replicas_keep_their_logs_or_have_none():
+    """With a volume a StatefulSet whose claims outlive it; without, a Deployment that never lacks a replica."""
+    kept = of_kind(rendered(), "StatefulSet")
+    assert kept["spec"]["persistentVolumeClaimRetentionPolicy"] == {"whenDeleted": "Retain", "whenScaled": "Retain"}
+    loose = of_kind(rendered("--set", "webhook.persistence.enabled=false"), "Deployment", "govgate")
+    assert loose["spec"]["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
+
+
+def test_a_pod_is_given_the_time_that_a_drain_takes():
+    """terminationGracePeriodSeconds is above what the configuration's drain and grace take together."""
+    pod: dict[str, Any] = of_kind(rendered(values=EVERYTHING), "StatefulSet", "govgate")["spec"]["template"]["spec"]
+    settings = msgspec.structs.asdict(Config().server)
+    assert pod["terminationGracePeriodSeconds"] > 10 + settings["grace_seconds"] + 10
