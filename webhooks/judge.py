@@ -43,9 +43,7 @@ class Judge:
             self._digested = (version, "sha256:" + hashlib.sha256(material).hexdigest())
         return self._digested[1]
 
-    async def judge(
-        self, subject: Subject, *, deadline_seconds: float, only: frozenset[str] | None = None
-    ) -> Verdict:
+    async def judge(self, subject: Subject, *, deadline_seconds: float, only: frozenset[str] | None = None) -> Verdict:
         """Judge one request within ``deadline_seconds``; a guard that takes longer is indeterminate.
 
         ``only``: the names of the guards that are asked; None: all of them.

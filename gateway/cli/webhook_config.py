@@ -92,7 +92,9 @@ def _policies(given: Sequence[str]) -> dict[str, FailurePolicy]:
     for text in given:
         group, _, policy = text.partition("=")
         if group not in GROUPS or policy not in get_args(FailurePolicy):
-            raise UsageError(f"--failure-policy-of {text}: GROUP=Fail or GROUP=Ignore, with a group of {', '.join(GROUPS)}")
+            raise UsageError(
+                f"--failure-policy-of {text}: GROUP=Fail or GROUP=Ignore, with a group of {', '.join(GROUPS)}"
+            )
         found[group] = "Fail" if policy == "Fail" else "Ignore"
     return found
 

@@ -15,6 +15,9 @@ NamespacePattern = Annotated[str, Meta(pattern=r"^[a-z0-9*?]([a-z0-9*?-]*[a-z0-9
 """The name of a namespace, or a glob with ``*`` and ``?``."""
 
 
+ObjectName = Annotated[str, Meta(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$", max_length=253)]
+
+
 class _Section(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     pass
 
@@ -92,6 +95,24 @@ class Sealed(_Section, frozen=True):
     endpoints: Endpoints = Endpoints()
 
 
+class Certificates(_Section, frozen=True):
+    """The webhook's own certificates, made by the controller.
+
+    ``secret_name``: the Secret of the gateway's namespace that servers mount; the authority is in ``NAME-authority``.
+    ``service_name``: the Service that the certificate is for. ``webhook_configurations``: registrations that are told whom
+    to believe. ``valid_days`` and ``renew_days``: how long a certificate is good, and when before its end it is renewed.
+    ``overlap_seconds``: how long a new authority is known everywhere before it signs.
+    """
+
+    enabled: bool = False
+    secret_name: ObjectName = "govgate-tls"  # noqa: S105 - a name
+    service_name: ObjectName = "govgate"
+    webhook_configurations: Annotated[tuple[ObjectName, ...], Meta(max_length=20)] = ("govgate",)
+    valid_days: Annotated[float, Meta(ge=1, le=825)] = 90.0
+    renew_days: Annotated[float, Meta(gt=0, le=800)] = 30.0
+    overlap_seconds: Annotated[float, Meta(ge=0, le=86_400)] = 300.0
+
+
 class Controller(_Section, frozen=True):
     """The controller. ``health_port`` serves /livez, /readyz and /metrics in plain HTTP."""
 
@@ -100,3 +121,4 @@ class Controller(_Section, frozen=True):
     election: Election = Election()
     scan: Scan = Scan()
     sealed: Sealed = Sealed()
+    certificates: Certificates = Certificates()

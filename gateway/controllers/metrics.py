@@ -107,3 +107,15 @@ class SealedMetrics:
             "From when on the newest key's certificate is good",
             registry=registry,
         )
+
+
+class CertificateMetrics:
+    """Of the certificates that the controller makes."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.expiry = Gauge(
+            "govgate_certificates_expiry_timestamp_seconds",
+            "When they end: the authority, and the certificate that is served",
+            ["certificate"],
+            registry=registry,
+        )

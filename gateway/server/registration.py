@@ -109,7 +109,11 @@ def registration(
     for policy in get_args(FailurePolicy):
         groups = [group for group, its in chosen.items() if its == policy]
         if groups:
-            webhooks.append(_webhook(config, target, groups, policy, ca_bundle, timeout_seconds))
+            webhooks.append(
+                _webhook(
+                    config, target, groups, failure_policy=policy, ca_bundle=ca_bundle, timeout_seconds=timeout_seconds
+                )
+            )
     return {
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "ValidatingWebhookConfiguration",
@@ -122,13 +126,18 @@ def _webhook(
     config: Config,
     target: Target,
     groups: list[str],
+    *,
     failure_policy: FailurePolicy,
     ca_bundle: bytes,
     timeout_seconds: int,
 ) -> dict[str, Any]:
     some = len(groups) < len(GROUPS)
     own = config.cluster.own_namespace
-    conditions = {**CONDITIONS, "not-own-volumes": own_volumes(own), **(PROVENANCE_CONDITION if groups == ["provenance"] else {})}
+    conditions = {
+        **CONDITIONS,
+        "not-own-volumes": own_volumes(own),
+        **(PROVENANCE_CONDITION if groups == ["provenance"] else {}),
+    }
     return {
         "name": f"{'-'.join(groups) if some else 'validate'}.govgate.dev",
         "admissionReviewVersions": ["v1"],

@@ -135,7 +135,17 @@ def test_pods_are_restricted():
     """Pod Security's "restricted" profile, as govgate's own rules state it."""
     objects = rendered(values=EVERYTHING)
     text = "\n---\n".join(yaml.safe_dump(one) for one in objects)
-    command = [sys.executable, "-m", "gateway", "check", "-", "--policies", "builtin:pod-security-restricted", "-o", "json"]
+    command = [
+        sys.executable,
+        "-m",
+        "gateway",
+        "check",
+        "-",
+        "--policies",
+        "builtin:pod-security-restricted",
+        "-o",
+        "json",
+    ]
     done = subprocess.run(command, input=text, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr
 
@@ -148,7 +158,9 @@ def test_what_is_measured_exists():
     expressions += [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", ())]
     named = set(re.findall(r"govgate_[a-z_]+", " ".join(expressions)))
     assert named
-    code = [path for folder in ("gateway", "webhooks", "policies") for path in (CHART.parents[1] / folder).rglob("*.py")]
+    code = [
+        path for folder in ("gateway", "webhooks", "policies") for path in (CHART.parents[1] / folder).rglob("*.py")
+    ]
     known = set(re.findall(r'"(govgate_[a-z_]+)"', "\n".join(path.read_text() for path in code)))
     assert {re.sub(r"_(total|bucket)$", "", name) for name in named} <= known
 

@@ -101,6 +101,19 @@ def test_a_recorded_denial(server: Gateway) -> None:
     assert server.metric('govgate_admission_requests_total{result="denied"}') == before + 1
 
 
+def test_some_guards_by_their_path(server: Gateway) -> None:
+    """What the drift guard denies is allowed where only others are asked; the record names who was asked."""
+    lines = (REPOSITORY / "gateway/cli/demo_reviews.jsonl").read_text().splitlines()
+    scenes = {scene["scene"]: scene["review"] for scene in map(json.loads, lines)}
+    body = json.dumps(scenes["edit-image"]).encode()
+    allowed = {
+        path: server.ask(body, path=f"/v1/validate/{path}?timeout=5s").json()["response"]["allowed"]
+        for path in ("drift", "secrets.drift", "provenance")
+    }
+    assert allowed == {"drift": False, "secrets.drift": False, "provenance": True}
+    assert server.ask(body, path="/v1/validate/nothing").status == 404
+
+
 def test_dry_runs_are_counted_apart(server: Gateway) -> None:
     """A dry run is counted as such, per guard and operation."""
     series = 'govgate_admission_decisions_total{decision="allow",dry_run="true",guard="drift",operation="UPDATE"}'

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import base64
 
+import pytest
+
 from gateway.config.model import Cluster, Config
+from gateway.config.policy import Policy
+from gateway.config.secrets import Secrets
+from gateway.server.intake import RefusedError, asked_guards
 from gateway.server.registration import CONDITIONS, Target, registration
+from webhooks.assembly import assemble
+from webhooks.groups import GROUPS
 
 
 def webhook(**options: object) -> dict:
@@ -40,7 +47,7 @@ def test_conditions_are_within_the_bounds_of_the_api() -> None:
     """At most 64 conditions, each with a name and an expression of its own."""
     conditions = webhook()["matchConditions"]
     assert len(conditions) <= 64
-    assert {condition["name"] for condition in conditions} == set(CONDITIONS)
+    assert {condition["name"] for condition in conditions} == {*CONDITIONS, "not-own-volumes"}
     for condition in conditions:
         assert condition["expression"].startswith("!(")
 
@@ -52,6 +59,52 @@ def test_govgate_can_be_started_and_repaired() -> None:
         {"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": ["policy"]}
     ]
     assert document["webhooks"][0]["clientConfig"]["service"]["namespace"] == "policy"
+
+
+def test_guards_with_a_failure_policy_of_their_own():
+    """Two webhooks, each with its groups, and each group in one; without a difference there is one for all."""
+    document = registration(Config(), Target(), failure_policies={"provenance": "Ignore"})
+    asked = {one["failurePolicy"]: one["clientConfig"]["service"]["path"] for one in document["webhooks"]}
+    assert asked == {"Fail": "/v1/validate/drift.policy.secrets", "Ignore": "/v1/validate/provenance"}
+    names = [[condition["name"] for condition in one["matchConditions"]] for one in document["webhooks"]]
+    assert ["fetches" in found for found in names] == [False, True]
+    same = registration(Config(), Target(), failure_policies=dict.fromkeys(GROUPS, "Ignore"))
+    assert [(one["name"], one["failurePolicy"]) for one in same["webhooks"]] == [("validate.govgate.dev", "Ignore")]
+    url = registration(Config(), Target(url="https://a.test/v1/validate"), failure_policies={"drift": "Ignore"})
+    assert [one["clientConfig"]["url"] for one in url["webhooks"]] == [
+        "https://a.test/v1/validate/policy.provenance.secrets",
+        "https://a.test/v1/validate/drift",
+    ]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/v1/validate/", "/v1/validate/drfit", "/v1/validate/drift.", "/v1/drift", "/", "/v1/validate/drift/policy"],
+)
+def test_there_is_nothing_at_other_paths(path):
+    """A group that there is not is not found, and the answer names those that there are."""
+    with pytest.raises(RefusedError, match=r"drift, policy, provenance, secrets") as refused:
+        asked_guards(path)
+    assert refused.value.status == 404
+
+
+def test_groups_at_their_paths():
+    """Everything at the bare path; else the guards of the groups that are named."""
+    assert asked_guards("/v1/validate") is None
+    assert asked_guards("/v1/validate/drift.provenance") == {"drift", "provenance", "trust-policy"}
+
+
+async def test_every_guard_is_in_one_group():
+    """A guard that no group has would be asked at the bare path alone."""
+    assembly = await assemble(
+        Config(cluster=Cluster(connect="none"), secrets=Secrets(detect="warn"), policy=Policy(sources=()))
+    )
+    try:
+        guards = [guard.name for guard in assembly.judge._guards]
+    finally:
+        await assembly.close()
+    for name in guards:
+        assert sum(name in group for group in GROUPS.values()) == 1, name
 
 
 def test_targets_and_authority() -> None:
