@@ -23,6 +23,7 @@ from gateway.cli import exits
 from gateway.cli.check_fix import Tried, fix_files, show_fixes
 from gateway.cli.parameters import InputPath
 from gateway.cli.progress import Progress
+from gateway.cli.reports import wanted_reports, write_reports
 from gateway.config import load_config
 from gateway.config.model import Config
 from gateway.core.errors import GovgateError, UsageError
@@ -42,6 +43,7 @@ def check(
     *paths: InputPath,
     policies: Annotated[tuple[str, ...], Parameter(name=["--policies"], negative=())] = (),
     output: Annotated[Format, Parameter(name=["--output", "-o"])] = "table",
+    report: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     namespace: Annotated[str, Parameter(name=["--namespace", "-n"])] = "",
     changed_since: str = "",
     render: Literal["auto", "never"] = "auto",
@@ -76,6 +78,8 @@ def check(
         configuration names.
     output
         table for people; json and yaml for programs; sarif, junit, github, gitlab, markdown for what shows findings.
+    report
+        FORMAT=FILE: the findings in that format as well, into a file; repeatable.
     namespace
         The namespace of objects that name none.
     changed_since
@@ -132,6 +136,7 @@ def check(
         raise UsageError("--group needs --user")
     if parser and parser not in (YAML, JSON, *PARSERS):
         raise UsageError(f"--parser: there is no parser {parser}; there are {', '.join((YAML, JSON, *PARSERS))}")
+    reports = wanted_reports(report)
     snapshot = read_snapshot(context) if context is not None else None
     accepted = Waivers(read_waiver_files(waivers) + _held(snapshot, context), now_utc())
     job = Job(
@@ -152,7 +157,10 @@ def check(
     if diff:
         _add_problems(run, show_fixes(run))
         return conclude(run, fail_on, problems=True)
-    return finish(_fixed(job, run) if fix else run, output, fail_on)
+    if fix:
+        run = _fixed(job, run)
+    write_reports(run, reports)
+    return finish(run, output, fail_on)
 
 
 def _fixed(job: Job, run: Run) -> Run:
