@@ -104,4 +104,4 @@ def audited(finding: Finding, why: str) -> Finding:
     if finding.action is Action.AUDIT:
         return finding
     message = f"{finding.message} (would {finding.action}; not enforced: {why})"
-    return msgspec.structs.replace(finding, action=Action.AUDIT, message=message)
+    return msgspec.structs.replace(finding, action=Action.AUDIT, message=message, would=finding.action)

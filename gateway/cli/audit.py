@@ -30,6 +30,9 @@ from gateway.core.errors import AuditError, UsageError
 audit_app = App(name="audit", help="The decision log: verify, query, tail, export, prune; its checkpoints and keys.")
 key_app = App(name="key", help="The log's signing key.")
 audit_app.command(key_app)
+audit_app.command(
+    "gateway.cli.audit_report:report", name="report", help="What was and would have been denied, by whom."
+)
 
 Config = Annotated[Path | None, Parameter(help="The configuration file; else GOVGATE_CONFIG names it.")]
 StateDir = Annotated[Path | None, Parameter(help="The log's folder; else as configured, else $XDG_STATE_HOME/govgate.")]

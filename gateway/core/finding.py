@@ -73,7 +73,8 @@ class Finding(msgspec.Struct, frozen=True):
     """One statement of one rule. ``field`` is a path such as ``spec.containers[name=api].image``, or empty.
 
     ``message`` and ``remedy`` are for a person and never hold a secret value. ``exception`` names the grant
-    that excepted the finding, if one did. ``fix``: what puts it right, where one thing does; files only.
+    that excepted the finding, if one did. ``fix``: what puts it right, where one thing does; files only. ``would``: what
+    it would do if it were enforced, where a mode says that it is not.
     """
 
     id: str
@@ -88,6 +89,7 @@ class Finding(msgspec.Struct, frozen=True):
     location: Location | None = None
     exception: str | None = None
     fix: Fix | msgspec.UnsetType = msgspec.UNSET
+    would: Action | msgspec.UnsetType = msgspec.UNSET
 
 
 def finding_id(rule: str, resource: Resource, field: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from gateway.core.finding import Action, Finding, Resource, Severity, finding_id
 from gateway.core.subject import Subject
 from webhooks.drift.equality import MISSING
@@ -55,6 +57,7 @@ def _finding(guard: str, subject: Subject, drifted: Drifted) -> Finding:
         field=field,
         message=message,
         remedy=_remedy(drifted, source),
+        would=Action.DENY if drifted.held_back else msgspec.UNSET,
     )
 
 

@@ -41,6 +41,7 @@ class Drifted(msgspec.Struct, frozen=True):
     """A violation, whose object it concerns, and what is done about it.
 
     ``excused``: why it is recorded but not enforced (the owner is suspended, ignores the field, …), else empty.
+    ``held_back``: it would be denied, if the mode in force were enforce.
     """
 
     violation: Violation
@@ -49,13 +50,17 @@ class Drifted(msgspec.Struct, frozen=True):
     known: Owner | None
     action: Action
     excused: str = ""
+    held_back: bool = False
 
 
 def strictness(case: Case, owner: OwnerRef, mode: Mode) -> Action:
     """What a violation, or a doubt, does in this mode: an owner that only warns about drift is enforced no harder."""
+    return Action.WARN if mode == "enforce" and _lenient(case, owner) else ACTIONS[mode]
+
+
+def _lenient(case: Case, owner: OwnerRef) -> bool:
     known = case.facts.owner(owner)
-    lenient = known is not None and known.lenient and mode == "enforce"
-    return Action.WARN if lenient else ACTIONS[mode]
+    return known is not None and known.lenient
 
 
 def weigh(
@@ -70,10 +75,12 @@ def weigh(
         return []
     known = case.facts.owner(owner)
     ignored = set() if excuse or known is None else _ignored(case, reconciler, known, violations)
+    held_back = action is not Action.DENY and not _lenient(case, owner)
     found = []
     for violation in violations:
         excused = excuse or ("the owner ignores this field" if violation.path in ignored else "")
-        found.append(Drifted(violation, reconciler, owner, known, Action.AUDIT if excused else action, excused))
+        done = Action.AUDIT if excused else action
+        found.append(Drifted(violation, reconciler, owner, known, done, excused, held_back and not excused))
     return found
 
 

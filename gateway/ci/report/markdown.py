@@ -23,17 +23,17 @@ def report(run: Run) -> str:
         lines += [_row(finding) for finding in found[:MAX_ROWS]]
         lines += [f"\n{len(found) - MAX_ROWS} more findings are not listed."] if len(found) > MAX_ROWS else []
         lines.append("")
-    lines += [f"- undecided: {_text(f'{d.resource}: {d.rule}: {d.reason}')}" for d in run.doubts[:MAX_ROWS]]
-    lines += [f"- not readable: {_text(str(problem))}" for problem in run.problems[:MAX_ROWS]]
+    lines += [f"- undecided: {markdown_text(f'{d.resource}: {d.rule}: {d.reason}')}" for d in run.doubts[:MAX_ROWS]]
+    lines += [f"- not readable: {markdown_text(str(problem))}" for problem in run.problems[:MAX_ROWS]]
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
 def _row(finding: Finding) -> str:
     what = f"{finding.message} [{finding.rule}]"
     cells = (finding.action.value, place(finding.location), resource(finding.resource), what)
-    return "| " + " | ".join(_text(cell) for cell in cells) + " |"
+    return "| " + " | ".join(markdown_text(cell) for cell in cells) + " |"
 
 
-def _text(text: str) -> str:
+def markdown_text(text: str) -> str:
     """Text as it is: no markup, no mention of anybody."""
     return _SPECIAL.sub(r"\\\1", printable(text))

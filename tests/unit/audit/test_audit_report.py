@@ -1,0 +1,147 @@
+"""What a log amounts to: counted right, whoever asked, and with exemptions that are valid configuration."""
+
+from __future__ import annotations
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.audit.record import Actor, Outcome, Request
+from gateway.audit.report import MAX_GROUPS, report_of
+from gateway.audit.rows import Record
+from gateway.cli.audit_report import merged, summary
+from gateway.config.drift import Drift
+from gateway.core.finding import Action, Finding, Resource
+
+INJECTOR = "system:serviceaccount:mesh:injector"
+SCALER = "system:serviceaccount:tools:scaler"
+
+
+def finding(
+    action=Action.DENY, *, would=msgspec.UNSET, field="spec.replicas", exception=None, rule="drift/owned-field"
+):
+    about = Resource("apps/v1", "Deployment", "web", "api")
+    return Finding("f-1", rule, "high", action, "drift", about, field, "m", "do", exception=exception, would=would)
+
+
+def record(user="alice", decision="allow", *findings, seq=1, **request):
+    given = {"operation": "UPDATE", "group": "apps", "kind": "Deployment", "namespace": "web", "name": "api"} | request
+    asked = Request(
+        uid="u", version="v1", resource="deployments", actor=Actor(user),
+        subresource=given.pop("subresource", ""), dry_run=given.pop("dry_run", False), **given,
+    )  # fmt: skip
+    time = f"2026-11-{seq % 28 + 1:02}T00:00:00.000000Z"
+    return Record(1, seq, "i", time, "decision", "p", asked, Outcome(decision, (), ()), findings)
+
+
+SHADOW = finding(Action.AUDIT, would=Action.DENY)
+
+
+def test_would_have_been_denied():
+    """What was let through and would be denied is counted once a request, whoever made it; dry runs and exceptions are not."""
+    made = report_of([
+        record("alice", "allow", SHADOW, SHADOW),
+        record(INJECTOR, "allow", SHADOW),
+        record("bob", "deny", finding()),
+        record("bob", "allow"),
+        record("bob", "allow", SHADOW, dry_run=True),
+        record("bob", "allow", finding(exception="waiver/x")),
+        record("bob", "allow", finding(Action.WARN)),
+        record("bob", "undecided"),
+        record("bob", "allow", finding(Action.AUDIT)),
+    ])  # fmt: skip
+    totals = made.totals
+    assert (totals.requests, totals.dry_runs, totals.denied, totals.undecided) == (8, 1, 1, 1)
+    assert (totals.would_deny, totals.by_people, totals.by_programs) == (2, 2, 1)
+    assert (totals.warned, totals.excepted, totals.programs) == (1, 1, {INJECTOR: 1})
+    assert [(group.outcome, group.user, group.requests) for group in made.groups] == [
+        ("would-deny", "alice", 2),
+        ("denied", "bob", 1),
+        ("would-deny", INJECTOR, 1),
+    ]
+    assert "would have been denied as well, if everything were enforced: 2" in summary(made)[1]
+    assert "by people: 2, by programs: 1: " in summary(made)[2]
+
+
+def test_records_that_are_no_decisions_do_not_count():
+    """Keys, starts and losses say nothing of requests."""
+    made = report_of([Record(1, 1, "i", "t", "start", "p")])
+    assert summary(made) == ["no requests"]
+
+
+def test_a_program_that_does_the_same_again_is_proposed():
+    """With the fields and kinds that it changed, and no others; in the namespaces where it did, if they are few."""
+    path = "spec.template.spec.containers[name=proxy].image"
+    records = [record(INJECTOR, "deny", finding(field=path), name=f"d{n}", seq=n) for n in range(3)]
+    records += [record(INJECTOR, "deny", finding(field="spec.paused"))]
+    (proposal,) = report_of(records).proposals
+    assert proposal.config == {
+        "drift": {
+            "writers": [
+                {
+                    "name": "injector-deployment",
+                    "actors": {"users": [INJECTOR]},
+                    "kinds": ["Deployment.apps"],
+                    "fields": ["spec.template.spec.containers[].image"],
+                    "namespaces": ["web"],
+                }
+            ]
+        }
+    }
+
+
+def test_nobody_is_proposed_for_what_people_do():
+    """A person's changes, deletions, creations and other guards' findings are no reason for an exemption."""
+    several = range(5)
+    for one in (
+        lambda: record("alice", "deny", finding()),
+        lambda: record(INJECTOR, "deny", finding(field=""), operation="DELETE"),
+        lambda: record(INJECTOR, "deny", finding(field=""), operation="CREATE"),
+    ):
+        assert report_of([one() for _ in several]).proposals == []
+
+
+def test_proposals_go_beside_what_is_configured():
+    """A list in a configuration replaces the default: the autoscalers that are known stay."""
+    records = [record(SCALER, "deny", finding(), subresource="scale") for _ in range(3)]
+    part = merged(report_of(records), Drift())
+    drift = msgspec.convert(part["drift"], Drift)
+    assert drift.autoscalers.users == (*Drift().autoscalers.users, SCALER)
+    assert drift.writers == ()
+    assert merged(report_of([]), Drift()) == {}
+
+
+FIELDS = ["spec.replicas", "spec.a[name=b].c", 'metadata.annotations["a/b"]', "data.key"]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["alice", INJECTOR, SCALER, "system:node:n"]),
+            st.sampled_from(FIELDS),
+            st.sampled_from(["", "scale"]),
+            st.sampled_from(["web", "shop", "", "a", "b"]),
+        ),
+        max_size=60,
+    )
+)
+def test_whatever_is_proposed_is_a_configuration(found):
+    """And exempts no person."""
+    records = [
+        record(user, "allow", finding(Action.AUDIT, would=Action.DENY, field=field), subresource=sub, namespace=space)
+        for user, field, sub, space in found
+    ]
+    made = report_of(records)
+    part = merged(made, Drift())
+    drift = msgspec.convert(part.get("drift", {}), Drift)
+    users = [user for writer in drift.writers for user in writer.actors.users] + list(drift.autoscalers.users)
+    assert all(user.startswith("system:") for user in users)
+    assert made.totals.would_deny == len(found) == made.totals.by_people + made.totals.by_programs
+    assert sum(group.requests for group in made.groups) == len(found)
+
+
+def test_a_flood_of_names_is_bounded():
+    """Groups beyond the bound are counted and not told apart."""
+    records = (record(f"u{n}", "deny", finding(), seq=n) for n in range(MAX_GROUPS + 5))
+    made = report_of(records)
+    assert (len(made.groups), made.unlisted, made.totals.denied) == (MAX_GROUPS, 5, MAX_GROUPS + 5)
