@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from support.reviews import (
+    APPS,
     FLUX_LABELS,
     LABEL_FIELDS,
     SHOP,
@@ -54,6 +56,22 @@ def test_modes(mode: Any, action: list[str]) -> None:
     assert actions(Drift(flux_kustomization=FluxKustomization(mode=mode))) == action
     other = Drift(argo_cd=ArgoCD(mode=mode))
     assert actions(other) == ["deny"]
+
+
+@pytest.mark.parametrize(
+    ("config", "facts", "would"),
+    [
+        (Drift(), None, msgspec.UNSET),
+        (Drift(mode="warn"), None, Action.DENY),
+        (Drift(mode="shadow"), None, Action.DENY),
+        (Drift(mode="shadow"), Known({APPS: Owner(lenient=True)}), msgspec.UNSET),
+        (Drift(mode="shadow"), Known({APPS: Owner(paused="suspended")}), msgspec.UNSET),
+    ],
+)
+async def test_what_enforcing_would_do_is_recorded(config: Drift, facts: Any, would: Any) -> None:
+    """Where the mode alone holds a denial back; not where the owner itself leaves the object alone, or only warns."""
+    found = await outcome(config, subject("UPDATE", old=OLD, new=NEW), facts)
+    assert [finding.would for finding in found.findings] == [would]
 
 
 def test_a_reconcilers_mode_goes_before_the_guards() -> None:

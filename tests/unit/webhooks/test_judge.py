@@ -174,6 +174,7 @@ async def test_administrators_switch_enforcement_off(config: Config, asked: Subj
     if off:
         why = "mode: audit" if config.mode == "audit" else f"namespace opted out ({config.opt_out.namespaces[0]}): why"
         assert found.findings[0].message == f"m (would deny; not enforced: {why})"
+        assert found.findings[0].would is Action.DENY
         assert found.findings[0].action is Action.AUDIT
         assert found.reasons == (f"fixed: x [{why}]", f"u: u [{why}]", "n: x")
         assert found.indeterminate[0].on_error is OnError.ALLOW
