@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
 from gateway.audit.checkpoint import parse_checkpoint
+from gateway.audit.exported import read_lines
 from gateway.audit.note import NoteError
 from gateway.audit.reader import Reader
 from gateway.audit.signatures import Report, SignatureVerifier, Trust
@@ -18,20 +19,7 @@ from gateway.core.errors import AuditError
 Progress = Callable[[int], None]
 """Called with the number of records verified so far."""
 
-MAX_LINE_BYTES = 256 * 1024 * 1024
 _PROGRESS_EVERY = 10_000
-
-
-class Line(msgspec.Struct, omit_defaults=True):
-    """One line of an exported file: a record with its hash (and bodies), or a checkpoint."""
-
-    hash: str = ""
-    record: msgspec.Raw = msgspec.Raw()
-    bodies: dict[str, msgspec.Raw] = {}
-    checkpoint: str = ""
-
-
-_decode_line = msgspec.json.Decoder(Line).decode
 
 
 def verify_log(reader: Reader, trust: Trust, progress: Progress) -> Report:
@@ -55,11 +43,11 @@ def verify_file(path: Path, trust: Trust, progress: Progress) -> Report:
     Raises:
         AuditError: the file cannot be read, or is none.
     """
-    notes = [line.checkpoint for _, line in _lines(path) if line.checkpoint]
+    notes = [line.checkpoint for _, line in read_lines(path) if line.checkpoint]
     chain = ChainVerifier(_places([*notes, trust.checkpoint]))
     problems: list[Problem] = []
     count = bodies = 0
-    for _, line in _lines(path):
+    for _, line in read_lines(path):
         if not line.record:
             continue
         count += 1
@@ -108,18 +96,6 @@ def _places(notes: list[str]) -> set[int]:
         except NoteError:
             continue
     return places
-
-
-def _lines(path: Path) -> Iterator[tuple[int, Line]]:
-    try:
-        with path.open("rb") as file:
-            for number, text in enumerate(iter(lambda: file.readline(MAX_LINE_BYTES), b""), 1):
-                if text.strip():
-                    yield number, _decode_line(text)
-    except OSError as error:
-        raise AuditError(f"cannot read {path}: {error.strerror}") from None
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        raise AuditError(f"{path}:{number}: not a line of an audit export") from None
 
 
 def _canonical(record: bytes, stored_hash: str) -> bytes:

@@ -34,6 +34,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "sops": ("gateway.cli.sops:sops_app", "SOPS files: encrypt, decrypt, edit, rotate, verify, lint, updatekeys."),
     "verify-blob": ("gateway.cli.verify_blob:verify_blob", "Verify a file's Sigstore bundle, offline."),
     "verify": ("gateway.cli.verify:verify", "Verify the signatures of an OCI artifact."),
+    "replay": ("gateway.cli.replay:replay", "Judge recorded requests by other rules: what would change."),
     "audit": ("gateway.cli.audit:audit_app", "The decision log: verify, query, tail, export, keys."),
     "secrets": ("gateway.cli.secrets:secrets_app", "Secrets in stores: get one by its reference, put one."),
     "config": ("gateway.cli.config:config_app", "The configuration: validate, schema, show."),

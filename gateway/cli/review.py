@@ -87,7 +87,7 @@ def review(
 async def _review(files: Iterable[Path], output: Format, config: Path | None, fail_on: str) -> int:
     assembly = await assemble(load_config(config).config)
     try:
-        await _caches(assembly)
+        await wait_for_caches(assembly)
         totals, run = Totals(), no_verdicts(assembly.judge.rules)
         for where, document in _documents(files):
             subject, verdict = await _judge(assembly, where, document)
@@ -107,8 +107,12 @@ async def _review(files: Iterable[Path], output: Format, config: Path | None, fa
         await assembly.close()
 
 
-async def _caches(assembly: Assembly) -> None:
-    """With a cluster configured, facts are read before anything is judged."""
+async def wait_for_caches(assembly: Assembly) -> None:
+    """With a cluster configured, facts are read before anything is judged.
+
+    Raises:
+        GovgateError: they cannot be read.
+    """
     missing: dict[str, bool | str] = {}
     for _ in range(int(CACHES_SECONDS * 20)):
         missing = {name: state for name, state in assembly.ready().items() if state is not True}
