@@ -19,10 +19,11 @@ import msgspec
 
 from gateway.native.library import NativeError, Tuning, call, frames, tune
 
-_ENVIRONMENT = frozenset(("PATH", "LD_LIBRARY_PATH", "PYTHONPATH", "PYTHONHOME", "GOGC", "GOMEMLIMIT", "GOMAXPROCS"))
+ENVIRONMENT = frozenset(("PATH", "LD_LIBRARY_PATH", "PYTHONPATH", "PYTHONHOME", "GOGC", "GOMEMLIMIT", "GOMAXPROCS"))
 """What a child gets to see: a file may name variables that its parser puts the values of, and those may be secrets."""
 _MEBIBYTE = 1024 * 1024
-_HEAD_BYTES = 4096  # Go says first why it ends
+HEAD_BYTES = 4096
+"""Of standard error that are looked at: Go says first why it ends."""
 # Go's garbage collector does not look at whether its own allocations succeed.
 _EXHAUSTED = re.compile(
     r"out of memory|cannot allocate memory|MemoryError|SIGSEGV[^\0]*?\n\s+\S*runtime/m(?:gc|heap|alloc)"
@@ -40,7 +41,9 @@ class Bounds(msgspec.Struct, frozen=True):
     """After so many calls that ended their child, the calls that are left are not made."""
 
 
-class _Answer(msgspec.Struct):
+class Answer(msgspec.Struct):
+    """What a child says of one call."""
+
     ok: bool
     output: bytes = b""
     code: str = ""
@@ -74,11 +77,8 @@ def _run(
 ) -> tuple[list[bytes | NativeError], NativeError | None]:
     """What one child answers, in order; and how it ended, if it did before it answered all."""
     command = (sys.executable, "-P", "-m", "gateway.native.contained", method, str(bounds.memory_bytes))
-    # A time without a zone is one in UTC, wherever this runs; one thread does not need an arena for each.
-    environment = {"TZ": "UTC", "MALLOC_ARENA_MAX": "1"}
-    environment |= {name: value for name, value in os.environ.items() if name in _ENVIRONMENT}
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment) as child:  # noqa: S603 - this Python, this module
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment()) as child:  # noqa: S603 - this Python, this module
         late = False
         try:
             output, errors = child.communicate(frames(payloads), timeout=bounds.timeout_seconds)
@@ -91,16 +91,56 @@ def _run(
         return answers, None
     if late:
         return answers, NativeError("timeout", f"takes longer than {bounds.timeout_seconds:g} s to read")
-    return answers, _crash(child.returncode, errors[:_HEAD_BYTES].decode(errors="replace"), bounds)
+    return answers, end_of(child.returncode, errors[:HEAD_BYTES].decode(errors="replace"), bounds.memory_bytes)
+
+
+def environment() -> dict[str, str]:
+    """What a child gets for its environment."""
+    # A time without a zone is one in UTC, wherever this runs; one thread does not need an arena for each.
+    kept = {name: value for name, value in os.environ.items() if name in ENVIRONMENT}
+    return {"TZ": "UTC", "MALLOC_ARENA_MAX": "1"} | kept
+
+
+def confine(memory_bytes: int) -> None:
+    """In a child: what bounds it from now on, and that it leaves no core."""
+    # Not the address space: Go reserves much that it never uses.
+    resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    tune(Tuning(memory_bytes=memory_bytes * 3 // 4))
+
+
+def answered(method: str, payload: bytes) -> bytes:
+    """In a child: make one call, and encode what it gives for :func:`answer_of`."""
+    try:
+        answer = Answer(ok=True, output=call(method, payload))
+    except NativeError as error:
+        answer = Answer(ok=False, code=error.code, message=str(error), details=error.details)
+    return msgspec.msgpack.encode(answer)
+
+
+def answer_of(part: bytes) -> bytes | NativeError:
+    """What a call in a child gave."""
+    answer = msgspec.msgpack.decode(part, type=Answer)
+    return answer.output if answer.ok else NativeError(answer.code, answer.message, answer.details)
+
+
+def end_of(status: int, errors: str, memory_bytes: int, *, to: str = "read") -> NativeError:
+    """Why a child ended before it answered. ``to``: what it was asked to do."""
+    if "stack overflow" in errors or "stack exceeds" in errors:
+        return NativeError("memory", "is nested too deeply")
+    if _EXHAUSTED.search(errors):
+        return NativeError("memory", f"needs more than {memory_bytes // _MEBIBYTE} MiB of memory to {to}")
+    how = signal.Signals(-status).name if status < 0 else f"status {status}"
+    return NativeError("crash", f"the process that was to {to} it ended with {how}")
 
 
 def _answers(output: bytes) -> Iterator[bytes | NativeError]:
-    for part in _whole_frames(output):
-        answer = msgspec.msgpack.decode(part, type=_Answer)
-        yield answer.output if answer.ok else NativeError(answer.code, answer.message, answer.details)
+    for part in whole_frames(output):
+        yield answer_of(part)
 
 
-def _whole_frames(data: bytes) -> Iterator[bytes]:
+def whole_frames(data: bytes) -> Iterator[bytes]:
+    """The parts of what :func:`gateway.native.library.frames` made, as far as they came."""
     at = 0
     while at + 4 <= len(data):
         end = at + 4 + int.from_bytes(data[at : at + 4], "little")
@@ -110,28 +150,12 @@ def _whole_frames(data: bytes) -> Iterator[bytes]:
         at = end
 
 
-def _crash(status: int, errors: str, bounds: Bounds) -> NativeError:
-    if "stack overflow" in errors or "stack exceeds" in errors:
-        return NativeError("memory", "is nested too deeply")
-    if _EXHAUSTED.search(errors):
-        return NativeError("memory", f"needs more than {bounds.memory_bytes // _MEBIBYTE} MiB of memory to read")
-    how = signal.Signals(-status).name if status < 0 else f"status {status}"
-    return NativeError("crash", f"the process that read it ended with {how}")
-
-
 def _main(method: str, memory_bytes: int) -> None:
     """In the child: payloads on standard input, each answer on standard output as soon as there is one."""
     received = sys.stdin.buffer.read()
-    # Not the address space: Go reserves much that it never uses.
-    resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    tune(Tuning(memory_bytes=memory_bytes * 3 // 4))
-    for payload in _whole_frames(received):
-        try:
-            answer = _Answer(ok=True, output=call(method, payload))
-        except NativeError as error:
-            answer = _Answer(ok=False, code=error.code, message=str(error), details=error.details)
-        sys.stdout.buffer.write(frames([msgspec.msgpack.encode(answer)]))
+    confine(memory_bytes)
+    for payload in whole_frames(received):
+        sys.stdout.buffer.write(frames([answered(method, payload)]))
         sys.stdout.buffer.flush()
 
 
