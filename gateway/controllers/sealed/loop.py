@@ -15,10 +15,12 @@ from gateway.controllers.sealed.contests import Contests, overwritten
 from gateway.controllers.sealed.held import SEALED, SECRETS, Held, Reader
 from gateway.controllers.sealed.keeper import Keeper
 from gateway.controllers.sealed.queue import WorkQueue
+from gateway.controllers.sealed.templates import templates_by
 from gateway.controllers.sealed.worker import Outcome, Worker
 from gateway.core.errors import ClusterError
 from gateway.kube import ApiError, Key, WatchCache
 from gateway.kube.pace import Pacer
+from gateway.native.templates import Renderer
 
 _POLL_SECONDS = 0.05
 _log = logging.getLogger(__name__)
@@ -77,7 +79,8 @@ class SealedLoop:
                 ends.push_async_callback(cache.close)
             while not all(cache.synced for cache in run.caches):  # noqa: ASYNC110 - a cache announces nothing
                 await asyncio.sleep(_POLL_SECONDS)
-            worker = Worker(self._client, run.sealed, run.secrets, self._pace)
+            renderer = ends.enter_context(contextlib.closing(Renderer()))
+            worker = Worker(self._client, run.sealed, run.secrets, self._pace, templates_by(renderer))
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(run.keeper.run())
                 for _ in range(self._settings.concurrency):

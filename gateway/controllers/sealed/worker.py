@@ -18,14 +18,16 @@ from gateway.core.errors import ClusterError
 from gateway.kube import ApiError, Key, KubeClient
 from gateway.kube.discovery import Pace
 from gateway_secrets.sealed.keyring import KeyRing
-from gateway_secrets.sealed.reconcile import Action, Decision, decide, status_of
+from gateway_secrets.sealed.reconcile import Action, Decision, Templates, decide, status_of
 
 _BAD, _FORBIDDEN, _TOO_LARGE, _INVALID = 400, 403, 413, 422
 _log = logging.getLogger(__name__)
 
 
 class Outcome(StrEnum):
-    """What became of an object. ``denied``: the API server does not take the Secret, and may do so later."""
+    """What became of an object. ``denied``: it cannot be done, and may be later, when the API server takes the Secret, or
+    a template is rendered in time.
+    """
 
     CREATED = "created"
     UPDATED = "updated"
@@ -46,11 +48,14 @@ class Lookup(Protocol):
 class Worker:
     """Brings objects in sync, several at a time if asked to."""
 
-    def __init__(self, client: KubeClient, sealed: Lookup, secrets: Lookup, pace: Pace) -> None:
+    def __init__(
+        self, client: KubeClient, sealed: Lookup, secrets: Lookup, pace: Pace, templates: Templates | None = None
+    ) -> None:
         self._client = client
         self._sealed = sealed
         self._secrets = secrets
         self._pace = pace
+        self._templates = templates
 
     async def sync(self, key: Key, ring: KeyRing) -> Outcome:
         """Bring one in sync.
@@ -65,8 +70,8 @@ class Worker:
         if document["metadata"].get("deletionTimestamp"):
             return Outcome.GONE
         existing = self._secrets.get(*key)
-        decision = await asyncio.to_thread(_decided, document, ring, existing)
-        outcome = _OF_ACTION[decision.action]
+        decision = await asyncio.to_thread(_decided, document, ring, existing, self._templates)
+        outcome = Outcome.DENIED if decision.again else _OF_ACTION[decision.action]
         if decision.secret is not None:
             try:
                 await self._write(key, decision)
@@ -106,9 +111,9 @@ class Worker:
             _log.warning("event not written", extra={"fields": {"object": "/".join(key), "problem": str(error)}})
 
 
-def _decided(document: Json, ring: KeyRing, existing: Held | None) -> Decision:
+def _decided(document: Json, ring: KeyRing, existing: Held | None, templates: Templates | None) -> Decision:
     """The decision; in a thread, where private keys are at work."""
-    return decide(document, ring, existing.document if existing is not None else None)
+    return decide(document, ring, existing.document if existing is not None else None, templates)
 
 
 def _denial(error: ApiError) -> str:

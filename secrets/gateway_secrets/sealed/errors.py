@@ -32,6 +32,10 @@ class UnsealError(SealError):
     """
 
 
+class NotNowError(SealError):
+    """It cannot be done for a reason that may pass: memory or time was short, a helper process ended."""
+
+
 class FileError(SealError):
     """A file cannot be read or written, or was changed meanwhile; what it held is still there."""
 

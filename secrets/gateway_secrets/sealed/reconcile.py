@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from gateway_secrets.sealed.errors import SealError
+from gateway_secrets.sealed.errors import NotNowError, SealError
 from gateway_secrets.sealed.hybrid import encode
 from gateway_secrets.sealed.keyring import KeyRing
 from gateway_secrets.sealed.objects import API_VERSION, KIND, Sealed, sealed_of
@@ -28,7 +28,7 @@ _ID_CHARACTERS = 16
 
 Json = dict[str, Any]
 Templates = Callable[[Mapping[str, str], Mapping[str, bytes]], Mapping[str, bytes]]
-"""Fills in ``spec.template.data`` with the values; raises SealError where that cannot be done."""
+"""Fills in texts of ``spec.template.data``, by key, with values; gives those of the same keys, or raises SealError."""
 
 
 class Action(StrEnum):
@@ -41,11 +41,14 @@ class Action(StrEnum):
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """``secret``: as it shall be, for create and update. ``problem``: why it is refused; holds no value."""
+    """``secret``: as it shall be, for create and update. ``problem``: why it is refused; holds no value. ``again``: the
+    reason may pass without anything being changed.
+    """
 
     action: Action
     secret: Json | None = None
     problem: str = ""
+    again: bool = False
 
     def __repr__(self) -> str:
         return f"Decision({self.action}, {self.problem!r})"
@@ -61,7 +64,7 @@ def decide(document: Json, ring: KeyRing, existing: Json | None, templates: Temp
             return Decision(Action.NONE)
         wanted = _wanted(sealed, ring, templates)
     except SealError as error:
-        return _refused(str(error))
+        return Decision(Action.REFUSE, problem=str(error), again=isinstance(error, NotNowError))
     if existing is None:
         return Decision(Action.CREATE, _marked(sealed, ring, wanted))
     merged = _onto(existing, wanted)
@@ -125,11 +128,15 @@ def _wanted(sealed: Sealed, ring: KeyRing, templates: Templates | None) -> Json:
     """The Secret that the SealedSecret describes."""
     values = unseal_values(sealed, ring.keys)
     secret, unrendered = recovered(sealed, values)
-    if unrendered:
+    stated = {key: text for key, text in (sealed.template.get("data") or {}).items() if text is not None}
+    texts = {key: text for key, text in stated.items() if "{{" in text}
+    if texts:
         if templates is None:
-            raise SealError(f"spec.template.data: {', '.join(unrendered)}: templates are not filled in here")
-        texts = {key: sealed.template["data"][key] for key in unrendered}
-        secret["data"] |= {key: encode(value) for key, value in templates(texts, values).items()}
+            raise SealError(f"spec.template.data: {', '.join(texts)}: templates are not filled in here")
+        # Templates see each other's texts, as they stand there; what is sealed wins. One whose key is sealed is filled in,
+        # and must be right, but is not used.
+        made = templates(texts, {key: text.encode() for key, text in stated.items()} | values)
+        secret["data"] |= {key: encode(made[key]) for key in unrendered}
     secret.setdefault("type", "Opaque")
     metadata, own = secret["metadata"], sealed.document.get("metadata") or {}
     if (metadata.get("annotations") or {}).get(SKIP_OWNER) != "true":

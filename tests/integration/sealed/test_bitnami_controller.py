@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,11 @@ import pytest
 from support.api import Api
 from support.bitnami import Bitnami, apart
 from support.cluster import Cluster
-from support.sealing import encoded
+from support.sealing import CANARY, encoded
 
 from gateway.cli.app import run
+from gateway.controllers.sealed.templates import templates_by
+from gateway.native.templates import Renderer
 from gateway_secrets.sealed.keyring import KeyRing, new_key, ring_of
 from gateway_secrets.sealed.objects import Secret
 from gateway_secrets.sealed.reconcile import MARK, Action, decide
@@ -72,6 +75,54 @@ def test_either_controller_takes_over_from_the_other(api: Api, bitnami: Bitnami,
         ours = api.replace(decision.secret)
         assert decide(sealed, ring, ours).action is Action.NONE
         assert without_mark(ours) == without_mark(theirs)
+
+
+FILLED = {
+    "words": {"url": "postgres://{{ .user }}:{{ .password }}@db"},
+    "sprig": {"auth": "{{ printf `%s:%s` .user .password | b64enc }}", "up": "{{ .user | upper | nindent 2 }}"},
+    "plain": {"host": "db", "url": "{{ .host }}/{{ .user }}"},
+    "texts": {"b": "{{ .user }}", "a": "[{{ .b }}]"},
+    "sealed-wins": {"password": "{{ .user }}"},
+    "omitted": {"user": None, "all": "{{ range $k, $v := . }}{{ $k }}={{ len $v }} {{ end }}"},
+    "missing": {"x": "[{{ .nothing }}]", "y": "{{ index . `nothing` }}"},
+    "bytes": {"copy": "{{ .bin }}", "sum": "{{ .bin | sha256sum }}"},
+    "parts": {"x": "{{ define `p` }}<{{ . }}>{{ end }}{{ template `p` .user }}{{- /* none */ -}} "},
+    "conversions": {"x": '{{ (`{"a": [1, 2.5]}` | fromJson).a }} {{ dict `a` (list 1 `x`) | toJson }}'},
+    "time": {"x": "{{ dateInZone `2006-01-02T15:04` (toDate `2006-01-02` `2026-07-01`) `Europe/Berlin` }}"},
+}
+NOT_FILLED = {
+    "open": {"x": "{{ .user "},
+    "environment": {"x": "{{ env `HOME` }}"},
+    "network": {"x": "{{ getHostByName `localhost` }}"},
+    "external": {"x": "{{ dict | toYaml }}"},
+    "purpose": {"x": "{{ fail .password }}"},
+    "field": {"x": "{{ .user.name }}"},
+    "unused": {"password": "{{ nosuch }}"},
+}
+
+
+def test_templates_are_filled_in_as_by_their_controller(
+    api: Api, bitnami: Bitnami, ring: KeyRing, namespace: str
+) -> None:
+    """The same bytes under the same keys; what theirs refuses is refused, without a value in what is said."""
+    values = {"user": b"admin", "password": CANARY.encode(), "bin": bytes(range(256))}
+    for name, data in (FILLED | NOT_FILLED).items():
+        sealing = Sealing(ring.newest.certificate, datetime.now(UTC), notes=False)
+        made = seal_secret(Secret(name, namespace, values), Scope.STRICT, sealing).document
+        made["spec"]["template"]["data"] = data
+        api.create(made)
+    bitnami.server.wait_until(lambda: synced(api, namespace))
+    with closing(Renderer()) as renderer:
+        for item in api.list(*SEALED, namespace):
+            sealed = item | {"apiVersion": SEALED[0], "kind": SEALED[1]}
+            name = sealed["metadata"]["name"]
+            decision = decide(sealed, ring, None, templates_by(renderer))
+            theirs = sealed["status"]["conditions"][0]["status"]
+            assert (name, theirs, decision.action) in {(name, "True", "create"), (name, "False", "refuse")}
+            assert (theirs == "True") == (name in FILLED)
+            if decision.secret is not None:
+                assert decision.secret["data"] == api.get("v1", "Secret", namespace, name)["data"]
+            assert CANARY not in decision.problem
 
 
 def without_mark(secret: Any) -> Any:

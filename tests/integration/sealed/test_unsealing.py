@@ -210,6 +210,44 @@ def test_bad_ones_are_told_and_block_nobody(
     wait_for(lambda: password(api, claimed, "unknown") == PLAIN)
 
 
+def test_templates_are_filled_in(
+    api: Api, namespace: str, claimed: str, keys: Callable[..., None], controller: Start
+) -> None:
+    """With the values. One that is wrong is told in the condition, and the Secret stays as it was; one that takes all
+    memory there is costs that object alone.
+    """
+    keys()
+    templated = sealed(claimed)
+    templated["spec"]["template"]["data"] = {"url": "db://{{ .password }}"}
+    api.create(templated)
+    hoard = sealed(claimed, "hoard")
+    hoard["spec"]["template"]["data"] = {"x": '{{ $x := repeat 16000000 "x" }}{{ regexReplaceAll "" $x $x }}'}
+    api.create(hoard)
+    process = controller(concurrency=2)
+    wait_for(lambda: condition(api, claimed).get("status") == "True", seconds=30)
+    made = secret_of(api, claimed)
+    assert made is not None
+    assert made["data"] == {"password": PLAIN, "url": encoded(f"db://{CANARY}".encode())}
+    for text, said in {
+        "{{ .password | nosuch }}": 'url: line 1: there is no function "nosuch"',
+        "x\n{{ fail .password }}": "url: line 2, column 4: fails on purpose",
+        "{{ mustFromJson .password }}": "url: line 1, column 4: mustFromJson fails",
+    }.items():
+        api.patch(api.get(*SEALED, claimed, "db"), {"spec": {"template": {"data": {"url": text}}}})
+        wait_for(lambda said=said: said in condition(api, claimed).get("message", ""), seconds=30)
+        assert condition(api, claimed)["status"] == "False"
+        kept = secret_of(api, claimed)
+        assert kept is not None
+        assert kept["data"] == made["data"]
+    api.patch(api.get(*SEALED, claimed, "db"), {"spec": {"template": {"data": {"url": "{{ len .password }}"}}}})
+    wait_for(lambda: (secret_of(api, claimed) or {})["data"]["url"] == encoded(b"%d" % len(CANARY)), seconds=30)
+    wait_for(lambda: "of memory" in condition(api, claimed, "hoard").get("message", ""), seconds=30)
+    assert secret_of(api, claimed, "hoard") is None
+    events = json.dumps(api.list("v1", "Event", claimed))
+    assert CANARY not in events + process.log.read_text() + process.get("/metrics")[1]
+    assert process.stop() == 0
+
+
 def test_a_key_is_made_and_renewed(
     api: Api, namespace: str, claimed: str, keys: Callable[..., None], controller: Start
 ) -> None:

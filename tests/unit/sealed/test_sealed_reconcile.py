@@ -21,7 +21,7 @@ from support.sealing import (
     secret,
 )
 
-from gateway_secrets.sealed.errors import KeyFileError, SealError
+from gateway_secrets.sealed.errors import KeyFileError, NotNowError, SealError
 from gateway_secrets.sealed.keyring import KeyRing, new_key, ring_of
 from gateway_secrets.sealed.keys import key_of_secret
 from gateway_secrets.sealed.reconcile import MARK, Action, Decision, decide, status_of
@@ -192,7 +192,39 @@ def test_templates_are_filled_in_by_who_can() -> None:
     def fails(_texts: object, _values: object) -> dict[str, bytes]:
         raise SealError("a template is wrong")
 
-    assert decide(document, RING, None, fails).problem == "a template is wrong"
+    decision = decide(document, RING, None, fails)
+    assert (decision.problem, decision.again) == ("a template is wrong", False)
+
+
+def test_a_template_that_could_not_be_rendered_comes_again() -> None:
+    """Unlike one that is wrong: memory or time was short, which may pass."""
+    document = sealed(a="1")
+    document["spec"]["template"]["data"] = {"url": "{{ .a }}"}
+
+    def fails(_texts: object, _values: object) -> dict[str, bytes]:
+        raise NotNowError("takes too long")
+
+    decision = decide(document, RING, None, fails)
+    assert (decision.action, decision.problem, decision.again) == (Action.REFUSE, "takes too long", True)
+
+
+def test_what_templates_see() -> None:
+    """Sealed values, those that the template leaves out too; texts of the template as they stand, unless their key is
+    sealed. One of a sealed key is filled in all the same, as Bitnami's controller does, and not used.
+    """
+    document = sealed(a="1", b="2")
+    document["spec"]["template"]["data"] = {"a": "{{ .b }}", "b": None, "c": "{{ .a }}", "d": "plain"}
+    seen = []
+
+    def fill(texts: dict[str, str], values: dict[str, bytes]) -> dict[str, bytes]:
+        seen.append((texts, values))
+        return dict.fromkeys(texts, b"made")
+
+    made = decide(document, RING, None, fill).secret
+    values = {"a": b"1", "b": b"2", "c": b"{{ .a }}", "d": b"plain"}
+    assert seen == [({"a": "{{ .b }}", "c": "{{ .a }}"}, values)]
+    assert made is not None
+    assert made["data"] == {"a": encoded(b"1"), "c": encoded(b"made"), "d": encoded(b"plain")}
 
 
 @pytest.mark.parametrize(
