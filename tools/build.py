@@ -116,6 +116,13 @@ TOOLS = {
             "github.com/open-policy-agent/conftest",
             "github.com/open-policy-agent/conftest",
         ),
+        Tool(
+            "external-secrets",
+            "external-secrets",
+            ".",
+            "github.com/external-secrets/external-secrets",
+            bench=True,
+        ),
         _kubernetes("kube-apiserver"),
         _kubernetes("kube-controller-manager"),
         _kubernetes("kubectl"),
