@@ -59,8 +59,9 @@ class Kept:
         self._closed = False
         self._busy = False
 
-    def call_each(self, payloads: Sequence[bytes]) -> list[bytes | NativeError]:
-        """The answer to each call, in their order, up to the one that ended the child, if one did.
+    def call_each(self, payloads: Sequence[bytes], common: bytes = b"") -> list[bytes | NativeError]:
+        """The answer to each call, in their order, up to the one that ended the child, if one did. Each is given its
+        payload, and what is common to all after that.
 
         An error's code is the handler's, else ``memory``, ``timeout``, ``crash``, or ``closed``.
 
@@ -73,16 +74,16 @@ class Kept:
         except NativeError as error:
             return [error]
         try:
-            return self._exchange(payloads, deadline)
+            return self._exchange(payloads, common, deadline)
         finally:
             self._end()
 
-    def _exchange(self, payloads: Sequence[bytes], deadline: float) -> list[bytes | NativeError]:
+    def _exchange(self, payloads: Sequence[bytes], common: bytes, deadline: float) -> list[bytes | NativeError]:
         answers: list[bytes | NativeError] = []
         late = False
         try:
             self._within(deadline)
-            self._channel.sendall(frames([frames(payloads)]))
+            self._channel.sendall(frames([frames([common, *payloads])]))
             for _ in payloads:
                 size = int.from_bytes(self._received(4, deadline), "little")
                 answers.append(answer_of(self._received(size, deadline)))
@@ -183,10 +184,11 @@ def _main(method: str, memory_bytes: int, seconds: float) -> None:
     confine(memory_bytes)
     while len(head := sys.stdin.buffer.read(4)) == 4:  # noqa: PLR2004 - a length
         batch = sys.stdin.buffer.read(int.from_bytes(head, "little"))
-        for payload in whole_frames(batch):
+        common, *payloads = whole_frames(batch)
+        for payload in payloads:
             # Unhandled, it ends the process: no call can hold it up.
             signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
-            answer = answered(method, payload)
+            answer = answered(method, payload + common)
             signal.setitimer(signal.ITIMER_VIRTUAL, 0)
             sys.stdout.buffer.write(frames([answer]))
             sys.stdout.buffer.flush()

@@ -107,17 +107,17 @@ class Renderer:
         if size > self._bounds.input_bytes:
             raise TemplateError(0, f"texts and values are larger than {self._bounds.input_bytes} bytes", "limit")
         request = msgspec.json.encode({"dialect": dialect, "outputBytes": self._bounds.output_bytes})
-        payloads = [frames([request, text, *given]) for text in own]
+        payloads = [frames([request, text]) for text in own]
         try:
-            return self._threads.submit(self._rendered, payloads)
+            return self._threads.submit(self._rendered, payloads, frames(given))
         except RuntimeError:
             raise TemplateError(0, _CLOSED, "engine") from None
 
-    def _rendered(self, payloads: Sequence[bytes]) -> list[bytes]:
+    def _rendered(self, payloads: Sequence[bytes], values: bytes) -> list[bytes]:
         """In a thread; there are as many of them as there are helpers."""
         helper = self._idle.pop()
         try:
-            answers = helper.call_each(payloads) if payloads else []
+            answers = helper.call_each(payloads, values) if payloads else []
         finally:
             self._idle.append(helper)
         outputs: list[bytes] = []

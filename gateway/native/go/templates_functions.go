@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"reflect"
+	"strings"
 	"text/template"
 
 	"github.com/Masterminds/sprig/v3"
@@ -37,8 +38,8 @@ var amplifiers = map[string]func(arguments []reflect.Value) int{
 	"repeat":       func(given []reflect.Value) int { return product(given[0], given[1].Len()) },
 	"indent":       padding,
 	"nindent":      padding,
-	"wrapWith":     func(given []reflect.Value) int { return product(reflect.ValueOf(given[1].Len()), given[2].Len()) },
-	"replace":      func(given []reflect.Value) int { return product(reflect.ValueOf(given[1].Len()), given[2].Len()) },
+	"wrapWith":     wrapping,
+	"replace":      replacing,
 	"randBytes":    count,
 	"randAlphaNum": count,
 	"randAlpha":    count,
@@ -113,6 +114,18 @@ func product(count reflect.Value, length int) int {
 		return maxStringBytes + 1
 	}
 	return times * length
+}
+
+// replacing is what "replace" adds, old by new in a text.
+func replacing(given []reflect.Value) int {
+	times := strings.Count(given[2].String(), given[0].String())
+	return product(reflect.ValueOf(times), given[1].Len())
+}
+
+// wrapping is what "wrapWith" adds, a separator after so many characters of a text.
+func wrapping(given []reflect.Value) int {
+	lines := given[2].Len()/int(max(given[0].Int(), 1)) + 1
+	return product(reflect.ValueOf(lines), given[1].Len())
 }
 
 func padding(given []reflect.Value) int {

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // text/template's errors quote what they are about: arguments, results of functions, whatever functions say of their
@@ -124,7 +125,7 @@ func callProblem(name string, err error, text string) string {
 	case !errors.As(err, &purpose):
 		return name + " fails on what it is given (what it says may hold a value and is not shown)"
 	case stands(purpose.said, text):
-		return fmt.Sprintf("fails on purpose: %.300s", strings.Join(strings.Fields(purpose.said), " "))
+		return fmt.Sprintf("fails on purpose: %.300s", plain(purpose.said))
 	}
 	return "fails on purpose (what it says may hold a value and is not shown)"
 }
@@ -133,6 +134,11 @@ func callProblem(name string, err error, text string) string {
 type onPurpose struct{ said string }
 
 func (o *onPurpose) Error() string { return o.said }
+
+// plain is a text on one line, without what a terminal would obey.
+func plain(text string) string {
+	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return !unicode.IsGraphic(r) || unicode.IsSpace(r) }), " ")
+}
 
 // stands says whether words are a string in a template's own text.
 func stands(words, text string) bool {

@@ -48,6 +48,7 @@ func TestNoErrorOfTextTemplateIsUnknown(t *testing.T) {
 		`{{ fail .key }}`:                      `line 1, column 4: fails on purpose (what it says may hold a value and is not shown)`,
 		"{{ fail \"too\\nshort\" }}":           `line 1, column 4: fails on purpose: too short`,
 		"{{ .key | pkcs12key }}":               `line 1, column 11: pkcs12key cannot open the PKCS#12 archive: it is none, or the password is wrong`,
+		"{{ fail \"\\x1b[2Jred\" }}":           `line 1, column 4: fails on purpose: [2Jred`,
 		"{{ nosuch .key }}":                    `line 1: there is no function "nosuch"`,
 		"{{ $no }}":                            `line 1: there is no variable "$no"`,
 		`{{ env "HOME" }}`:                     `line 1: the function "env" is not offered: it reaches the environment`,

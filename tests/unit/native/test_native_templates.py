@@ -106,6 +106,24 @@ def test_checking_is_bounded(opening: str) -> None:
         check_templates([" " * (MEBIBYTE + 1)], dialect=EXTERNAL)
 
 
+LARGE = {
+    "{{ .body | replace `@` .value | len }}": b"399999",
+    "{{ regexReplaceAll `@` .body .value | len }}": b"399999",
+    "{{ .body | wrapWith 100000 .value | len }}": b"500000",
+    "{{ .body | b64enc | b64dec | len }}": b"300000",
+    "{{ .body | indent 4 | len }}": b"300004",
+    "{{ range until 99999 }}x{{ end }}": b"x" * 99_999,
+    "{{ join `,` (until 5) | repeat 1000 | len }}": b"9000",
+}
+
+
+@pytest.mark.parametrize("text", LARGE)
+def test_what_is_large_but_small_enough_is_made(renderer: Renderer, text: str) -> None:
+    """Bounds are on what is made, not on what it could be for other values."""
+    values = {"body": b"x" * 299_999 + b"@", "value": b"y" * 100_000}
+    assert renderer.render_here([text], values, dialect=EXTERNAL) == [LARGE[text]]
+
+
 BOMBS = {
     '{{ repeat 1000000000 "x" }}': "limit",
     "{{ range until 1000000000 }}{{ end }}": "limit",
@@ -113,6 +131,8 @@ BOMBS = {
     "{{ randBytes 1000000000 }}": "limit",
     '{{ indent 1000000000 "x" }}': "limit",
     "{{ repeat 9000000 .user | repeat 9000000 }}": "limit",
+    "{{ $x := repeat 9000 .user }}{{ replace `` $x $x }}": "limit",
+    "{{ $x := repeat 9000 .user }}{{ wrapWith 1 $x $x }}": "limit",
     '{{ $x := "xxxxxxxx" }}{{ range until 99 }}{{ $x = print $x $x }}{{ end }}': "limit",
     '{{ $x := list "x" }}{{ range until 99 }}{{ $x = concat $x $x }}{{ end }}': "limit",
     '{{ range until 99 }}{{ repeat 100000 "x" }}{{ end }}': "limit",
