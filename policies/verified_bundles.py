@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from gateway.config.provenance import Provenance
 from gateway.core.errors import ConfigError, UndecidedError
-from gateway.provenance.gate import Gate
+from gateway.provenance.gate import Gate, Reach
 from gateway.provenance.oci.budget import Budget
 from gateway.provenance.oci.credentials import default_docker_config, read_docker_config
 from gateway.provenance.oci.errors import RegistryError
@@ -60,7 +60,7 @@ async def _fetch(source: str, means: _Means) -> bytes:
     try:
         # Resolved once: what is verified is what is read, by its digest.
         found = await repository.manifest(reference.digest or reference.tag)
-        _, results = await means.gate.judge(reference.at(found.digest), policies, keychain=keychain)
+        _, results = await means.gate.judge(reference.at(found.digest), policies, Reach(keychain))
         for result in results:
             if result.assessment.problems:
                 problem = result.assessment.problems[0]

@@ -17,9 +17,9 @@ from gateway.kube import KubeClient
 from gateway.provenance.gate import Gate
 from gateway.provenance.trust.findings import GUARD
 from policies.ruleset import Outcome, Undecided
+from webhooks.access import ClusterAccess, access_of
 from webhooks.charts import ChartSource, ClusterCharts, chart_source
 from webhooks.provenance import ProvenanceGuard
-from webhooks.pull_secrets import PullSecrets
 from webhooks.sources.fetch import Fetch
 from webhooks.sources.flux import SOURCES
 from webhooks.trust import ClusterTrust, ConfiguredTrust, configured_trust
@@ -71,16 +71,14 @@ class Artifacts:
         config: Config,
         trust: ConfiguredTrust | ClusterTrust,
         charts: FileCharts | ClusterCharts,
-        pull_secrets: PullSecrets | None = None,
+        access: ClusterAccess | None = None,
     ) -> None:
         settings = config.provenance
         self._trust = trust
         self._gate = Gate(settings)
         self._charts = charts
         exempt = (*settings.exempt_namespaces, config.cluster.own_namespace)
-        self._guard = ProvenanceGuard(
-            trust, self._gate, settings, exempt=exempt, charts=charts, pull_secrets=pull_secrets
-        )
+        self._guard = ProvenanceGuard(trust, self._gate, settings, exempt=exempt, charts=charts, access=access)
 
     @property
     def digest(self) -> str:
@@ -144,7 +142,7 @@ async def artifacts_in_cluster(config: Config, client: KubeClient) -> Artifacts:
     """
     charts = ClusterCharts(client)
     trust = ClusterTrust(client, await configured_trust(config.provenance), charts.start)
-    return Artifacts(config, trust, charts, PullSecrets(client) if config.provenance.pull_secrets else None)
+    return Artifacts(config, trust, charts, access_of(config, client))
 
 
 async def artifacts_in_files(config: Config) -> Artifacts:

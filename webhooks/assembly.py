@@ -26,6 +26,7 @@ from policies.ruleset import RuleSet
 from policies.sources import CLUSTER_GATEKEEPER
 from policies.surroundings import ADMISSION, Surroundings
 from policies.waivers import now_utc
+from webhooks.access import ClusterAccess, access_of
 from webhooks.answer import refusal
 from webhooks.charts import ClusterCharts
 from webhooks.constraints import ClusterConstraints
@@ -40,7 +41,6 @@ from webhooks.judge import Judge
 from webhooks.late import LateAudit, Tell
 from webhooks.policy import Judging, PolicyGuard, Waive
 from webhooks.provenance import ProvenanceGuard
-from webhooks.pull_secrets import PullSecrets
 from webhooks.secrets import SecretsGuard
 from webhooks.surroundings import ClusterSurroundings
 from webhooks.trust import ClusterTrust, ConfiguredTrust, TrustPolicyGuard, configured_trust
@@ -167,10 +167,9 @@ async def assemble(config: Config, *, patient: bool = False) -> Assembly:
     guards += secrets_guards(config)
     charts = ClusterCharts(client)
     trust = ClusterTrust(client, configured, charts.start)
-    pull_secrets = PullSecrets(client) if config.provenance.pull_secrets else None
     parts += [trust, charts, gate]
     guards += [
-        provenance_guard(config, trust, gate, charts=charts, pull_secrets=pull_secrets, waive=waive),
+        provenance_guard(config, trust, gate, charts=charts, access=access_of(config, client), waive=waive),
         TrustPolicyGuard(config.provenance.on_error),
     ]
     trust.start()
@@ -246,14 +245,12 @@ def provenance_guard(
     gate: Gate,
     *,
     charts: ClusterCharts | None = None,
-    pull_secrets: PullSecrets | None = None,
+    access: ClusterAccess | None = None,
     waive: Waive = list,
 ) -> ProvenanceGuard:
     """The provenance guard for these policies."""
     exempt = (*config.provenance.exempt_namespaces, config.cluster.own_namespace)
-    return ProvenanceGuard(
-        trust, gate, config.provenance, exempt=exempt, charts=charts, pull_secrets=pull_secrets, waive=waive
-    )
+    return ProvenanceGuard(trust, gate, config.provenance, exempt=exempt, charts=charts, access=access, waive=waive)
 
 
 def waiver_guard(config: Config, client: KubeClient | None) -> WaiverGuard:

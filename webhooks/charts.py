@@ -7,17 +7,24 @@ import msgspec
 from gateway.core.errors import UndecidedError
 from gateway.core.subject import Json
 from gateway.kube import KubeClient, ResourceType, WatchCache
-from webhooks.sources.fetch import Fetch, is_oci, section, text
+from webhooks.sources.fetch import Fetch, is_oci, reference_of, section, text
 from webhooks.sources.flux import SOURCES, helm_chart
 
 _VERSIONS = ("v1", "v1beta2", "v1beta1")
 
 
 class ChartSource(msgspec.Struct, frozen=True):
-    """Where a HelmRepository's charts are. ``url`` is empty unless it is a registry."""
+    """Where a HelmRepository's charts are. ``url`` is empty unless it is a registry; ``login`` and ``certificates``: see
+    :class:`Fetch`.
+    """
 
     url: str
-    secrets: tuple[str, ...] = ()
+    login: str = ""
+    certificates: str = ""
+
+    def reached(self, chart: Fetch) -> Fetch:
+        """The chart, fetched as the repository says."""
+        return msgspec.structs.replace(chart, login=self.login, certificates=self.certificates)
 
 
 class ClusterCharts:
@@ -78,8 +85,8 @@ class ClusterCharts:
 def chart_source(document: Json) -> ChartSource:
     """What a HelmRepository says about where its charts are."""
     spec = section(document, "spec")
-    url, secret = text(spec.get("url")), text(section(spec, "secretRef").get("name"))
-    return ChartSource(url if is_oci(url) else "", (secret,) if secret else ())
+    url = text(spec.get("url"))
+    return ChartSource(url if is_oci(url) else "", reference_of(spec, "secretRef"), reference_of(spec, "certSecretRef"))
 
 
 def _chart(document: Json) -> list[Fetch]:

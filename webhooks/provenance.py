@@ -18,12 +18,13 @@ from gateway.core.errors import UndecidedError
 from gateway.core.finding import Finding
 from gateway.core.guard import Indeterminate, Judged, NotApplicable, OnError, Outcome
 from gateway.core.subject import Subject
-from gateway.provenance.oci.credentials import Keychain
+from gateway.provenance.gate import Reach
 from gateway.provenance.oci.errors import BadReferenceError, RegistryError
 from gateway.provenance.oci.reference import Reference, parse_reference
 from gateway.provenance.trust.findings import GUARD
 from gateway.provenance.verifier import ReadyTrust, Result
 from webhooks import provenance_findings as put
+from webhooks.access import NO_ACCESS, Access
 from webhooks.charts import ChartSource, chart_source
 from webhooks.provenance_findings import Item, Looked
 from webhooks.sources.fetch import Fetch
@@ -48,7 +49,7 @@ class Verifying(Protocol):
     """Resolves and verifies artifacts."""
 
     async def judge(
-        self, reference: Reference, policies: Sequence[ReadyTrust], *, keychain: Keychain | None = None, who: str = ""
+        self, reference: Reference, policies: Sequence[ReadyTrust], reach: Reach | None = None
     ) -> tuple[str, list[Result]]:
         """See :meth:`gateway.provenance.gate.Gate.judge`."""
         ...
@@ -66,16 +67,16 @@ class Charts(Protocol):
         ...
 
 
-PullSecrets = Callable[[str, Sequence[str]], Awaitable[Keychain | None]]
-"""The credentials in the Secrets of these names in a namespace; None for none.
+Accessing = Callable[[str, Reference, Fetch], Awaitable[Access]]
+"""How something is fetched by what is in a namespace; see :class:`webhooks.access.ClusterAccess`.
 
 Raises:
-    UndecidedError: they cannot be read.
+    UndecidedError: that cannot be told.
 """
 
 
 class ProvenanceGuard:
-    """Judges what is fetched. ``charts`` and ``pull_secrets`` are None where no cluster is connected, or none are read;
+    """Judges what is fetched. ``charts`` and ``access`` are None where no cluster is connected, or none is read;
     ``waive`` marks the findings that are accepted.
     """
 
@@ -89,7 +90,7 @@ class ProvenanceGuard:
         *,
         exempt: Sequence[str],
         charts: Charts | None = None,
-        pull_secrets: PullSecrets | None = None,
+        access: Accessing | None = None,
         waive: Waive = list,
     ) -> None:
         self._trust = trust
@@ -97,7 +98,7 @@ class ProvenanceGuard:
         self._settings = settings
         self._exempt = tuple(exempt)
         self._charts = charts
-        self._pull_secrets = pull_secrets
+        self._access = access
         self._waive = waive
 
     def concerns(self, subject: Subject) -> bool:
@@ -158,9 +159,7 @@ class ProvenanceGuard:
         new = subject.operation == "CREATE" or source.url != chart_source(subject.old_object).url
         charts = self._charts.charts(subject.namespace, subject.name)
         return [
-            self._known(
-                msgspec.structs.replace(put.placed(chart, source.url), field="spec.url", secrets=source.secrets), new
-            )
+            self._known(msgspec.structs.replace(source.reached(put.placed(chart, source.url)), field="spec.url"), new)
             for chart in charts
         ]
 
@@ -180,7 +179,7 @@ class ProvenanceGuard:
             return Item(fetch, new, doubt=f"HelmRepository {through.namespace}/{through.name} is not there yet")
         if not source.url:
             return Item(fetch, new=False)
-        return self._known(msgspec.structs.replace(put.placed(fetch, source.url), secrets=source.secrets), new)
+        return self._known(source.reached(put.placed(fetch, source.url)), new)
 
     def _known(self, fetch: Fetch, new: bool) -> Item:
         try:
@@ -200,25 +199,22 @@ class ProvenanceGuard:
         usable = [ready for ready in item.policies if not ready.trust.unusable]
         if not usable:
             return Looked(mutable, doubt="; ".join(unusable))
+        access = NO_ACCESS
         try:
             async with room:
                 # The Secrets are beside whoever names them: a HelmRepository may be elsewhere than what goes through it.
                 through = item.fetch.through
                 namespace = through.namespace if through is not None else subject.namespace
-                keychain, who = await self._credentials(namespace, item.fetch.secrets)
-                digest, results = await self._gate.judge(item.reference, usable, keychain=keychain, who=who)
+                if self._access is not None and namespace:
+                    access = await self._access(namespace, item.reference, item.fetch)
+                digest, results = await self._gate.judge(item.reference, usable, access.reach)
         except RegistryError as error:
-            return Looked(mutable, doubt=f"{error.kind}: {error}")
+            return Looked(mutable, doubt=access.explained(error))
         except UndecidedError as error:
             return Looked(mutable, doubt=str(error))
         found = put.results(subject, item, digest, results)
         doubts = unusable + [one.assessment.undecided for one in results if one.assessment.undecided]
         return Looked((*mutable, *found), put.record(item.reference, digest, results), "; ".join(doubts), digest)
-
-    async def _credentials(self, namespace: str, secrets: Sequence[str]) -> tuple[Keychain | None, str]:
-        if self._pull_secrets is None or not secrets or not namespace:
-            return None, ""
-        return await self._pull_secrets(namespace, secrets), f"{namespace}/{','.join(secrets)}"
 
 
 def _is_helm_repository(subject: Subject) -> bool:

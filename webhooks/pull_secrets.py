@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Sequence
-from urllib.parse import quote
 
-from gateway.core.errors import ClusterError, ConfigError, UndecidedError
+from gateway.core.errors import ConfigError, UndecidedError
 from gateway.kube import KubeClient
-from gateway.kube.errors import ApiError
 from gateway.provenance.oci.credentials import Chain, DockerConfig, Keychain
-from webhooks.sources.fetch import section, text
+from webhooks.secret_data import Data, secret_data
 
-_NOT_FOUND = 404
-_KEY = ".dockerconfigjson"
-_MAX_SECRETS = 10
+_WHAT = "pull secret"
+_MAX_SECRETS = 32
 
 
 class PullSecrets:
-    """Reads Secrets of the type ``kubernetes.io/dockerconfigjson``. No helper program that one names is ever run."""
+    """Reads Secrets of the types ``kubernetes.io/dockerconfigjson`` and ``dockercfg``. No helper program that one names
+    is ever run.
+    """
 
     def __init__(self, client: KubeClient) -> None:
         self._client = client
@@ -30,25 +27,37 @@ class PullSecrets:
         Raises:
             UndecidedError: one cannot be read, or is something else. The text quotes nothing of it.
         """
-        if len(names) > _MAX_SECRETS:
-            raise UndecidedError(f"more than {_MAX_SECRETS} pull secrets are named")
+        check_count(names)
         chains = [found for name in dict.fromkeys(names) if (found := await self._one(namespace, name)) is not None]
         return Chain(chains) if chains else None
 
     async def _one(self, namespace: str, name: str) -> Keychain | None:
-        path = f"/api/v1/namespaces/{quote(namespace, safe='')}/secrets/{quote(name, safe='')}"
-        try:
-            secret = await self._client.get(path)
-        except ApiError as error:
-            if error.code == _NOT_FOUND:
-                return None
-            raise UndecidedError(f"pull secret {namespace}/{name}: {error}") from None
-        except ClusterError as error:
-            raise UndecidedError(f"pull secret {namespace}/{name}: {error}") from None
-        encoded = text(section(secret, "data").get(_KEY))
-        if not encoded:
-            return None
-        try:
-            return DockerConfig(base64.b64decode(encoded), source=f"Secret {namespace}/{name}", helpers=False)
-        except (binascii.Error, ConfigError):
-            raise UndecidedError(f"pull secret {namespace}/{name}: not a Docker configuration") from None
+        data = await secret_data(self._client, namespace, name, what=_WHAT)
+        return None if data is None else docker_config(data, f"Secret {namespace}/{name}")
+
+
+def check_count(names: Sequence[str]) -> None:
+    """That there are not too many of them.
+
+    Raises:
+        UndecidedError: there are.
+    """
+    if len(names) > _MAX_SECRETS:
+        raise UndecidedError(f"more than {_MAX_SECRETS} pull secrets are named")
+
+
+def docker_config(data: Data, source: str) -> Keychain | None:
+    """The credentials in a pull secret; None if it is something else.
+
+    Raises:
+        UndecidedError: it is one, and cannot be used.
+    """
+    found = data.get(".dockerconfigjson", b"")
+    if not found and data.get(".dockercfg"):
+        found = b'{"auths":' + data[".dockercfg"] + b"}"
+    if not found:
+        return None
+    try:
+        return DockerConfig(found, source=source, helpers=False)
+    except ConfigError:
+        raise UndecidedError(f"{_WHAT} {source.removeprefix('Secret ')}: not a Docker configuration") from None

@@ -15,6 +15,7 @@ from gateway.provenance.oci.budget import Budget
 from gateway.provenance.oci.credentials import Credential, Given, Keychain, default_docker_config, read_docker_config
 from gateway.provenance.oci.hosts import Hosts
 from gateway.provenance.oci.layout import Layout
+from gateway.provenance.oci.names import Names
 from gateway.provenance.oci.reference import LayoutReference, Reference
 from gateway.provenance.oci.registry import Registry
 from gateway.provenance.oci.source import Source
@@ -79,7 +80,7 @@ def _registries(host: str, access: Access) -> list[RegistrySettings]:
         return list(configured)
     if access.plain_http and access.ca_file:
         raise UsageError("--plain-http or --ca-file, not both")
-    known = next((one for one in configured if host in one.hosts), RegistrySettings((host,)))
+    known = next((one for one in configured if Names([one]).settings(host) is not None), RegistrySettings((host,)))
     return [
         *configured,
         msgspec.structs.replace(known, hosts=(host,), plain_http=access.plain_http, ca_file=access.ca_file),

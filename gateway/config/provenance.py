@@ -113,12 +113,15 @@ class TrustPolicy(TrustPolicySpec, frozen=True, kw_only=True):
 class RegistrySettings(_Section, frozen=True):
     """How registries are reached. ``hosts`` with their ports; ``plain_http``: without TLS; ``ca_file``: whose certificates.
 
+    ``cert_file`` and ``key_file``: the certificate that is shown to them and to their token servers.
     ``token_hosts``: hosts of token servers that are not surely its own.
     """
 
     hosts: Annotated[tuple[str, ...], Meta(min_length=1)]
     plain_http: bool = False
     ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
     token_hosts: tuple[str, ...] = ()
 
 
@@ -127,7 +130,8 @@ class Provenance(_Section, frozen=True):
 
     ``unmatched``: what becomes of an artifact that no policy is about. ``timeout_seconds`` and ``max_requests`` bound one
     artifact's verification. ``docker_config``: a file with credentials, ``config.json`` or ``.dockerconfigjson``.
-    ``pull_secrets``: whether the credentials that the judged object names are read from the cluster.
+    ``pull_secrets``: whether the credentials and certificates that the judged object names are read from the cluster;
+    ``argo_repositories``: whether those are that Argo CD has, in its namespace (``drift.argoCD.namespace``).
     """
 
     policies: tuple[TrustPolicy, ...] = ()
@@ -142,3 +146,4 @@ class Provenance(_Section, frozen=True):
     registries: tuple[RegistrySettings, ...] = ()
     docker_config: str = ""
     pull_secrets: bool = False
+    argo_repositories: bool = False

@@ -6,6 +6,8 @@ from collections.abc import Coroutine, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
 from gateway.config.provenance import Provenance
 from gateway.provenance.cache import EvidenceCache
 from gateway.provenance.flights import Flights
@@ -16,12 +18,25 @@ from gateway.provenance.oci.limits import Limits
 from gateway.provenance.oci.reference import Reference
 from gateway.provenance.oci.registry import Registry
 from gateway.provenance.oci.source import Found
+from gateway.provenance.oci.tls import Material
 from gateway.provenance.verifier import Clock, ReadyTrust, Result, Target, Verifier, new_cache
 
 
 def now_utc() -> datetime:
     """The time."""
     return datetime.now(UTC)
+
+
+class Reach(msgspec.Struct, frozen=True):
+    """How the judged object has its artifact fetched.
+
+    ``keychain``: what is asked for credentials before the gateway's own. ``tls``: see :meth:`Hosts.tls`. ``who`` names
+    both; what one may see is no answer for another.
+    """
+
+    keychain: Keychain | None = None
+    tls: Material = Material()
+    who: str = ""
 
 
 class Gate:
@@ -44,23 +59,23 @@ class Gate:
         self._resolving: Flights[tuple[str, str], Found] = Flights()
 
     async def judge(
-        self, reference: Reference, policies: Sequence[ReadyTrust], *, keychain: Keychain | None = None, who: str = ""
+        self, reference: Reference, policies: Sequence[ReadyTrust], reach: Reach | None = None
     ) -> tuple[str, list[Result]]:
         """The digest that a reference stands for, resolved once, and what each policy says about the artifact.
 
         Args:
             reference: with a tag or a digest.
             policies: those that are about it.
-            keychain: what is asked for credentials before the gateway's own.
-            who: names that keychain; what one may see is no answer for another.
+            reach: what the judged object names to be fetched by.
 
         Raises:
             RegistryError: something could not be read: there is no verdict.
         """
         settings = self._settings
         budget = Budget(seconds=settings.timeout_seconds, requests=settings.max_requests)
-        chain = Chain((keychain, self._keychain)) if keychain is not None else self._keychain
-        repository = self._registry.repository(reference, budget, chain)
+        reach = reach or Reach()
+        repository = self._registry.repository(reference, budget, self._chain(reach), reach.tls)
+        name = f"{self._registry.transport.hosts.name(reference.registry)}/{reference.repository}"
         found: Found | None = None
         digest = reference.digest
         if not digest:
@@ -68,10 +83,15 @@ class Gate:
             def resolve() -> Coroutine[Any, Any, Found]:
                 return repository.manifest(reference.tag)
 
-            found = await self._resolving.join((str(reference), who), resolve)
+            found = await self._resolving.join((f"{name}:{reference.tag}", reach.who), resolve)
             digest = found.digest
-        target = Target(repository, reference.name, digest, found, who)
+        target = Target(repository, name, digest, found, reach.who)
         return digest, await self._verifier.judge(target, policies)
+
+    def _chain(self, reach: Reach) -> Keychain:
+        # The gateway's own credentials are not for whoever a certificate of the object's choice vouches for.
+        own = Anonymous() if reach.tls.ca else self._keychain
+        return Chain((reach.keychain, own)) if reach.keychain is not None else own
 
     def checks(self) -> dict[str, bool | str]:
         """Nothing has to be there before the first request."""

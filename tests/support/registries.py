@@ -132,7 +132,8 @@ class FaultyRegistry:
     """A registry on loopback that answers well, but where a test says otherwise.
 
     ``faults``: pairs of a pattern over method and path, and a handler that answers instead; the first that matches.
-    ``token`` and ``password``: what it wants to see; ``requests``: every request, with its Authorization.
+    ``token`` and ``password``: what it wants to see; ``requests``: every request, with its Authorization;
+    ``shown``: with each, the common name of the client's certificate, where TLS asks for one.
     """
 
     def __init__(self) -> None:
@@ -143,7 +144,9 @@ class FaultyRegistry:
         self.token = ""
         self.password = ""
         self.requests: list[tuple[str, str]] = []
+        self.shown: list[str] = []
         self.host = ""
+        self._scheme = "http"
 
     @property
     def counts(self) -> Counter[str]:
@@ -193,6 +196,7 @@ class FaultyRegistry:
         application.router.add_route("*", "/{path:.*}", self._answer)
         runner = web.AppRunner(application, shutdown_timeout=0.1)
         await runner.setup()
+        self._scheme = "https" if tls is not None else "http"
         site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
         await site.start()
         self.host = f"127.0.0.1:{runner.addresses[0][1]}"
@@ -204,6 +208,8 @@ class FaultyRegistry:
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         line = f"{request.method} {request.path}"
         self.requests.append((line, request.headers.get("Authorization", "")))
+        certificate = (request.transport.get_extra_info("peercert") if request.transport else None) or {}
+        self.shown.append("".join(value for ((_, value),) in certificate.get("subject", ())))
         for pattern, handler in self.faults:
             if re.search(pattern, line):
                 return await handler(request)
@@ -220,7 +226,9 @@ class FaultyRegistry:
     def _guarded(self, request: web.Request) -> web.Response | None:
         seen = request.headers.get("Authorization", "")
         if self.token and seen != f"Bearer {self.token}":
-            challenge = f'Bearer realm="http://{self.host}/token",service="test",scope="repository:other:push"'
+            challenge = (
+                f'Bearer realm="{self._scheme}://{self.host}/token",service="test",scope="repository:other:push"'
+            )
             return web.Response(status=401, headers={"WWW-Authenticate": challenge}, text="x" * 500)
         basic = "Basic " + base64.b64encode(f"robot:{self.password}".encode()).decode()
         if self.password and not self.token and seen != basic:

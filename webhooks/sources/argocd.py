@@ -11,7 +11,7 @@ import re
 import msgspec
 
 from gateway.core.subject import Json
-from webhooks.sources.fetch import Fetch, chart_reference, is_oci, items, pinned, section, text
+from webhooks.sources.fetch import ArgoRepository, Fetch, chart_reference, is_oci, items, pinned, section, text
 
 GROUP = "argoproj.io"
 _ENDED = frozenset(("Succeeded", "Failed", "Error"))
@@ -20,20 +20,30 @@ _SCP = re.compile(r"[^/]*@[^/]*:")
 
 def application(document: Json, _namespace: str) -> list[Fetch]:
     """What an Application's sources fetch, and what an operation in it does: its sources need not be those of the spec."""
-    return [
+    found = [
         *_sources(section(document, "spec"), "spec"),
         *_operation(document, "operation"),
         *(_operation(document, "status.operationState.operation") if _is_under_way(document) else ()),
     ]
+    return _of_project(found, section(document, "spec"))
 
 
 def application_set(document: Json, _namespace: str) -> list[Fetch]:
     """The same of its template. What is templated is known when the Applications are made, and judged there."""
+    spec = section(document, "spec", "template", "spec")
     return [
         msgspec.structs.replace(found, later="it is templated: the Applications are judged")
         if _templated(found)
         else found
-        for found in _sources(section(document, "spec", "template", "spec"), "spec.template.spec")
+        for found in _of_project(_sources(spec, "spec.template.spec"), spec)
+    ]
+
+
+def _of_project(found: list[Fetch], spec: Json) -> list[Fetch]:
+    project = text(spec.get("project"))
+    return [
+        msgspec.structs.replace(one, argo=msgspec.structs.replace(one.argo, project=project)) if one.argo else one
+        for one in found
     ]
 
 
@@ -76,20 +86,21 @@ def _source(source: Json, field: str) -> list[Fetch]:
     url, revision, chart = (text(source.get(name)) for name in ("repoURL", "targetRevision", "chart"))
     if not url or ("://" in url and not is_oci(url)) or _SCP.match(url):
         return []
+    argo = ArgoRepository(url)
     if chart:
         reference, mutable, unresolvable = chart_reference(f"{url.rstrip('/')}/{chart}", revision)
-        return [Fetch("chart", reference, field, mutable, unresolvable)]
+        return [Fetch("chart", reference, field, mutable, unresolvable, argo=argo)]
     if is_oci(url):
         if revision and not revision.startswith("sha256:") and _is_range(revision):
             why = f"the range {revision} is resolved when it is fetched"
-            return [Fetch("config", url.removeprefix("oci://"), field, unresolvable=why)]
+            return [Fetch("config", url.removeprefix("oci://"), field, unresolvable=why, argo=argo)]
         reference, mutable = pinned(url, revision)
-        return [Fetch("config", reference, field, mutable)]
+        return [Fetch("config", reference, field, mutable, argo=argo)]
     where = text(source.get("path")).strip("/")
     if not where or where == ".":
         return []
     reference, mutable, unresolvable = chart_reference(f"{url.rstrip('/')}/{where}", revision)
-    return [Fetch("chart", reference, field, mutable, unresolvable)]
+    return [Fetch("chart", reference, field, mutable, unresolvable, argo=argo)]
 
 
 def _is_range(revision: str) -> bool:

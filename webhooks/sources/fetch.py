@@ -19,12 +19,23 @@ class Repository(msgspec.Struct, frozen=True):
     name: str
 
 
+class ArgoRepository(msgspec.Struct, frozen=True):
+    """A repository's URL as an Argo CD Application states it, and the Application's project: Argo CD may know how to log
+    in there.
+    """
+
+    url: str
+    project: str = ""
+
+
 class Fetch(msgspec.Struct, frozen=True):
     """``reference`` as the object states it, without ``oci://``; ``field`` is where.
 
     ``mutable``: why the same reference may stand for something else tomorrow. ``unresolvable``: why it cannot be told what
     will be fetched; ``later``: it will be told by another object, which is judged itself. ``through``: the repository whose
-    URL belongs before ``reference``. ``secrets``: names of pull secrets beside the object.
+    URL belongs before ``reference``. What it is fetched by is beside the object, or beside ``through``: ``secrets``, names
+    of pull secrets; ``account``, of a ServiceAccount that has some; ``login``, of a Secret that may hold a user's name and
+    password for the registry; ``certificates``, of one for TLS. ``argo``: the repository that Argo CD is to know of.
     """
 
     kind: Kind
@@ -35,6 +46,10 @@ class Fetch(msgspec.Struct, frozen=True):
     later: str = ""
     through: Repository | None = None
     secrets: tuple[str, ...] = ()
+    account: str = ""
+    login: str = ""
+    certificates: str = ""
+    argo: ArgoRepository | None = None
 
 
 def is_oci(url: str) -> bool:
@@ -54,6 +69,11 @@ def section(document: Any, *path: str) -> Json:
     for name in path:
         document = document.get(name) if isinstance(document, dict) else None
     return document if isinstance(document, dict) else {}
+
+
+def reference_of(document: Any, name: str) -> str:
+    """The name of another object that the object at ``name`` refers to; empty for none."""
+    return text(section(document, name).get("name"))
 
 
 def items(document: Any, name: str) -> list[Json]:

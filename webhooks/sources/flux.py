@@ -7,7 +7,7 @@ import re
 import msgspec
 
 from gateway.core.subject import Json
-from webhooks.sources.fetch import Fetch, Repository, chart_reference, is_oci, pinned, section, text
+from webhooks.sources.fetch import Fetch, Repository, chart_reference, is_oci, pinned, reference_of, section, text
 
 SOURCES = "source.toolkit.fluxcd.io"
 HELM = "helm.toolkit.fluxcd.io"
@@ -27,7 +27,18 @@ def oci_repository(document: Json, _namespace: str) -> list[Fetch]:
         url = text(section(document, "spec").get("url"))
         fetched = msgspec.structs.replace(found[0], field=RECONCILED, mutable="", unresolvable="")
         found.append(msgspec.structs.replace(fetched, reference=pinned(url, revision[1])[0]))
-    return found
+    spec = section(document, "spec")
+    secret = reference_of(spec, "secretRef")
+    by_account = text(spec.get("provider")) in {"", "generic"}
+    return [
+        msgspec.structs.replace(
+            one,
+            secrets=(secret,) if secret else (),
+            account=text(spec.get("serviceAccountName")) if by_account else "",
+            certificates=reference_of(spec, "certSecretRef"),
+        )
+        for one in found
+    ]
 
 
 def _specified(document: Json) -> list[Fetch]:
@@ -36,16 +47,15 @@ def _specified(document: Json) -> list[Fetch]:
     url, reference = text(spec.get("url")), section(spec, "ref")
     if not is_oci(url):
         return []
-    secrets = tuple(name for name in [text(section(spec, "secretRef").get("name"))] if name)
     digest, semver = text(reference.get("digest")), text(reference.get("semver"))
     if digest:
-        return [Fetch("config", pinned(url, digest)[0], "spec.ref.digest", secrets=secrets)]
+        return [Fetch("config", pinned(url, digest)[0], "spec.ref.digest")]
     if semver:
         why = f"the range {semver} is resolved when it is fetched"
-        return [Fetch("config", url.removeprefix("oci://"), "spec.ref.semver", unresolvable=why, secrets=secrets)]
+        return [Fetch("config", url.removeprefix("oci://"), "spec.ref.semver", unresolvable=why)]
     found, mutable = pinned(url, text(reference.get("tag")))
     field = "spec.ref.tag" if reference.get("tag") else "spec.ref"
-    return [Fetch("config", found, field, mutable, secrets=secrets)]
+    return [Fetch("config", found, field, mutable)]
 
 
 def helm_chart(document: Json, namespace: str) -> list[Fetch]:

@@ -1,7 +1,7 @@
 """What registries want to see before they answer: basic credentials, or a token of their token server.
 
 Source: RFC 7235 (challenges), the distribution project's token authentication specification. A token is asked for by
-the scope that is needed, whatever the challenge asks, and kept for the host, scope and credential it was given for.
+the scope that is needed, whatever the challenge asks, and kept for whom it was given for: :class:`Reader`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import io
 import re
 import time
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 from yarl import URL
@@ -20,6 +21,7 @@ from gateway.provenance.oci.errors import UnauthorisedError
 from gateway.provenance.oci.hosts import stranger
 from gateway.provenance.oci.http import Request, Sink, Transport
 from gateway.provenance.oci.limits import Limits
+from gateway.provenance.oci.tls import Material
 
 _PARAMETER = re.compile(r'([a-zA-Z0-9_-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
 _OK = 200
@@ -36,6 +38,24 @@ class Challenge(msgspec.Struct, frozen=True):
 
     scheme: str
     parameters: dict[str, str] = {}
+
+
+class Reader(NamedTuple):
+    """Who reads what: at which registry, within which scope, by which credential, over TLS with which certificates.
+
+    What is kept for one is not sent for another: the same token may have come from another server.
+    """
+
+    registry: str
+    scope: str
+    credential: Credential | None = None
+    tls: Material = Material()
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """Tells readers apart."""
+        fingerprint = self.credential.fingerprint if self.credential is not None else ""
+        return self.registry, self.scope, fingerprint, self.tls.fingerprint if self.tls else ""
 
 
 class _Token(msgspec.Struct, frozen=True):
@@ -63,32 +83,31 @@ class Authenticator:
     def __init__(self, transport: Transport, limits: Limits) -> None:
         self._transport = transport
         self._limits = limits
-        self._kept: dict[tuple[str, str, str], tuple[str, float]] = {}
+        self._kept: dict[tuple[str, str, str, str], tuple[str, float]] = {}
 
-    def authorization(self, registry: str, scope: str, credential: Credential | None) -> str:
+    def authorization(self, reader: Reader) -> str:
         """The header's value that was good the last time; empty if none is known."""
-        value, until = self._kept.get(_key(registry, scope, credential), ("", 0.0))
+        value, until = self._kept.get(reader.key, ("", 0.0))
         return value if time.monotonic() < until else ""
 
-    def forget(self, registry: str, scope: str, credential: Credential | None) -> None:
+    def forget(self, reader: Reader) -> None:
         """What was kept is not taken any more."""
-        self._kept.pop(_key(registry, scope, credential), None)
+        self._kept.pop(reader.key, None)
 
-    async def answer(
-        self, registry: str, scope: str, credential: Credential | None, challenges: Sequence[Challenge], budget: Budget
-    ) -> str:
+    async def answer(self, reader: Reader, challenges: Sequence[Challenge], budget: Budget) -> str:
         """The header's value that answers the challenges of a 401.
 
         Raises:
             UnauthorisedError: there is no credential for it, the token server refuses, or may not be asked.
             RegistryError: the token server cannot be asked.
         """
+        registry, credential = reader.registry, reader.credential
         bearer = next((c for c in challenges if c.scheme == "bearer"), None)
         if bearer is not None:
             if credential is not None and credential.bearer:
                 value, seconds = f"Bearer {credential.bearer}", _DEFAULT_SECONDS
             else:
-                value, seconds = await self._token(registry, scope, credential, bearer, budget)
+                value, seconds = await self._token(reader, bearer, budget)
         elif any(c.scheme == "basic" for c in challenges):
             if credential is None or not credential.username:
                 raise UnauthorisedError(f"{registry} wants credentials, and there are none for it")
@@ -97,12 +116,11 @@ class Authenticator:
             raise UnauthorisedError(f"{registry} refuses (HTTP 401), and does not say what it wants")
         if len(self._kept) >= _MAX_KEPT:
             self._kept.clear()
-        self._kept[_key(registry, scope, credential)] = (value, time.monotonic() + seconds)
+        self._kept[reader.key] = (value, time.monotonic() + seconds)
         return value
 
-    async def _token(
-        self, registry: str, scope: str, credential: Credential | None, challenge: Challenge, budget: Budget
-    ) -> tuple[str, float]:
+    async def _token(self, reader: Reader, challenge: Challenge, budget: Budget) -> tuple[str, float]:
+        registry = reader.registry
         realm = stranger(challenge.parameters.get("realm", ""))
         if realm is None:
             raise UnauthorisedError(f"{registry}: the challenge names no token server")
@@ -113,13 +131,11 @@ class Authenticator:
             )
         sink = io.BytesIO()
         answer = await self._transport.send(
-            _request(
-                realm, challenge.parameters.get("service", ""), scope, credential, Sink(sink, self._limits.token_bytes)
-            ),
+            _request(reader, realm, challenge.parameters.get("service", ""), Sink(sink, self._limits.token_bytes)),
             budget,
         )
         if answer.status != _OK:
-            how = "the credentials are not taken" if credential else "it gives no token without credentials"
+            how = "the credentials are not taken" if reader.credential else "it gives no token without credentials"
             raise UnauthorisedError(f"{registry}: token server {realm.host}: HTTP {answer.status}: {how}")
         try:
             token = msgspec.json.decode(sink.getvalue(), type=_Token)
@@ -131,16 +147,12 @@ class Authenticator:
         return f"Bearer {value}", min(max(token.expires_in - _MARGIN_SECONDS, 0.0), _MAX_SECONDS)
 
 
-def _request(realm: URL, service: str, scope: str, credential: Credential | None, sink: Sink) -> Request:
-    what = f"token server {realm.host}"
+def _request(reader: Reader, realm: URL, service: str, sink: Sink) -> Request:
+    credential, scope, what = reader.credential, reader.scope, f"token server {realm.host}"
     if credential is not None and credential.identity:
         form = {"grant_type": "refresh_token", "service": service, "scope": scope, "client_id": _CLIENT_ID}
         form["refresh_token"] = credential.identity
-        return Request(realm, sink, what, form=form)
+        return Request(realm, sink, what, form=form, owner=reader.registry, tls=reader.tls)
     query = {"service": service, "scope": scope} if service else {"scope": scope}
     headers = {"Authorization": credential.basic} if credential is not None and credential.username else {}
-    return Request(realm.update_query(query), sink, what, headers)
-
-
-def _key(registry: str, scope: str, credential: Credential | None) -> tuple[str, str, str]:
-    return registry, scope, credential.fingerprint if credential is not None else ""
+    return Request(realm.update_query(query), sink, what, headers, owner=reader.registry, tls=reader.tls)

@@ -23,6 +23,7 @@ import msgspec
 from gateway.config.files import read_bounded
 from gateway.core.errors import ConfigError
 from gateway.provenance.oci.errors import UnauthorisedError
+from gateway.provenance.oci.names import canonical
 from gateway.provenance.oci.reference import DOCKER
 
 MAX_FILE_BYTES = 1024 * 1024
@@ -140,7 +141,7 @@ class DockerConfig:
 
     async def find(self, registry: str, repository: str) -> Credential | None:
         """The most specific entry's credential; that of a helper program goes before one that is written down."""
-        helper = self._file.cred_helpers.get(registry, "") or self._file.creds_store
+        helper = self._helper_of(registry)
         if self._helpers and helper:
             server = _DOCKER_KEY if registry == DOCKER else registry
             found = await ask_helper(helper, server)
@@ -148,6 +149,10 @@ class DockerConfig:
                 return found
         best = max((key for key in self._auths if _covers(key, registry, repository)), key=_parts_of, default=None)
         return self._auths[best] if best is not None else None
+
+    def _helper_of(self, registry: str) -> str:
+        named = {_address(key)[0]: helper for key, helper in self._file.cred_helpers.items()}
+        return named.get(registry, "") or self._file.creds_store
 
 
 def read_docker_config(path: str) -> DockerConfig:
@@ -263,9 +268,7 @@ def _address(key: str) -> tuple[str, list[str]]:
     """Host and path of an entry's key: ``https://index.docker.io/v1/``, ``ghcr.io``, ``ghcr.io/acme``, ``*.example.com``."""
     host, _, path = re.sub(r"^https?://", "", key).partition("/")
     parts = [part for part in path.split("/") if part]
-    host = host.lower()
-    if host in {"index.docker.io", "registry-1.docker.io"}:
-        host = DOCKER
+    host = canonical(host)
     return host, [] if parts in (["v1"], ["v2"]) else parts
 
 

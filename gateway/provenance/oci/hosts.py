@@ -7,11 +7,15 @@ from collections.abc import Sequence
 
 from yarl import URL
 
+from gateway.config.files import read_bounded, read_together
 from gateway.config.provenance import RegistrySettings
 from gateway.core.errors import ConfigError
+from gateway.provenance.oci.names import Names, canonical
+from gateway.provenance.oci.reference import DOCKER
+from gateway.provenance.oci.tls import MAX_PEM_BYTES, Contexts, Material
 
-_API_HOSTS = {"docker.io": "registry-1.docker.io"}
-_TOKEN_HOSTS = {"registry-1.docker.io": "auth.docker.io", "docker.elastic.co": "docker-auth.elastic.co"}
+_API_HOSTS = {DOCKER: "registry-1.docker.io"}
+_TOKEN_HOSTS = {DOCKER: "auth.docker.io", "docker.elastic.co": "docker-auth.elastic.co"}
 """Registries whose token server is beside them under a domain of which that alone does not tell whose it is."""
 _SHARED = (
     "amazonaws.com", "appspot.com", "azure.com", "azurewebsites.net", "cloudapp.net", "cloudfront.net",
@@ -21,32 +25,47 @@ _SHARED = (
 )  # fmt: skip
 """Domains below which anybody may have a host."""
 _COUNTRY_CHARS = 2
+_NOTHING = Material()
 
 
-class Hosts:
+class Hosts(Names):
     """Settings by host. What is not named is reached with TLS and the system's certificates."""
 
     def __init__(self, settings: Sequence[RegistrySettings] = ()) -> None:
-        self._settings = {host.lower().removesuffix(":443"): one for one in settings for host in one.hosts}
-        self._contexts: dict[str, ssl.SSLContext] = {}
-        for one in settings:
-            if one.ca_file:
-                self._contexts[one.ca_file] = _context(one.ca_file)
+        """Raises ConfigError where one names what is no host, or a file that cannot be used."""
+        super().__init__(settings)
+        self._contexts = Contexts()
+        read = {id(one): self._read(one) for one in settings}
+        self._materials = {name: read[id(one)] for name, one in self._settings.items()}
 
     def base(self, registry: str) -> URL:
         """Where a registry's API is."""
-        host = _API_HOSTS.get(registry, registry)
-        return URL(f"{'http' if self.plain(registry) else 'https'}://{host}")
+        name = self.name(registry)
+        return URL(f"{'http' if self.plain(name) else 'https'}://{_API_HOSTS.get(name, name)}")
 
-    def plain(self, host: str) -> bool:
-        """Whether a host, named with its port unless that is the usual one, is to be reached without TLS."""
-        found = self._settings.get(host.lower())
-        return found is not None and found.plain_http
+    def tls(self, url: URL, owner: str = "", named_by_object: Material = _NOTHING) -> ssl.SSLContext | bool:
+        """The TLS settings for where a URL leads; True for the default ones.
 
-    def tls(self, url: URL) -> ssl.SSLContext | bool:
-        """The TLS settings for where a URL leads; True for the default ones."""
-        found = self._settings.get(named(url))
-        return self._contexts[found.ca_file] if found is not None and found.ca_file else True
+        Args:
+            url: where.
+            owner: the registry whose own server that is, or its token server: it is shown a client certificate.
+                Empty for wherever it redirects to.
+            named_by_object: what the judged object names for the registry. It goes before the configuration's, and with
+                it the configuration's own client certificate is not shown: somebody else may say who the server is.
+
+        Raises:
+            ConfigError: what the object names cannot be used.
+        """
+        host = self.name(named(url))
+        ca = self._materials.get(host, _NOTHING).ca
+        if named_by_object:
+            if not owner:
+                beside = Material(ca=b"\n".join(filter(None, (ca, named_by_object.ca))))
+                return self._context(beside, system=not ca)
+            ca, shown = named_by_object.ca or ca, named_by_object
+        else:
+            shown = self._shown(host, owner)
+        return self._context(Material(ca, shown.certificate, shown.key))
 
     def gives_tokens(self, registry: str, realm: URL) -> bool:
         """Whether a token server that a registry names may be asked, and told a password.
@@ -55,16 +74,44 @@ class Hosts:
         beside it under a domain that is surely one owner's; and it must have TLS wherever the registry is to have it.
         """
         own = self.base(registry)
-        host = (realm.host or "").lower()
-        if realm.scheme != "https" and not (realm.scheme == "http" and self.plain(named(realm))):
+        host, name, registry = (realm.host or "").lower(), self.name(named(realm)), self.name(registry)
+        if realm.scheme != "https" and not (realm.scheme == "http" and self.plain(name)):
             return False
-        found = self._settings.get(registry)
-        if named(realm) == named(own) or (found is not None and {host, named(realm)} & set(found.token_hosts)):
+        found = self.settings(registry)
+        if name == registry or (found is not None and {host, name} & {canonical(one) for one in found.token_hosts}):
             return True
-        if _TOKEN_HOSTS.get(named(own)) == named(realm):
+        if _TOKEN_HOSTS.get(registry) == name:
             return True
         parent = (own.host or "").partition(".")[2]
         return _is_ones_own(parent) and (host == parent or host.endswith(f".{parent}"))
+
+    def _shown(self, host: str, owner: str) -> Material:
+        if not owner:
+            return _NOTHING
+        own = self._materials.get(host, _NOTHING)
+        return own if own.certificate else self._materials.get(self.name(owner), _NOTHING)
+
+    def _context(self, material: Material, *, system: bool = False) -> ssl.SSLContext | bool:
+        return self._contexts.of(material, system=system) if material else True
+
+    def _read(self, one: RegistrySettings) -> Material:
+        if bool(one.cert_file) != bool(one.key_file):
+            raise ConfigError(f"provenance.registries ({one.hosts[0]}): certFile and keyFile belong together")
+        ca = (read_bounded(one.ca_file, max_bytes=MAX_PEM_BYTES) or b"\n") if one.ca_file else b""
+        if ca:
+            self._check(Material(ca), one.ca_file)
+        if not one.cert_file:
+            return Material(ca)
+        certificate, key = read_together((one.cert_file, one.key_file), max_bytes=MAX_PEM_BYTES)
+        material = Material(ca, certificate, key)
+        self._check(material, f"{one.cert_file}, {one.key_file}")
+        return material
+
+    def _check(self, material: Material, files: str) -> None:
+        try:
+            self._contexts.of(material)
+        except ConfigError as error:
+            raise ConfigError(f"{files}: {error}") from None
 
 
 def stranger(text: str, *, at: URL | None = None, encoded: bool = False) -> URL | None:
@@ -79,7 +126,7 @@ def stranger(text: str, *, at: URL | None = None, encoded: bool = False) -> URL 
 
 
 def named(url: URL) -> str:
-    """The host of a URL as settings name it: with its port, unless that is the usual one."""
+    """The host of a URL with its port, unless that is the usual one."""
     return (url.host_port_subcomponent or "").lower()
 
 
@@ -92,10 +139,3 @@ def _is_ones_own(domain: str) -> bool:
     if len(labels) < 2 or labels[-1].isdigit() or f".{domain}".endswith(tuple(f".{one}" for one in _SHARED)):  # noqa: PLR2004
         return False
     return len(labels) > 2 or len(labels[-1]) != _COUNTRY_CHARS  # noqa: PLR2004 - a name and a top level
-
-
-def _context(ca_file: str) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=ca_file)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(f"{ca_file}: no certificates that can be used: {error.strerror or error}") from None

@@ -15,10 +15,12 @@ import aiohttp
 from yarl import URL
 
 from gateway import __version__
+from gateway.core.errors import ConfigError
 from gateway.provenance.oci.budget import Budget
 from gateway.provenance.oci.errors import MalformedError, ThrottledError, TooLargeError, UnreachableError
 from gateway.provenance.oci.hosts import Hosts, named, stranger
 from gateway.provenance.oci.limits import Limits
+from gateway.provenance.oci.tls import Material
 
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 _OK, _THROTTLED, _SERVER_ERROR = 200, 429, 500
@@ -37,7 +39,8 @@ class Request(NamedTuple):
     """A GET, or the POST of a ``form``.
 
     ``headers`` with ``Authorization`` go to the host of ``url``, and not to another that it redirects to. ``what`` names
-    the thing in errors (the URL does not: it may hold a token).
+    the thing in errors (the URL does not: it may hold a token). ``owner`` and ``tls``: see :meth:`Hosts.tls`; a client
+    certificate goes no further than the headers.
     """
 
     url: URL
@@ -45,6 +48,8 @@ class Request(NamedTuple):
     what: str
     headers: Mapping[str, str] = {}
     form: Mapping[str, str] | None = None
+    owner: str = ""
+    tls: Material = Material()
 
 
 class Answer(NamedTuple):
@@ -113,6 +118,7 @@ class Transport:
             headers = dict(request.headers)
             if target.origin() != at.origin():
                 headers.pop("Authorization", None)
+                request = request._replace(owner="")
             request = request._replace(url=target, headers=headers)
         raise MalformedError(f"{request.what}: more than {self._limits.redirects} redirects")
 
@@ -127,6 +133,7 @@ class Transport:
     async def _once(self, request: Request, budget: Budget) -> Answer:
         what, url, form = request.what, request.url, request.form
         budget.spend(what)
+        tls = self._tls(request)
         try:
             async with (
                 asyncio.timeout(budget.seconds),
@@ -135,7 +142,7 @@ class Transport:
                     url,
                     headers={**_HEADERS, **request.headers},
                     data=None if form is None else dict(form),
-                    ssl=self.hosts.tls(url),
+                    ssl=tls,
                     proxy=_proxy(url),
                     allow_redirects=False,
                 ) as response,
@@ -152,6 +159,12 @@ class Transport:
             raise UnreachableError(f"{what}: {url.host}: TLS: {_short(error)}{hint}") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise UnreachableError(f"{what}: cannot reach {url.host}: {_short(error)}") from None
+
+    def _tls(self, request: Request) -> ssl.SSLContext | bool:
+        try:
+            return self.hosts.tls(request.url, request.owner, request.tls)
+        except ConfigError as error:
+            raise MalformedError(f"{request.what}: TLS with {request.url.host}: {error}") from None
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:

@@ -40,15 +40,16 @@ class Reference(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """Registry and repository: what trust policies match."""
-        return f"{self.registry}/{self.repository}"
+        """Registry and repository: what trust policies match. A registry without TLS is one, with ``:80`` or without."""
+        return f"{without_http_port(self.registry)}/{self.repository}"
 
     def at(self, digest: str) -> Reference:
         """The same repository, pinned."""
         return Reference(self.registry, self.repository, digest=digest)
 
     def __str__(self) -> str:
-        return f"{self.name}@{self.digest}" if self.digest else f"{self.name}:{self.tag}"
+        name = f"{self.registry}/{self.repository}"
+        return f"{name}@{self.digest}" if self.digest else f"{name}:{self.tag}"
 
 
 class LayoutReference(msgspec.Struct, frozen=True):
@@ -146,6 +147,12 @@ def canonical_host(text: str) -> str:
             f"{text!r} may be a host, or a part of a name at Docker Hub: write the host with its domain"
         )
     return host if port == _TLS_PORT else f"{host}:{port}"
+
+
+def without_http_port(registry: str) -> str:
+    """A canonical name without the port that is usual where there is no TLS, if it is a name of a host without it too."""
+    bare = registry.removesuffix(":80")
+    return bare if is_host(bare) and bare not in _DOCKER_HOSTS else registry
 
 
 def _canonical_name(host: str) -> str:

@@ -11,7 +11,7 @@ from typing import IO, cast
 from yarl import URL
 
 from gateway.core.canonical import sha256_digest
-from gateway.provenance.oci.auth import Authenticator, parse_challenges
+from gateway.provenance.oci.auth import Authenticator, Reader, parse_challenges
 from gateway.provenance.oci.budget import Budget
 from gateway.provenance.oci.credentials import Anonymous, Credential, Keychain
 from gateway.provenance.oci.errors import (
@@ -27,6 +27,7 @@ from gateway.provenance.oci.limits import Limits
 from gateway.provenance.oci.manifest import MANIFESTS, OCI_INDEX, Descriptor, parse_listing, parse_manifest
 from gateway.provenance.oci.reference import Reference, is_digest
 from gateway.provenance.oci.source import Found, Hashing, check_digest
+from gateway.provenance.oci.tls import Material
 
 _OK, _UNAUTHORISED, _FORBIDDEN, _NOT_FOUND = 200, 401, 403, 404
 _NO_REFERRERS_API = frozenset((400, 404, 406))
@@ -41,9 +42,11 @@ class Registry:
         self.transport = Transport(hosts or Hosts(), self.limits)
         self.authenticator = Authenticator(self.transport, self.limits)
 
-    def repository(self, reference: Reference, budget: Budget, keychain: Keychain | None = None) -> Repository:
-        """The repository of a reference, to be read within a budget."""
-        return Repository(self, reference, budget, keychain or Anonymous())
+    def repository(
+        self, reference: Reference, budget: Budget, keychain: Keychain | None = None, tls: Material | None = None
+    ) -> Repository:
+        """The repository of a reference, to be read within a budget. ``tls``: see :meth:`Hosts.tls`."""
+        return Repository(self, reference, budget, keychain or Anonymous(), tls or Material())
 
     async def close(self) -> None:
         """Close all connections."""
@@ -53,17 +56,20 @@ class Registry:
 class Repository:
     """One repository; see :class:`gateway.provenance.oci.source.Source`."""
 
-    def __init__(self, registry: Registry, reference: Reference, budget: Budget, keychain: Keychain) -> None:
+    def __init__(
+        self, registry: Registry, reference: Reference, budget: Budget, keychain: Keychain, tls: Material
+    ) -> None:
         self._registry = registry
         self._limits = registry.limits
-        self._host = reference.registry
+        self._host = registry.transport.hosts.name(reference.registry)
         self._repository = reference.repository
         self._name = reference.name
         self._budget = budget
         self._keychain = keychain
+        self._tls = tls
         self._asking = asyncio.Lock()
         self._credential: tuple[Credential | None] | None = None
-        self._base = registry.transport.hosts.base(reference.registry) / "v2" / reference.repository
+        self._base = registry.transport.hosts.base(self._host) / "v2" / reference.repository
 
     async def manifest(self, reference: str) -> Found:
         """The manifest of a digest or a tag."""
@@ -147,26 +153,34 @@ class Repository:
         """The credential, looked up once: that may be a program to run."""
         async with self._asking:
             if self._credential is None:
-                self._credential = (await self._keychain.find(self._host, self._repository),)
+                self._credential = (await self._find(),)
             return self._credential[0]
+
+    async def _find(self) -> Credential | None:
+        for name in self._registry.transport.hosts.names(self._host):
+            found = await self._keychain.find(name, self._repository)
+            if found is not None:
+                return found
+        return None
 
     async def _get(self, url: URL, sink: Sink, what: str, *, accept: Sequence[str] = ()) -> Answer:
         """One GET with what the registry wants to see; it is asked a second time after a 401, and no more."""
-        authenticator, scope = self._registry.authenticator, f"repository:{self._repository}:pull"
-        credential = await self._found()
-        value = authenticator.authorization(self._host, scope, credential)
+        authenticator, credential = self._registry.authenticator, await self._found()
+        reader = Reader(self._host, f"repository:{self._repository}:pull", credential, self._tls)
+        value = authenticator.authorization(reader)
         for attempt in range(2):
             headers = {"Accept": ", ".join(accept)} if accept else {}
             if value:
                 headers["Authorization"] = value
-            answer = await self._registry.transport.send(Request(url, sink, what, headers), self._budget)
+            request = Request(url, sink, what, headers, owner=self._host, tls=self._tls)
+            answer = await self._registry.transport.send(request, self._budget)
             if answer.status == _FORBIDDEN:
                 raise UnauthorisedError(f"{what}: {self._host} forbids it (HTTP 403)")
             if answer.status != _UNAUTHORISED:
                 return answer
-            authenticator.forget(self._host, scope, credential)
+            authenticator.forget(reader)
             if attempt == 0:
                 challenges = parse_challenges(answer.challenges)
-                value = await authenticator.answer(self._host, scope, credential, challenges, self._budget)
+                value = await authenticator.answer(reader, challenges, self._budget)
         taken = "the credentials are not taken" if credential else "it wants credentials"
         raise UnauthorisedError(f"{what}: {self._host}: {taken} (HTTP 401)")

@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 
 from gateway.provenance.oci.errors import BadReferenceError
-from gateway.provenance.oci.reference import DOCKER, LAYOUT, canonical_host, is_host, is_repository
+from gateway.provenance.oci.reference import DOCKER, LAYOUT, canonical_host, is_host, is_repository, without_http_port
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://")
 _STARRED_HOST = re.compile(r"(?:[a-z0-9.*-]+|[0-9a-f:*\[]+\])(?::[1-9*][0-9*]*)?\Z")
@@ -66,13 +66,13 @@ def _placed(first: str, rest: str) -> str:
     if "*" in first:
         if not _STARRED_HOST.match(first) or (not rest and "**" not in first):
             return ""
-        first = first.removesuffix(_TLS_PORT)
+        first = without_http_port(first.removesuffix(_TLS_PORT))
         return f"{first}/{rest}" if rest else first
     if not is_host(first):
         name = f"{first}/{rest}" if rest else f"library/{first}"
         return f"{DOCKER}/{name}" if is_repository(name.replace("*", "a")) else ""
     try:
-        registry = canonical_host(first)
+        registry = without_http_port(canonical_host(first))
     except BadReferenceError:
         return ""
     if registry == DOCKER and rest != "*" and rest and "/" not in rest and "**" not in rest:

@@ -253,7 +253,9 @@ def _text(text: str, file: str, read: Read, where: str) -> str:
 
 def trust_files(settings: Provenance) -> list[str]:
     """The files that the configuration's policies, registries and credentials are read from, for whoever watches them."""
-    found = [settings.docker_config, *(registry.ca_file for registry in settings.registries)]
+    found = [settings.docker_config]
+    for registry in settings.registries:
+        found += [registry.ca_file, registry.cert_file, registry.key_file]
     for policy in settings.policies:
         for one in policy.authorities:
             found += [key.file for key in one.keys]

@@ -23,7 +23,7 @@ from support.users import GOVGATE, ROOT
 from gateway.config.model import Cluster as Connection
 from gateway.config.provenance import Provenance, RegistrySettings, TrustAuthority, TrustedKey, TrustPolicy
 from gateway.kube import connect
-from gateway.provenance.gate import Gate
+from gateway.provenance.gate import Gate, Reach
 from gateway.provenance.oci.errors import UnauthorisedError
 from gateway.provenance.oci.reference import Reference
 from gateway.provenance.trust.reading import read_policy
@@ -277,7 +277,7 @@ async def test_pull_secrets_open_a_registry(cluster: Cluster, namespace: str, co
                 await gate.judge(reference, [ready])
             for names in (["none", "pull"], ["pull"]):
                 keychain = await PullSecrets(client)(namespace, names)
-                _, (result,) = await gate.judge(reference, [ready], keychain=keychain, who="/".join(names))
+                _, (result,) = await gate.judge(reference, [ready], Reach(keychain, who="/".join(names)))
                 assert "no signature was found" in result.assessment.problems[0].message
             assert await PullSecrets(client)(namespace, ["none"]) is None
         finally:

@@ -198,6 +198,42 @@ def test_settings_are_of_the_host_with_its_port_unless_that_is_the_usual_one(tmp
     assert not hosts.gives_tokens("r.corp", URL("http://r.corp/token"))
 
 
+@pytest.mark.parametrize("written", ["plain.corp", "plain.corp:80", "Plain.corp:80"])
+@pytest.mark.parametrize("asked", ["plain.corp", "plain.corp:80"])
+def test_a_registry_without_tls_has_one_name(written: str, asked: str) -> None:
+    """With the usual port or without, in the settings and in a reference; another port is another registry."""
+    hosts = Hosts([RegistrySettings((written,), plain_http=True, token_hosts=("SSO.corp:443",))])
+    assert hosts.name(asked) == "plain.corp"
+    assert hosts.names(asked) == ("plain.corp", "plain.corp:80")
+    assert hosts.plain(asked)
+    assert str(hosts.base(asked)) == "http://plain.corp"
+    assert hosts.gives_tokens(asked, URL("http://plain.corp:80/token"))
+    assert hosts.gives_tokens(asked, URL("https://sso.corp/token"))
+    assert not hosts.plain("plain.corp:81")
+    assert Hosts([RegistrySettings((written,))]).name("plain.corp:80") == "plain.corp:80"
+
+
+def test_docker_hub_is_one_host_to_the_settings(tmp_path: Path) -> None:
+    """Where its API is, is one of its names."""
+    (tmp_path / "ca.crt").write_bytes(Authority().pem)
+    for name in ("docker.io", "registry-1.docker.io", "index.docker.io:443"):
+        hosts = Hosts([RegistrySettings((name,), ca_file=str(tmp_path / "ca.crt"))])
+        assert isinstance(hosts.tls(hosts.base("docker.io")), ssl.SSLContext)
+
+
+def test_a_host_is_no_address() -> None:
+    """It would be about nothing."""
+    with pytest.raises(ConfigError, match="without scheme and path"):
+        Hosts([RegistrySettings(("https://r.corp",), plain_http=True)])
+
+
+@pytest.mark.parametrize("key", ["r.corp", "r.corp:443", "https://R.corp:443/v2/"])
+def test_credentials_are_of_the_registry_however_its_name_is_written(key: str) -> None:
+    """One name here too; another port is another registry."""
+    assert find(config(**{key: "robot"}), "r.corp") == "robot"
+    assert find(config(**{key: "robot"}), "r.corp:80") == ""
+
+
 def test_challenges_are_read_with_quotes() -> None:
     """Commas inside of quotes do not end a parameter."""
     (found,) = parse_challenges(['Bearer realm="https://a/t?x=1,2", service=reg, scope="repository:a:pull,push"'])

@@ -71,6 +71,24 @@ def test_a_registry_has_one_name(port: int, zeros: int) -> None:
     assert found.registry == ("ghcr.io" if port == 443 else f"ghcr.io:{port}")
 
 
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("reg.corp:80/a", "reg.corp/a"),
+        ("reg.corp/a", "reg.corp/a"),
+        ("[::1]:80/a", "[::1]/a"),
+        ("reg.corp:8080/a", "reg.corp:8080/a"),
+        ("registry:80/a", "registry:80/a"),
+        ("docker.io:80/nginx", "docker.io:80/nginx"),
+    ],
+)
+def test_policies_know_a_registry_without_tls_by_one_name(text: str, name: str) -> None:
+    """Or whoever writes the port would evade a policy; without it, ``registry`` were a name at Docker Hub."""
+    found = parse_reference(f"{text}:1")
+    assert found.name == name
+    assert str(found) == f"{text}:1"
+
+
 @given(
     st.text(max_size=80) | st.text(alphabet="aB:[]./x01", max_size=20) | st.text(alphabet="abc019./:@-_", max_size=40)
 )

@@ -16,9 +16,10 @@ from gateway.config.provenance import Provenance
 from gateway.core.guard import Indeterminate, Judged, NotApplicable, OnError, Outcome
 from gateway.core.subject import GroupVersionKind, GroupVersionResource, Json, Subject, UserInfo
 from gateway.kube import KubeClient
-from gateway.provenance.oci.credentials import Anonymous, Keychain
+from gateway.provenance.gate import Reach
 from gateway.provenance.oci.reference import Reference
 from gateway.provenance.verifier import ReadyTrust, Result
+from webhooks.access import Access
 from webhooks.charts import ChartSource
 from webhooks.provenance import ProvenanceGuard
 from webhooks.sources.fetch import Fetch
@@ -54,11 +55,11 @@ class Gate:
         self.who: list[str] = []
 
     async def judge(
-        self, reference: Reference, policies: Sequence[ReadyTrust], *, keychain: Keychain | None = None, who: str = ""
+        self, reference: Reference, policies: Sequence[ReadyTrust], reach: Reach | None = None
     ) -> tuple[str, list[Result]]:
-        del policies, keychain
+        del policies
         self.asked.append(reference.name)
-        self.who.append(who)
+        self.who.append(reach.who if reach is not None else "")
         return DIGEST, []
 
 
@@ -66,7 +67,7 @@ class Charts:
     """One HelmRepository in a namespace of its own."""
 
     def source(self, namespace: str, name: str) -> ChartSource | None:
-        return ChartSource("oci://ghcr.io/acme/charts", ("regcred",)) if (namespace, name) == ("flux", "acme") else None
+        return ChartSource("oci://ghcr.io/acme/charts", "regcred") if (namespace, name) == ("flux", "acme") else None
 
     def charts(self, namespace: str, name: str) -> list[Fetch]:
         del namespace, name
@@ -74,14 +75,12 @@ class Charts:
 
 
 async def judged(asked: Subject, gate: Gate, *policies: ReadyTrust) -> Outcome:
-    async def secrets(namespace: str, names: Sequence[str]) -> Keychain | None:
-        del namespace, names
-        return Anonymous()
+    async def access(namespace: str, reference: Reference, fetch: Fetch) -> Access:
+        del reference
+        return Access(Reach(who=f"{namespace}/{fetch.login}{','.join(fetch.secrets)}"))
 
     trust = ConfiguredTrust(policies)
-    return await ProvenanceGuard(trust, gate, Provenance(), exempt=(), charts=Charts(), pull_secrets=secrets).judge(
-        asked
-    )
+    return await ProvenanceGuard(trust, gate, Provenance(), exempt=(), charts=Charts(), access=access).judge(asked)
 
 
 def document(name: str, **spec: Any) -> Json:
