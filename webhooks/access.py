@@ -5,7 +5,8 @@ has for them. They are read from the cluster when they are needed, and kept nowh
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 import msgspec
 
@@ -24,7 +25,7 @@ from webhooks.pull_secrets import check_count, docker_config
 from webhooks.secret_data import Data, read_object, secret_data
 from webhooks.sources.fetch import Fetch, items, text
 
-_REFUSED = frozenset(("unauthorised", "not-found", "unreachable"))
+_REFUSED = frozenset(("unauthorised", "not-found"))
 _CERTIFICATES = "certificate Secret"
 _OLD_TLS = (("caFile",), ("certFile",), ("keyFile",))
 _TLS = (("ca.crt", "caFile"), ("tls.crt", "certFile"), ("tls.key", "keyFile"))
@@ -32,15 +33,28 @@ _TLS = (("ca.crt", "caFile"), ("tls.crt", "certFile"), ("tls.key", "keyFile"))
 
 
 class Access(msgspec.Struct, frozen=True):
-    """How something is reached. ``hindrances``: why there may be less than there should; told where the registry refuses."""
+    """How something is reached.
+
+    ``account``: what a ServiceAccount's pull secrets may open. They are read only where the registry refuses: most images
+    are open to all, and whoever may not read ServiceAccounts need not for them.
+    ``hindrances``: why there may be less than there should.
+    """
 
     reach: Reach = Reach()
+    account: Callable[[], Awaitable[Access]] | None = None
     hindrances: tuple[str, ...] = ()
 
-    def explained(self, error: RegistryError) -> str:
-        """Why there is no verdict."""
-        why = f" ({'; '.join(self.hindrances)})" if self.hindrances and error.kind in _REFUSED else ""
-        return f"{error.kind}: {error}{why}"
+    async def after(self, error: RegistryError) -> Access:
+        """How to ask again.
+
+        Raises:
+            UndecidedError: there is no other way; with the reason.
+        """
+        more = await self.account() if self.account is not None and error.kind in _REFUSED else self
+        if more.reach.who == self.reach.who:
+            why = f" ({'; '.join(more.hindrances)})" if more.hindrances else ""
+            raise UndecidedError(f"{error.kind}: {error}{why}") from None
+        return more
 
 
 NO_ACCESS = Access()
@@ -75,10 +89,25 @@ class ClusterAccess:
         hindrances: list[str] = []
         credential, tls = await self._login(namespace, reference, fetch, hindrances)
         if credential is None:
-            credential = await self._pull_secrets(namespace, reference, fetch, hindrances)
+            credential = await self._first(namespace, fetch.secrets, reference, hindrances)
         if fetch.certificates:
             tls = await self._certificates(namespace, fetch.certificates)
-        return Access(_reach(credential, tls), tuple(hindrances))
+        account = None
+        if credential is None and fetch.account:
+            account = partial(self._by_account, namespace, reference, fetch.account, tls, hindrances)
+        return Access(_reach(credential, tls), account, tuple(hindrances))
+
+    async def _by_account(
+        self, namespace: str, reference: Reference, account: str, tls: Material, before: Sequence[str]
+    ) -> Access:
+        """By what a ServiceAccount has. Nobody named its pull secrets: what is wrong with them is but a hindrance."""
+        hindrances = list(before)
+        try:
+            names = await self._of_account(namespace, account)
+            credential = await self._first(namespace, names, reference, hindrances)
+        except UndecidedError as error:
+            return Access(_reach(None, tls), hindrances=(*hindrances, str(error)))
+        return Access(_reach(credential, tls), hindrances=tuple(hindrances))
 
     async def _login(
         self, namespace: str, reference: Reference, fetch: Fetch, hindrances: list[str]
@@ -101,24 +130,14 @@ class ClusterAccess:
             raise UndecidedError(f"Secret {namespace}/{fetch.login}: username or password is no text") from None
         return (Credential(user, password) if user or password else None), tls
 
-    async def _pull_secrets(
-        self, namespace: str, reference: Reference, fetch: Fetch, hindrances: list[str]
+    async def _first(
+        self, namespace: str, names: Sequence[str], reference: Reference, hindrances: list[str]
     ) -> Credential | None:
-        """The first credential for the reference in what the object names, then in what its ServiceAccount does."""
-        for name in dict.fromkeys(fetch.secrets):
+        """The first credential for the reference in pull secrets."""
+        for name in dict.fromkeys(names):
             found = await self._pull_secret(namespace, name, reference, hindrances)
             if found is not None:
                 return found
-        if not fetch.account:
-            return None
-        try:
-            for name in await self._of_account(namespace, fetch.account):
-                found = await self._pull_secret(namespace, name, reference, hindrances)
-                if found is not None:
-                    return found
-        except UndecidedError as error:
-            # Nobody asked for it by name, and the registry may let everybody in.
-            hindrances.append(str(error))
         return None
 
     async def _pull_secret(

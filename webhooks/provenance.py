@@ -207,14 +207,21 @@ class ProvenanceGuard:
                 namespace = through.namespace if through is not None else subject.namespace
                 if self._access is not None and namespace:
                     access = await self._access(namespace, item.reference, item.fetch)
-                digest, results = await self._gate.judge(item.reference, usable, access.reach)
-        except RegistryError as error:
-            return Looked(mutable, doubt=access.explained(error))
+                digest, results = await self._judged(item.reference, usable, access)
         except UndecidedError as error:
             return Looked(mutable, doubt=str(error))
         found = put.results(subject, item, digest, results)
         doubts = unusable + [one.assessment.undecided for one in results if one.assessment.undecided]
         return Looked((*mutable, *found), put.record(item.reference, digest, results), "; ".join(doubts), digest)
+
+    async def _judged(
+        self, reference: Reference, policies: Sequence[ReadyTrust], access: Access
+    ) -> tuple[str, list[Result]]:
+        try:
+            return await self._gate.judge(reference, policies, access.reach)
+        except RegistryError as error:
+            more = await access.after(error)
+        return await self._judged(reference, policies, more)
 
 
 def _is_helm_repository(subject: Subject) -> bool:

@@ -8,9 +8,8 @@ from gateway.core.subject import Json
 from webhooks.sources.fetch import Fetch, items, section, text
 
 _TEMPLATE = ("spec", "template", "spec")
-_POD = ("", "Pod")
 PATHS: dict[tuple[str, str], tuple[str, ...]] = {
-    _POD: ("spec",),
+    ("", "Pod"): ("spec",),
     ("", "PodTemplate"): ("template", "spec"),
     ("", "ReplicationController"): _TEMPLATE,
     ("apps", "Deployment"): _TEMPLATE,
@@ -29,7 +28,7 @@ def images(document: Json, path: tuple[str, ...]) -> list[Fetch]:
     """Every image that the Pods will be made of."""
     spec = section(document, *path)
     secrets = tuple(name for one in items(spec, "imagePullSecrets") if (name := text(one.get("name"))))
-    account = "" if secrets or path == PATHS[_POD] else _account(spec)
+    account = "" if secrets else _account(spec)
     return [
         Fetch("image", image, f"{'.'.join(path)}.{where}", _mutable(image), secrets=secrets, account=account)
         for image, where in _named(spec)
@@ -37,7 +36,7 @@ def images(document: Json, path: tuple[str, ...]) -> list[Fetch]:
 
 
 def _account(spec: Json) -> str:
-    """Whose pull secrets the Pods will have, as the template names none. A Pod has them already, before it is judged."""
+    """Whose pull secrets the Pods will have, as none are named."""
     return text(spec.get("serviceAccountName")) or text(spec.get("serviceAccount")) or "default"
 
 

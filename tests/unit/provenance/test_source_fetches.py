@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.subject import GroupVersionKind, GroupVersionResource, Subject, UserInfo
-from webhooks.sources.fetch import Fetch, Repository, is_exact
+from webhooks.sources.fetch import ArgoRepository, Fetch, Repository, is_exact
 from webhooks.sources.find import concerned, fetches, is_new, own_verification
 from webhooks.sources.matchers import has_open_dot
 
@@ -63,6 +63,16 @@ def test_an_oci_repository_takes_the_digest_then_the_range_then_the_tag() -> Non
     assert latest.mutable
 
 
+def test_an_oci_repository_names_what_it_is_fetched_by() -> None:
+    """A cloud's provider takes the account for something else than its pull secrets."""
+    named = {"secretRef": {"name": "pull"}, "certSecretRef": {"name": "tls"}, "serviceAccountName": "flux"}
+    for provider in ({}, {"provider": "generic"}):
+        found = one(SOURCES, "OCIRepository", {**URL, **named, **provider})
+        assert (found.secrets, found.certificates, found.account) == (("pull",), "tls", "flux")
+    assert not one(SOURCES, "OCIRepository", {**URL, **named, "provider": "aws"}).account
+    assert not one(SOURCES, "OCIRepository", {**URL, "secretRef": "pull", "certSecretRef": []}).certificates
+
+
 def test_what_flux_has_fetched_is_looked_at_too() -> None:
     """Where it says so, by its digest; whatever the source names now."""
     reported = {"artifact": {"revision": f"v1@{D}"}}
@@ -111,6 +121,19 @@ def test_argo_cd_has_three_forms(source: Any, reference: str) -> None:
     listed = {"sources": [{"repoURL": "https://git.example/x.git"}, source]}
     assert one(ARGO, "Application", listed).field == "spec.sources[1].targetRevision"
     assert one(ARGO, "ApplicationSet", {"template": {"spec": listed}}).reference == reference
+
+
+def test_argo_cd_may_know_the_repository() -> None:
+    """By its URL as it is written, in the Application's project; an operation's source too."""
+    source = {"repoURL": "ghcr.io/acme/charts", "chart": "app", "targetRevision": "1.2.3"}
+    assert one(ARGO, "Application", {"source": source, "project": "team"}).argo == ArgoRepository(
+        "ghcr.io/acme/charts", "team"
+    )
+    templated = {"template": {"spec": {"sources": [source], "project": "team"}}}
+    assert one(ARGO, "ApplicationSet", templated).argo == ArgoRepository("ghcr.io/acme/charts", "team")
+    asked = subject(ARGO, "Application", {"project": "team"})
+    asked.object["operation"] = {"sync": {"source": {**source, "repoURL": "oci://ghcr.io/other"}}}
+    assert [found.argo for found in fetches(asked)] == [ArgoRepository("oci://ghcr.io/other", "team")]
 
 
 @pytest.mark.parametrize("url", ["https://git.example/x", "git@git.example:x/y.git", "ssh://git@git.example/x", ""])
@@ -226,6 +249,19 @@ def test_images_of_every_workload(group: str, kind: str, wrap: Any) -> None:
     assert [bool(fetch.mutable) for fetch in all_found] == [False, True, True, True]
     assert all_found[1].field.endswith("spec.containers[name=a].image") or kind == "Pod"
     assert all_found[0].secrets == ("s",)
+    assert all_found[0].account == ""
+
+
+@pytest.mark.parametrize(
+    ("more", "account"),
+    [({}, "default"), ({"serviceAccountName": "app"}, "app"), ({"serviceAccount": "old"}, "old")],
+)
+def test_without_pull_secrets_it_is_the_accounts(more: Any, account: str) -> None:
+    """As Pods get them from their ServiceAccount, if they name none."""
+    containers = [{"name": "a", "image": "nginx"}]
+    assert one("", "Pod", {"containers": containers, **more}).account == account
+    template = {"template": {"spec": {"containers": containers, "imagePullSecrets": [], **more}}}
+    assert one("apps", "Deployment", template).account == account
 
 
 def test_only_what_is_new_is_fetched_anew() -> None:
