@@ -15,7 +15,7 @@ from gateway.provenance.oci.hosts import Hosts
 from gateway.provenance.oci.registry import Registry
 from gateway.provenance.oci.source import blob_bytes
 from gateway.provenance.oci.unpack import is_archive
-from gateway.provenance.trust.reading import read_policy
+from gateway.provenance.trust.reading import concerns, read_policy
 from gateway.provenance.verifier import ReadyTrust, make_ready
 from policies.registry_bundles import reference_of
 
@@ -26,7 +26,10 @@ _REQUESTS = 100
 
 async def fetch_verified(sources: Sequence[str], settings: Provenance, *, signed_inside: bool) -> Mapping[str, bytes]:
     """See :func:`policies.registry_bundles.fetch_bundles`; all sources are in registries."""
-    ready = [await make_ready(read_policy(policy, source="configuration"), trial=False) for policy in settings.policies]
+    names = [reference_of(source).name for source in sources]
+    # Others may have keys from a cluster: what they say is of no interest here.
+    about = [policy for policy in settings.policies if any(concerns(policy, name) for name in names)]
+    ready = [await make_ready(read_policy(policy, source="configuration"), trial=False) for policy in about]
     gate, registry = Gate(settings), Registry(Hosts(settings.registries))
     try:
         means = _Means(settings, ready, gate, registry, signed_inside)

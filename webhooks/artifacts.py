@@ -22,7 +22,7 @@ from webhooks.charts import ChartSource, ClusterCharts, chart_source
 from webhooks.provenance import ProvenanceGuard
 from webhooks.sources.fetch import Fetch
 from webhooks.sources.flux import SOURCES
-from webhooks.trust import ClusterTrust, ConfiguredTrust, configured_trust
+from webhooks.trust import ClusterTrust, ConfiguredTrust, cluster_trust, configured_trust, unconnected_trust
 
 UNDECIDED = "provenance/undecided"
 _AT_A_TIME = 8
@@ -141,7 +141,8 @@ async def artifacts_in_cluster(config: Config, client: KubeClient) -> Artifacts:
         ConfigError: a trust policy of the configuration cannot be used.
     """
     charts = ClusterCharts(client)
-    trust = ClusterTrust(client, await configured_trust(config.provenance), charts.start)
+    configured = await configured_trust(config.provenance)
+    trust = cluster_trust(config, client, configured, charts.start)
     return Artifacts(config, trust, charts, access_of(config, client))
 
 
@@ -151,7 +152,8 @@ async def artifacts_in_files(config: Config) -> Artifacts:
     Raises:
         ConfigError: a trust policy cannot be used.
     """
-    return Artifacts(config, ConfiguredTrust(await configured_trust(config.provenance)), FileCharts())
+    policies = [*await configured_trust(config.provenance), *unconnected_trust(config.provenance)]
+    return Artifacts(config, ConfiguredTrust(policies), FileCharts())
 
 
 def _doubt(subject: Subject, reason: str, action: Action) -> Finding:

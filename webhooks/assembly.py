@@ -43,7 +43,15 @@ from webhooks.policy import Judging, PolicyGuard, Waive
 from webhooks.provenance import ProvenanceGuard
 from webhooks.secrets import SecretsGuard
 from webhooks.surroundings import ClusterSurroundings
-from webhooks.trust import ClusterTrust, ConfiguredTrust, TrustPolicyGuard, configured_trust
+from webhooks.trust import (
+    ClusterTrust,
+    ConfiguredTrust,
+    cluster_trust,
+    configured_trust,
+    references_of,
+    unconnected_trust,
+)
+from webhooks.trust_guard import TrustPolicyGuard
 from webhooks.waivers import ClusterWaivers, WaiverGuard
 
 
@@ -138,7 +146,7 @@ async def assemble(config: Config, *, patient: bool = False) -> Assembly:
         if rules is not None:
             guards += [policy_guard(config, [rules], ADMISSION), waiver_guard(config, None)]
         guards += secrets_guards(config)
-        alone = ConfiguredTrust(configured)
+        alone = ConfiguredTrust([*configured, *unconnected_trust(config.provenance)])
         guards += [provenance_guard(config, alone, gate), TrustPolicyGuard(config.provenance.on_error)]
         judge = _judge(config, guards, rules, None, alone)
         return Assembly(judge, [alone, gate], rules=rules, trust=alone, late=_late(config, rules, ADMISSION))
@@ -166,11 +174,11 @@ async def assemble(config: Config, *, patient: bool = False) -> Assembly:
         late = _late(config, rules, surroundings, waive)
     guards += secrets_guards(config)
     charts = ClusterCharts(client)
-    trust = ClusterTrust(client, configured, charts.start)
+    trust = cluster_trust(config, client, configured, charts.start)
     parts += [trust, charts, gate]
     guards += [
         provenance_guard(config, trust, gate, charts=charts, access=access_of(config, client), waive=waive),
-        TrustPolicyGuard(config.provenance.on_error),
+        TrustPolicyGuard(config.provenance.on_error, references_of(config, client)),
     ]
     trust.start()
     facts.start()

@@ -30,8 +30,8 @@ def validate(file: Path) -> None:
     """
     loaded = load_config(file)
     for policy in loaded.config.provenance.policies:
-        # Files are those of the machine that it will run on: what they hold is found out there.
-        read_policy(policy, source=str(file), read=lambda _path: b"a file")
+        # Files and objects are those of where it will run: what they hold is found out there.
+        read_policy(policy, source=str(file), read=lambda _path: b"a file", refer=lambda _place: b"an object")
     print(f"{file}: valid")
 
 

@@ -26,7 +26,7 @@ from gateway.provenance.evidence import Levels
 from gateway.provenance.oci.limits import Limits
 from gateway.provenance.oci.pull import pull as pull_artifact
 from gateway.provenance.oci.reference import LayoutReference, Reference, parse_any
-from gateway.provenance.trust.reading import Trust, read_policy
+from gateway.provenance.trust.reading import Trust, concerns, read_policy
 from gateway.provenance.verifier import ReadyTrust, make_ready
 
 _COMMAND_LINE = "command-line"
@@ -201,8 +201,8 @@ def _command_line(one: TrustAuthority, levels: Levels, root: Path | None, attest
 
 
 def _configured(config: Config, reference: Reference | LayoutReference, source: str) -> list[Trust]:
-    policies = [read_policy(policy, source=source) for policy in config.provenance.policies]
-    found = [trust for trust in policies if trust.concerns(reference.name)]
+    about = [policy for policy in config.provenance.policies if concerns(policy, reference.name)]
+    found = [read_policy(policy, source=source) for policy in about]
     if not found:
         raise GovgateError(
             f"no trust policy is about {reference.name} ({source}): name --key, or --identity and --issuer,"

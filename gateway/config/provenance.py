@@ -24,12 +24,24 @@ class _Section(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     pass
 
 
+class ObjectKey(_Section, frozen=True):
+    """A key of a Secret or a ConfigMap. ``namespace`` empty: the gateway's own."""
+
+    name: Name
+    key: Annotated[str, Meta(pattern=r"^[-._a-zA-Z0-9]+$", max_length=253)]
+    namespace: Annotated[str, Meta(pattern=r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$", max_length=63)] = ""
+
+
 class TrustedKey(_Section, frozen=True):
-    """A public key, as text or in a file, and when it is good. ``hash`` empty: what the key's own kind suggests."""
+    """A public key, as text, in a file or in an object of the cluster, and when it is good. ``hash`` empty: what the key's
+    own kind suggests.
+    """
 
     id: str = ""
     pem: Pem = ""
     file: str = ""
+    secret_key_ref: ObjectKey | None = None
+    config_map_key_ref: ObjectKey | None = None
     hash: Literal["", "sha256", "sha384", "sha512"] = ""
     padding: Literal["pkcs1v15", "pss"] = "pkcs1v15"
     not_before: Time = ""
@@ -46,17 +58,23 @@ class TrustedIdentity(_Section, frozen=True):
 
 
 class TrustedRoot(_Section, frozen=True):
-    """A Sigstore TrustedRoot (JSON), as text or in a file; neither: the public-good instance's."""
+    """A Sigstore TrustedRoot (JSON), as text, in a file or in an object; none of them: the public-good instance's."""
 
     json: Annotated[str, Meta(max_length=1_048_576)] = ""
     file: str = ""
+    secret_key_ref: ObjectKey | None = None
+    config_map_key_ref: ObjectKey | None = None
 
 
 class Notation(_Section, frozen=True):
-    """Trust anchors of Notation signatures: certificates in PEM, as text or in a file, and who may sign (RFC 4514)."""
+    """Trust anchors of Notation signatures: certificates in PEM, as text, in a file or in an object, and who may sign
+    (RFC 4514).
+    """
 
     pem: Pem = ""
     file: str = ""
+    secret_key_ref: ObjectKey | None = None
+    config_map_key_ref: ObjectKey | None = None
     subjects: tuple[str, ...] = ()
 
 
@@ -132,6 +150,8 @@ class Provenance(_Section, frozen=True):
     artifact's verification. ``docker_config``: a file with credentials, ``config.json`` or ``.dockerconfigjson``.
     ``pull_secrets``: whether the credentials and certificates that the judged object names are read from the cluster;
     ``argo_repositories``: whether those are that Argo CD has, in its namespace (``drift.argoCD.namespace``).
+    ``reference_namespaces``: globs; whose Secrets and ConfigMaps TrustPolicies of the cluster may have keys from, beside
+    the gateway's own. ``reference_seconds``: how often they are read again.
     """
 
     policies: tuple[TrustPolicy, ...] = ()
@@ -147,3 +167,5 @@ class Provenance(_Section, frozen=True):
     docker_config: str = ""
     pull_secrets: bool = False
     argo_repositories: bool = False
+    reference_namespaces: tuple[str, ...] = ()
+    reference_seconds: Annotated[float, Meta(ge=1, le=3_600)] = 30.0

@@ -1,6 +1,7 @@
 """From what somebody wrote to a policy that can be evaluated: files read, patterns checked, nothing left for later.
 
-A TrustPolicy of the cluster is read by :func:`read_object`; it can name no files: they would be the gateway's own.
+A TrustPolicy of the cluster is read by :func:`read_object`; it can name no files: they would be the gateway's own. What
+is in objects of the cluster was read before, by whoever calls.
 """
 
 from __future__ import annotations
@@ -9,16 +10,27 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 import msgspec
 
 from gateway.config.files import read_bounded
-from gateway.config.provenance import Attestation, Provenance, TrustAuthority, TrustedIdentity, TrustedKey, TrustPolicy
+from gateway.config.provenance import (
+    Attestation,
+    Notation,
+    Provenance,
+    TrustAuthority,
+    TrustedIdentity,
+    TrustedKey,
+    TrustedRoot,
+    TrustPolicy,
+)
 from gateway.core.canonical import sha256_digest
 from gateway.core.errors import ConfigError
 from gateway.core.subject import Json
 from gateway.provenance.evidence import Authority, Identity, Key, Levels, Signed
 from gateway.provenance.trust.patterns import matches, meant
+from gateway.provenance.trust.places import Refer, no_place, place_of
 
 GROUP = "govgate.dev"
 KIND = "TrustPolicy"
@@ -33,8 +45,13 @@ Raises:
 """
 
 
+class _Contents(NamedTuple):
+    file: Read
+    place: Refer
+
+
 class Trust(msgspec.Struct, frozen=True):
-    """A policy ready to be evaluated. ``digest`` is of everything it says, files included: the cache's key.
+    """A policy ready to be evaluated. ``digest`` is of everything it says, files and objects included: the cache's key.
 
     ``unusable``: why it cannot be evaluated; then it leaves undecided whatever it is about.
     """
@@ -52,7 +69,7 @@ class Trust(msgspec.Struct, frozen=True):
 
     def concerns(self, repository: str) -> bool:
         """Whether it is about a repository, such as ``ghcr.io/acme/app``."""
-        return any(matches(pattern, repository) for pattern in self.policy.repositories)
+        return concerns(self.policy, repository)
 
     def boundary(self, now: datetime, signed: Sequence[Signed] = ()) -> datetime | None:
         """When evidence found at ``now`` has to be found anew: a key's validity changes, or something that was ``signed``
@@ -67,6 +84,11 @@ class Trust(msgspec.Struct, frozen=True):
             if time is not None and time > now
         ]
         return min(times, default=None)
+
+
+def concerns(policy: TrustPolicy, repository: str) -> bool:
+    """Whether a policy is about a repository, whatever else it says."""
+    return any(matches(pattern, repository) for pattern in policy.repositories)
 
 
 def read_file(path: str) -> bytes:
@@ -87,7 +109,7 @@ def no_file(path: str) -> bytes:
     raise ConfigError(f"file {path!r}: a TrustPolicy of the cluster names no files: write the content into it")
 
 
-def read_policy(policy: TrustPolicy, *, source: str, read: Read = read_file) -> Trust:
+def read_policy(policy: TrustPolicy, *, source: str, read: Read = read_file, refer: Refer = no_place) -> Trust:
     """A policy made ready.
 
     Raises:
@@ -105,13 +127,25 @@ def read_policy(policy: TrustPolicy, *, source: str, read: Read = read_file) -> 
         raise ConfigError(f"{where}: signature: false, and no attestations: nothing would be demanded")
     if not policy.formats:
         raise ConfigError(f"{where}: formats: name at least one")
-    authorities = tuple(_authority(one, policy, read, f"{where}: authority {one.name}") for one in policy.authorities)
+    contents = _Contents(read, refer)
+    authorities = tuple(
+        _authority(one, policy, contents, f"{where}: authority {one.name}") for one in policy.authorities
+    )
     digest = sha256_digest(msgspec.json.encode((policy, authorities), order="deterministic"))
     return Trust(policy, authorities, digest, source)
 
 
-def read_object(document: Json, *, source: str) -> Trust:
+def read_object(document: Json, *, source: str, refer: Refer = no_place) -> Trust:
     """A TrustPolicy object of the cluster, or of a file.
+
+    Raises:
+        ConfigError: it is none, or says something that cannot be meant.
+    """
+    return read_policy(policy_of(document, source=source), source=source, read=no_file, refer=refer)
+
+
+def policy_of(document: Json, *, source: str) -> TrustPolicy:
+    """What a TrustPolicy object says.
 
     Raises:
         ConfigError: it is none, or says something that cannot be meant.
@@ -124,11 +158,10 @@ def read_object(document: Json, *, source: str) -> Trust:
     if not isinstance(name, str) or not isinstance(spec, dict):
         raise ConfigError(f"{source}: a {KIND} needs metadata.name and spec")
     try:
-        policy = msgspec.convert({**spec, "name": name}, TrustPolicy)
+        return msgspec.convert({**spec, "name": name}, TrustPolicy)
     except msgspec.ValidationError as error:
         problem, _, path = str(error).partition(" - at `$")
         raise ConfigError(f"{source}: {KIND} {name}: spec{path.rstrip('`')}: {problem}") from None
-    return read_policy(policy, source=source, read=no_file)
 
 
 def stand_in(document: Json, name: str, why: str, *, source: str) -> Trust:
@@ -148,6 +181,12 @@ def stand_in(document: Json, name: str, why: str, *, source: str) -> Trust:
     return Trust(policy, (), digest, source, unusable=why)
 
 
+def unusable(policy: TrustPolicy, why: str, *, source: str) -> Trust:
+    """For a policy that can be read, while what it refers to cannot: about the same repositories, in the same mode."""
+    digest = sha256_digest(msgspec.json.encode((policy, why), order="deterministic"))
+    return Trust(policy, (), digest, source, unusable=why)
+
+
 def _check_pattern(pattern: str, where: str) -> None:
     written = meant(pattern)
     if not written:
@@ -162,25 +201,26 @@ def _check_attestation(attestation: Attestation, names: list[str], where: str) -
             raise ConfigError(f"{where}: there is no authority {name}")
 
 
-def _authority(one: TrustAuthority, policy: TrustPolicy, read: Read, where: str) -> Authority:
-    if not one.keys and not one.identities and not (one.notation.pem or one.notation.file):
+def _authority(one: TrustAuthority, policy: TrustPolicy, contents: _Contents, where: str) -> Authority:
+    anchors = _text(one.notation, one.notation.pem, contents, f"{where}: notation")
+    if not one.keys and not one.identities and not anchors:
         raise ConfigError(f"{where}: nobody is trusted: name keys, identities or notation")
     return Authority(
         one.name,
-        keys=tuple(_key(key, read, f"{where}: keys[{index}]") for index, key in enumerate(one.keys)),
+        keys=tuple(_key(key, contents, f"{where}: keys[{index}]") for index, key in enumerate(one.keys)),
         identities=tuple(_identity(i, f"{where}: identities[{index}]") for index, i in enumerate(one.identities)),
-        trusted_root=_content(one.trusted_root.json, one.trusted_root.file, read, f"{where}: trustedRoot"),
+        trusted_root=_content(one.trusted_root, one.trusted_root.json, contents, f"{where}: trustedRoot"),
         levels=Levels(one.require_log, one.allow_tsa_only, one.allow_no_log),
-        notation_anchors=_text(one.notation.pem, one.notation.file, read, f"{where}: notation"),
+        notation_anchors=anchors,
         notation_subjects=one.notation.subjects,
         formats=policy.formats,
     )
 
 
-def _key(key: TrustedKey, read: Read, where: str) -> Key:
-    pem = _text(key.pem, key.file, read, where)
+def _key(key: TrustedKey, contents: _Contents, where: str) -> Key:
+    pem = _text(key, key.pem, contents, where)
     if not pem:
-        raise ConfigError(f"{where}: pem or file: one of them must be there")
+        raise ConfigError(f"{where}: pem or file, secretKeyRef or configMapKeyRef: one of them must be there")
     times = (_time(key.not_before, where), _time(key.not_after, where), _time(key.revoked_at, where))
     return Key(pem, key.id, key.hash, key.padding, *times)
 
@@ -235,18 +275,29 @@ def _time(text: str, where: str) -> datetime | None:
         raise ConfigError(f"{where}: {text!r} is no time (RFC 3339, such as 2026-01-31T00:00:00Z)") from None
 
 
-def _content(text: str, file: str, read: Read, where: str) -> bytes:
-    if text and file:
-        raise ConfigError(f"{where}: the content or a file, not both")
+def _content(one: TrustedKey | TrustedRoot | Notation, text: str, contents: _Contents, where: str) -> bytes:
     try:
-        return read(file) if file else text.encode()
+        return _found(one, text, contents)
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from None
 
 
-def _text(text: str, file: str, read: Read, where: str) -> str:
+def _found(one: TrustedKey | TrustedRoot | Notation, text: str, contents: _Contents) -> bytes:
+    place = place_of(one)
+    if sum(map(bool, (text, one.file, place))) > 1:
+        raise ConfigError("the content, a file or an object: one of them, not both")
+    if place is None:
+        return contents.file(one.file) if one.file else text.encode()
+    content = contents.place(place)
+    if not content.strip():
+        # A trusted root that says nothing would be the public-good instance's.
+        raise ConfigError(f"{place}: is empty")
+    return content
+
+
+def _text(one: TrustedKey | Notation, text: str, contents: _Contents, where: str) -> str:
     try:
-        return _content(text, file, read, where).decode("ascii")
+        return _content(one, text, contents, where).decode("ascii")
     except UnicodeDecodeError:
         raise ConfigError(f"{where}: not PEM: it holds what is not ASCII") from None
 

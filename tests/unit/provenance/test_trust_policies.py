@@ -420,7 +420,7 @@ def test_the_schema_of_the_cluster_has_the_fields_of_the_model() -> None:
         fields = {field.encode_name: field.type for field in msgspec.inspect.type_info(model).fields}  # type: ignore[attr-defined]
         assert set(schema["properties"]) == set(fields) - {"file"}
         for name, kind in fields.items():
-            item = getattr(kind, "item_type", kind)
+            item = next(iter(getattr(kind, "types", ())), getattr(kind, "item_type", kind))
             below = schema["properties"].get(name, {})
             if isinstance(item, msgspec.inspect.StructType):
                 described(below.get("items", below), item.cls)
