@@ -20,6 +20,7 @@ from support.registration import registered
 from support.registries import FaultyRegistry, RealRegistry, copy_tag, push
 from support.users import GOVGATE, ROOT
 
+from gateway.config.load import parse_config
 from gateway.config.model import Cluster as Connection
 from gateway.config.provenance import Provenance, RegistrySettings, TrustAuthority, TrustedKey, TrustPolicy
 from gateway.kube import connect
@@ -29,6 +30,7 @@ from gateway.provenance.oci.reference import Reference
 from gateway.provenance.trust.reading import read_policy
 from gateway.provenance.verifier import make_ready
 from webhooks.pull_secrets import PullSecrets
+from webhooks.trust import cluster_trust, configured_trust
 
 Json = dict[str, Any]
 CRD = Path(__file__).parents[3] / "charts/govgate/files/crds/trustpolicies.yaml"
@@ -48,7 +50,7 @@ def gateway(cluster: Cluster, registry: RealRegistry, tmp_path_factory: pytest.T
     rules = [
         {"apiGroups": ["govgate.dev"], "resources": ["trustpolicies"], "verbs": ["list", "watch"]},
         {"apiGroups": [FLUX], "resources": ["helmrepositories", "helmcharts"], "verbs": ["list", "watch"]},
-        {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]},
+        {"apiGroups": [""], "resources": ["secrets", "configmaps", "serviceaccounts"], "verbs": ["get"]},
     ]
     named = {"metadata": {"name": "govgate-provenance"}, "apiVersion": f"{RBAC}/v1"}
     role = {"apiGroup": RBAC, "kind": "ClusterRole", "name": "govgate-provenance"}
@@ -62,7 +64,12 @@ def gateway(cluster: Cluster, registry: RealRegistry, tmp_path_factory: pytest.T
         audit={"mode": "durable"},
         policy={"sources": []},
         drift={name: {"mode": "disabled"} for name in ("fluxKustomization", "fluxHelmRelease", "argoCD")},
-        provenance={"registries": [{"hosts": [registry.host], "plainHttp": True}], "pullSecrets": True},
+        provenance={
+            "registries": [{"hosts": [registry.host], "plainHttp": True}],
+            "pullSecrets": True,
+            "referenceNamespaces": ["test-*"],
+            "referenceSeconds": 1,
+        },
     )
     authority = folder / "ca.crt"
     authority.write_bytes(server.authority.pem)
@@ -310,3 +317,85 @@ def test_a_policy_is_in_force_while_it_is_there(
     trusted.delete(revoked)
     unsigned = oci_repository(namespace, asyncio.run(pushed(registry)))
     eventually(lambda: refused(trusted, unsigned) == "")
+
+
+@pytest.mark.usefixtures("gateway")
+def test_a_policy_may_have_its_keys_from_objects(
+    cluster: Cluster, registry: RealRegistry, cosign: Cosign, stranger: Cosign, namespace: str
+) -> None:
+    """It may come before them, and follows them: replaced keys are in force soon, and without them it is undecided."""
+    root = cluster.api(ROOT)
+    signed = asyncio.run(push(registry.host, "referring/app", "v1", {"a": b"referring"}))
+    reference = f"{registry.host}/referring/app@{signed}"
+    cosign.sign(reference)
+    source = oci_repository(namespace, reference)
+    for kind, ref in (("Secret", "secretKeyRef"), ("ConfigMap", "configMapKeyRef")):
+        keys = [{ref: {"name": "keys", "key": "cosign.pub", "namespace": namespace}}]
+        policy = trust_policy(f"referring-{kind.lower()}", registry, cosign, authorities=[{"name": "a", "keys": keys}])
+        policy["spec"]["repositories"] = [f"{registry.host}/referring/**"]
+        root.apply(policy, manager="tests")
+        assert any("undecided until it can be read" in warning for warning in root.warnings)
+        eventually(lambda: "cannot be used" in refused(root, source), seconds=60)
+        held = {"apiVersion": "v1", "kind": kind, "metadata": {"name": "keys", "namespace": namespace}}
+        field = "stringData" if kind == "Secret" else "data"
+        root.create({**held, field: {"cosign.pub": cosign.key.read_text()}})
+        eventually(lambda: refused(root, source) == "", seconds=60)
+        root.apply({**held, field: {"cosign.pub": stranger.key.read_text()}}, manager="tests")
+        eventually(lambda: "not accepted" in refused(root, source), seconds=60)
+        root.delete(held)
+        eventually(lambda: "cannot be used" in refused(root, source), seconds=60)
+        root.delete(policy)
+        eventually(lambda: refused(root, source) == "", seconds=60)
+
+
+async def test_the_configuration_may_refer_too(cluster: Cluster, namespace: str, cosign: Cosign) -> None:
+    """To any namespace, as whoever writes it says what the gateway may read; told of while it cannot be read."""
+    key = {"secretKeyRef": {"name": "keys", "key": "cosign.pub", "namespace": namespace}}
+    policy = {"name": "own", "repositories": ["ghcr.io/acme/**"], "authorities": [{"name": "a", "keys": [key]}]}
+    document = {
+        "cluster": {"connect": "kubeconfig", "kubeconfig": str(cluster.kubeconfig(ROOT))},
+        "provenance": {"policies": [policy], "referenceSeconds": 1},
+    }
+    config = parse_config(json.dumps(document).encode(), source="test")
+    client = await connect(config.cluster)
+    assert client is not None
+    trust = cluster_trust(config, client, await configured_trust(config.provenance), lambda: None)
+
+    async def until(name: str, *, usable: bool) -> None:
+        def holds() -> bool:
+            return [not one.trust.unusable for one in trust.policies() if one.trust.name == name] == [usable]
+
+        await asyncio.to_thread(eventually, holds, seconds=60)
+
+    try:
+        trust.start()
+        await until("own", usable=False)
+        assert "404" in trust.warnings()["TrustPolicy own (configuration)"]
+        held = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "keys", "namespace": namespace}}
+        data = {"cosign.pub": base64.b64encode(cosign.key.read_bytes()).decode()}
+        await asyncio.to_thread(cluster.api(ROOT).create, {**held, "data": data})
+        await until("own", usable=True)
+        assert "TrustPolicy own (configuration)" not in trust.warnings()
+    finally:
+        await trust.close()
+        await client.close()
+
+
+@pytest.mark.usefixtures("gateway")
+@pytest.mark.parametrize(
+    ("authority", "text"),
+    [
+        ({"keys": [{"id": "none"}]}, "exactly one of pem"),
+        ({"keys": [{"pem": "x", "secretKeyRef": {"name": "n", "key": "k"}}]}, "exactly one of pem"),
+        ({"keys": [{"secretKeyRef": {"name": "n"}}]}, "secretKeyRef.key"),
+        ({"trustedRoot": {"json": "{}", "configMapKeyRef": {"name": "n", "key": "k"}}}, "one of json"),
+        ({"notation": {"pem": "x", "secretKeyRef": {"name": "n", "key": "../k"}}}, "notation"),
+        ({"keys": [{"secretKeyRef": {"name": "n", "key": "k", "namespace": "kube-system"}}]}, "referenceNamespaces"),
+    ],
+)
+def test_references_are_checked_by_the_cluster(
+    cluster: Cluster, registry: RealRegistry, cosign: Cosign, authority: Json, text: str
+) -> None:
+    """By its schema; and by the gateway, whose Secrets others are."""
+    policy = trust_policy("wrong", registry, cosign, authorities=[{"name": "a", **authority}])
+    assert text in refused(cluster.api(ROOT), policy)
