@@ -37,12 +37,13 @@ class Access(msgspec.Struct, frozen=True):
 
     ``account``: what a ServiceAccount's pull secrets may open. They are read only where the registry refuses: most images
     are open to all, and whoever may not read ServiceAccounts need not for them.
-    ``hindrances``: why there may be less than there should.
+    ``hindrances``: why there may be less than there should, and of which errors (``explain``) that may be the cause.
     """
 
     reach: Reach = Reach()
     account: Callable[[], Awaitable[Access]] | None = None
     hindrances: tuple[str, ...] = ()
+    explain: frozenset[str] = _REFUSED
 
     async def after(self, error: RegistryError) -> Access:
         """How to ask again.
@@ -52,7 +53,8 @@ class Access(msgspec.Struct, frozen=True):
         """
         more = await self.account() if self.account is not None and error.kind in _REFUSED else self
         if more.reach.who == self.reach.who:
-            why = f" ({'; '.join(more.hindrances)})" if more.hindrances else ""
+            explained = more.hindrances and error.kind in more.explain
+            why = f" ({'; '.join(more.hindrances)})" if explained else ""
             raise UndecidedError(f"{error.kind}: {error}{why}") from None
         return more
 
@@ -84,7 +86,8 @@ class ClusterAccess:
             return Access(_reach(entry.credential, entry.tls))
         if not self._named:
             named = fetch.secrets or fetch.account or fetch.login or fetch.certificates
-            return Access(hindrances=(_NOT_READ,)) if named else NO_ACCESS
+            explain = _REFUSED | {"unreachable"} if fetch.certificates else _REFUSED
+            return Access(hindrances=(_NOT_READ,), explain=explain) if named else NO_ACCESS
         check_count(fetch.secrets)
         hindrances: list[str] = []
         credential, tls = await self._login(namespace, reference, fetch, hindrances)

@@ -112,7 +112,7 @@ def _normal(url: str) -> str:
 
 
 def _begins(beginning: str, url: str) -> bool:
-    host = url.split("/")[2] if "://" in url else url.partition("/")[0]
-    scheme = url.partition("://")[0] + "://" if "://" in url else ""
-    rest = beginning.removeprefix(f"{scheme}{host}")
-    return url.startswith(beginning) and (rest == "" or rest.startswith("/")) and rest != beginning
+    scheme, separator, rest = url.rpartition("://")
+    place = scheme + separator + rest.partition("/")[0]
+    path = beginning.removeprefix(place)
+    return place != scheme + separator and url.startswith(beginning) and beginning != path and path[:1] in {"", "/"}

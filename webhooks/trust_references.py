@@ -6,6 +6,7 @@ what was read before holds only as long as the API server does not answer.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 from collections.abc import Collection, Sequence
@@ -25,6 +26,7 @@ MAX_OBJECTS = 256
 _PLURALS = {"Secret": "secrets", "ConfigMap": "configmaps"}
 _PASSING = frozenset((401, 408, 409, 429, *range(500, 600)))
 _MAX_PROBLEM_CHARS = 300
+_AT_A_TIME = 8
 
 _Object = tuple[str, str, str]
 
@@ -41,7 +43,13 @@ class References:
     async def read(self, places: Collection[Place]) -> None:
         """Read the objects that places are in, and forget all others."""
         wanted = sorted({self._object(place) for place in places})
-        found = {key: await self._get(key) for key in wanted[:MAX_OBJECTS]}
+        room = asyncio.Semaphore(_AT_A_TIME)
+
+        async def one(key: _Object) -> Json | str:
+            async with room:
+                return await self._get(key)
+
+        found = dict(zip(wanted, await asyncio.gather(*map(one, wanted[:MAX_OBJECTS])), strict=False))
         found |= dict.fromkeys(wanted[MAX_OBJECTS:], f"trust policies name more than {MAX_OBJECTS} objects")
         self._objects = found
 

@@ -179,6 +179,9 @@ async def test_certificates_are_those_of_the_secret(site: Site, names: tuple[str
     assert REACHED in await site.said(site.subject(FLUX, "HelmChart", chart), charts=charts)
     assert set(site.strict.shown) == {"tenant"}
     assert "unreachable" in await site.said(site.oci_repository(site.strict))
+    unread = await site.said(site.oci_repository(site.strict, **named), pull_secrets=False)
+    assert unread.startswith("unreachable:")
+    assert "provenance.pullSecrets is false" in unread
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ import base64
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.core.errors import UndecidedError
 from gateway.provenance.oci.credentials import Credential
@@ -45,6 +47,15 @@ def chosen(entries: list[Entry], url: str, project: str = "default") -> str:
 def test_a_template_is_for_urls_that_begin_with_its_own(template: str, url: str, matches: bool) -> None:
     """As texts, as Argo CD compares them; but for none that ends inside of a host: the password would go elsewhere."""
     assert chosen([entry("repo-creds", template, "robot")], url) == ("robot" if matches else "")
+
+
+@given(st.text(alphabet="ab./:", max_size=12), st.text(alphabet="ab./:", max_size=12))
+def test_a_password_never_goes_to_another_host(template: str, more: str) -> None:
+    """Whatever a template's URL is, and whatever a tenant appends to it."""
+    url = template + more
+    if chosen([entry("repo-creds", template, "robot")], url):
+        hosts = [one.split("/")[2 if "://" in one else 0] for one in (template, url)]
+        assert hosts[0] == hosts[1] != ""
 
 
 def test_the_longest_beginning_is_taken() -> None:
