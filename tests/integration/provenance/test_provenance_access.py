@@ -238,6 +238,26 @@ async def test_a_helm_repository_may_have_a_users_name_and_password(site: Site) 
     assert "wants credentials" in await site.said(site.pod(imagePullSecrets=[{"name": "login"}]))
 
 
+async def test_a_login_of_before_may_hold_certificates(site: Site) -> None:
+    """By their old names alone; a Secret that is there for certificates goes before."""
+    site.strict.password = PASSWORD
+    login = {"username": "robot", "password": PASSWORD}
+    pem = (AUTHORITY.pem, *AUTHORITY.issue("before"))
+    await site.secret("old", {**login, **dict(zip(("caFile", "certFile", "keyFile"), pem, strict=True))})
+    await site.secret("new", {**login, **dict(zip(("ca.crt", "tls.crt", "tls.key"), pem, strict=True))})
+    chart = {"chart": "app", "version": "1.0.0", "sourceRef": {"kind": "HelmRepository", "name": "x"}}
+    asked = site.subject(FLUX, "HelmChart", chart)
+    url = f"oci://{site.strict.host}/acme"
+    for more, reached in (
+        ({"secretRef": {"name": "old"}}, True),
+        ({"secretRef": {"name": "new"}}, False),
+        ({"secretRef": {"name": "new"}, "certSecretRef": {"name": "old"}}, True),
+    ):
+        charts = FileCharts()
+        charts.learn([site.subject(FLUX, "HelmRepository", {"type": "oci", "url": url, **more})])
+        assert (REACHED in await site.said(asked, charts=charts)) is reached
+
+
 async def test_argo_cds_repositories_are_known(site: Site) -> None:
     """Of its namespace, if the settings say so: for the project, by the longest beginning of the URL."""
     source = {"repoURL": f"{site.open.host}/acme", "chart": "app", "targetRevision": "1.0.0"}

@@ -19,10 +19,13 @@ from yarl import URL
 from gateway.config.provenance import RegistrySettings
 from gateway.core.errors import ConfigError
 from gateway.provenance.oci.auth import parse_challenges
+from gateway.provenance.oci.budget import Budget
 from gateway.provenance.oci.credentials import Credential, DockerConfig, default_docker_config, read_docker_config
 from gateway.provenance.oci.errors import UnauthorisedError
 from gateway.provenance.oci.hosts import Hosts
 from gateway.provenance.oci.http import retry_after
+from gateway.provenance.oci.reference import Reference
+from gateway.provenance.oci.registry import Registry
 
 SECRET = "open-sesame"
 
@@ -211,6 +214,17 @@ def test_a_registry_without_tls_has_one_name(written: str, asked: str) -> None:
     assert hosts.gives_tokens(asked, URL("https://sso.corp/token"))
     assert not hosts.plain("plain.corp:81")
     assert Hosts([RegistrySettings((written,))]).name("plain.corp:80") == "plain.corp:80"
+
+
+@pytest.mark.parametrize("key", ["plain.corp", "plain.corp:80", "http://plain.corp/v2/"])
+async def test_its_credentials_are_found_by_either_name(key: str) -> None:
+    """Whichever of them they are written down for, and whichever a reference has; not for another host."""
+    registry = Registry(Hosts([RegistrySettings(("plain.corp",), plain_http=True)]))
+    keychain = config(**{key: "robot"})
+    for host, user in (("plain.corp", "robot"), ("plain.corp:80", "robot"), ("other.corp", "")):
+        source = registry.repository(Reference(host, "a"), Budget(seconds=9, requests=9), keychain)
+        credential = await source._found()
+        assert (credential.username if credential is not None else "") == user
 
 
 def test_docker_hub_is_one_host_to_the_settings(tmp_path: Path) -> None:
