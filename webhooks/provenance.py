@@ -202,9 +202,7 @@ class ProvenanceGuard:
         access = NO_ACCESS
         try:
             async with room:
-                # The Secrets are beside whoever names them: a HelmRepository may be elsewhere than what goes through it.
-                through = item.fetch.through
-                namespace = through.namespace if through is not None else subject.namespace
+                namespace = self._beside(subject, item.fetch)
                 if self._access is not None and namespace:
                     access = await self._access(namespace, item.reference, item.fetch)
                 digest, results = await self._judged(item.reference, usable, access)
@@ -213,6 +211,12 @@ class ProvenanceGuard:
         found = put.results(subject, item, digest, results)
         doubts = unusable + [one.assessment.undecided for one in results if one.assessment.undecided]
         return Looked((*mutable, *found), put.record(item.reference, digest, results), "; ".join(doubts), digest)
+
+    def _beside(self, subject: Subject, fetch: Fetch) -> str:
+        """The namespace of the Secrets by which something is fetched: they are beside whoever fetches it."""
+        if fetch.through is not None:
+            return fetch.through.namespace
+        return self._settings.crossplane_namespace if fetch.kind == "package" else subject.namespace
 
     async def _judged(
         self, reference: Reference, policies: Sequence[ReadyTrust], access: Access

@@ -149,7 +149,7 @@ class Provenance(_Section, frozen=True):
     ``unmatched``: what becomes of an artifact that no policy is about. ``timeout_seconds`` and ``max_requests`` bound one
     artifact's verification. ``docker_config``: a file with credentials, ``config.json`` or ``.dockerconfigjson``.
     ``pull_secrets``: whether the credentials and certificates that the judged object names are read from the cluster;
-    ``argo_repositories``: whether those are that Argo CD has, in its namespace (``drift.argoCD.namespace``).
+    ``crossplane_namespace``: where those of Crossplane's packages are. ``argo_repositories``: whether those are that Argo CD has, in its namespace (``drift.argoCD.namespace``).
     ``reference_namespaces``: globs; whose Secrets and ConfigMaps TrustPolicies of the cluster may have keys from, beside
     the gateway's own. ``reference_seconds``: how often they are read again.
     """
@@ -166,6 +166,7 @@ class Provenance(_Section, frozen=True):
     registries: tuple[RegistrySettings, ...] = ()
     docker_config: str = ""
     pull_secrets: bool = False
+    crossplane_namespace: Name = "crossplane-system"
     argo_repositories: bool = False
     reference_namespaces: tuple[str, ...] = ()
     reference_seconds: Annotated[float, Meta(ge=1, le=3_600)] = 30.0

@@ -6,6 +6,8 @@ from gateway.core.subject import Json
 from webhooks.sources.fetch import Fetch, items, pinned, section, text
 
 GROUP = "pkg.crossplane.io"
+_ACCOUNT = "crossplane"
+"""Its ServiceAccount, whose pull secrets it has for all packages; in its own namespace, where package pull secrets are."""
 _FIELDS = {
     "Provider": "package",
     "Configuration": "package",
@@ -28,10 +30,10 @@ def package(document: Json, _namespace: str) -> list[Fetch]:
     first = reference.partition("/")[0]
     if "." not in first and ":" not in first and first != "localhost":
         why = "it names no registry: Crossplane takes the one that it was started with"
-        return [Fetch("package", reference, field, unresolvable=why, secrets=secrets)]
+        return [Fetch("package", reference, field, unresolvable=why, secrets=secrets, account=_ACCOUNT)]
     head, at, digest = reference.partition("@")
     repository, tag = head, ""
     if ":" in head.rpartition("/")[2]:
         repository, _, tag = head.rpartition(":")
     found, mutable = pinned(repository, f"{tag}@{digest}" if at else tag)
-    return [Fetch("package", found, field, mutable, secrets=secrets)]
+    return [Fetch("package", found, field, mutable, secrets=secrets, account=_ACCOUNT)]

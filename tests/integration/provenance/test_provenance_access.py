@@ -155,6 +155,21 @@ async def test_an_account_is_read_only_where_the_registry_refuses(site: Site) ->
     assert REACHED in await site.said(site.pod(), user=NOBODY)
 
 
+async def test_crossplanes_packages_are_fetched_by_what_is_beside_crossplane(site: Site) -> None:
+    """A package is in no namespace: its pull secrets are in Crossplane's, as is the account that has some for all."""
+    await site.pull_secret("pull")
+    package = {"package": f"{site.open.host}/acme/app@{site.digest}"}
+    named = site.subject("pkg.crossplane.io", "Provider", {**package, "packagePullSecrets": [{"name": "pull"}]})
+    alone = site.subject("pkg.crossplane.io", "Provider", package)
+    for asked in (named, alone):
+        asked.namespace = ""
+    assert REACHED in await site.said(named, crossplane_namespace=site.namespace)
+    assert "crossplane-system/pull" in await site.said(named)
+    assert "wants credentials" in await site.said(alone, crossplane_namespace=site.namespace)
+    await site.create("ServiceAccount", "crossplane", imagePullSecrets=[{"name": "pull"}])
+    assert REACHED in await site.said(alone, crossplane_namespace=site.namespace)
+
+
 async def test_a_source_of_flux_has_an_account(site: Site) -> None:
     """The pull secrets of ``spec.serviceAccountName``; one that is named is read by name, and must be readable."""
     await site.pull_secret("pull")
