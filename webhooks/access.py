@@ -1,5 +1,5 @@
 """How the judged objects have their artifacts fetched: the credentials and certificates that they name, or that Argo CD
-has for them. They are read from the cluster when they are needed, and kept nowhere.
+has for them. They are read from the cluster each time that something is looked up.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from gateway.provenance.oci.tls import Material, check_material
 from webhooks.argo_repositories import ArgoRepositories
 from webhooks.pull_secrets import check_count, docker_config
 from webhooks.secret_data import Data, read_object, secret_data
-from webhooks.sources.fetch import Fetch, items, text
+from webhooks.sources.fetch import ArgoRepository, Fetch, items, text
 
 _REFUSED = frozenset(("unauthorised", "not-found"))
 _CERTIFICATES = "certificate Secret"
@@ -78,12 +78,8 @@ class ClusterAccess:
         Raises:
             UndecidedError: something that is named cannot be read, or not be used. The text quotes nothing of it.
         """
-        if fetch.argo is not None and self._argo is not None:
-            entry = await self._argo.find(fetch.argo)
-            if entry is None:
-                return NO_ACCESS
-            _check(entry.tls, f"Argo CD's repository for {reference.name}")
-            return Access(_reach(entry.credential, entry.tls))
+        if fetch.argo is not None:
+            return await self._by_argo(reference, fetch.argo)
         if not self._named:
             named = fetch.secrets or fetch.account or fetch.login or fetch.certificates
             explain = _REFUSED | {"unreachable"} if fetch.certificates else _REFUSED
@@ -99,6 +95,15 @@ class ClusterAccess:
         if credential is None and fetch.account:
             account = partial(self._by_account, namespace, reference, fetch.account, tls, hindrances)
         return Access(_reach(credential, tls), account, tuple(hindrances))
+
+    async def _by_argo(self, reference: Reference, wanted: ArgoRepository) -> Access:
+        if self._argo is None:
+            return Access(hindrances=("Argo CD's repositories are not read: provenance.argoRepositories is false",))
+        entry = await self._argo.find(wanted)
+        if entry is None:
+            return Access(hindrances=("Argo CD has nothing to log in with there",))
+        _check(entry.tls, f"Argo CD's repository for {reference.name}")
+        return Access(_reach(entry.credential, entry.tls))
 
     async def _by_account(
         self, namespace: str, reference: Reference, account: str, tls: Material, before: Sequence[str]

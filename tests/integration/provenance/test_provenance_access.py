@@ -277,7 +277,7 @@ async def test_argo_cds_repositories_are_known(site: Site) -> None:
     """Of its namespace, if the settings say so: for the project, by the longest beginning of the URL."""
     source = {"repoURL": f"{site.open.host}/acme", "chart": "app", "targetRevision": "1.0.0"}
     asked = site.subject("argoproj.io", "Application", {"source": source, "project": "team"})
-    assert "wants credentials" in await site.said(asked, argo_repositories=True)
+    assert "nothing to log in with there" in await site.said(asked, argo_repositories=True)
     label = "argocd.argoproj.io/secret-type"
     login = {"type": "helm", "enableOCI": "true", "username": "robot", "password": PASSWORD}
     wrong = {"url": site.open.host, "username": "robot", "password": "wrong"}
@@ -287,7 +287,7 @@ async def test_argo_cds_repositories_are_known(site: Site) -> None:
     assert "not taken" in await site.said(asked, argo_repositories=True)
     await site.secret("own", {"url": f"{site.open.host}/acme", **login}, labels={label: "repository"})
     assert REACHED in await site.said(asked, argo_repositories=True)
-    assert "wants credentials" in await site.said(asked)
+    assert "argoRepositories is false" in await site.said(asked)
     assert "Argo CD's repositories" in await site.said(asked, argo_repositories=True, user=NOBODY)
 
 
