@@ -34,7 +34,8 @@ def make(kind: str, seed: str) -> str:
     Raises:
         KeyError: there is no such kind.
     """
-    return KINDS[kind](random.Random(f"{kind} {seed}"))  # noqa: S311 - made up, and the same each time
+    made = KINDS.get(kind) or DOCUMENTED[kind]
+    return made(random.Random(f"{kind} {seed}"))  # noqa: S311 - made up, and the same each time
 
 
 def _some(rng: random.Random, alphabet: str, length: int) -> str:
@@ -200,4 +201,38 @@ KINDS: dict[str, Make] = {
     "stripe_key": _from(BASE62, 24, "sk_live_"),
     "telegram_token": lambda rng: f"{_some(rng, '123456789', 10)}:AA{_some(rng, _BASE64URL, 33)}",
     "vault_token": _from(_BASE64URL, 91, "hvs.CAES"),
+}
+
+_UPPER32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+
+
+def _uuid(rng: random.Random) -> str:
+    text = _some(rng, _HEX, 32)
+    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:]}"
+
+
+def _packagist(rng: random.Random) -> str:
+    body = _some(rng, _HEX, 60)
+    return f"packagist_ort_{body}{zlib.crc32(body.encode()):08x}"
+
+
+# Forms as their issuers' documentation gives them; whether the detector knows them was not looked at.
+DOCUMENTED: dict[str, Make] = {
+    "cloudflare": lambda rng: f"cfut_{_some(rng, BASE62, 40)}{_some(rng, _HEX, 8)}",
+    "do_oauth": _from(_HEX, 64, "doo_v1_"),
+    "dockerhub": _from(_BASE64URL, 27, "dckr_pat_"),
+    "dynatrace": lambda rng: f"dt0c01.{_some(rng, _UPPER32, 24)}.{_some(rng, _UPPER32, 64)}",
+    "github_app": _with_crc("ghs_"),
+    "github_refresh": lambda rng: f"ghr_{_some(rng, BASE62, 76)}",
+    "gitlab_agent": _from(_BASE64URL, 50, "glagent-"),
+    "gitlab_runner": _from(_BASE64URL[:-2], 20, "glrt-"),
+    "google_oauth": _from(_BASE64URL, 28, "GOCSPX-"),
+    "openrouter": _from(_HEX, 64, "sk-or-v1-"),
+    "packagist": _packagist,
+    "slack_app": lambda rng: f"xapp-1-A{_some(rng, _UPPER32, 10)}-{_some(rng, _DIGITS, 13)}-{_some(rng, _HEX, 64)}",
+    "stripe_publishable": _from(BASE62, 24, "pk_live_"),
+    "stripe_restricted": _from(BASE62, 24, "rk_live_"),
+    "tailscale": lambda rng: f"tskey-auth-k{_some(rng, BASE62, 11)}CNTRL-{_some(rng, BASE62, 32)}",
+    "terraform_cloud": lambda rng: f"{_some(rng, BASE62, 14)}.atlasv1.{_some(rng, BASE62, 67)}",
+    "uuid": _uuid,
 }
