@@ -12,7 +12,7 @@ import msgspec
 from support.fake_secrets import make
 
 ROOT = Path(__file__).resolve().parents[1] / "data" / "detect"
-PARTS = ("tuned", "held_out")
+PARTS = ("tuned", "held_out", "documented")
 
 _MARK = re.compile(r"([@~?])\{((?:b64:|json:)?)(=?)((?:\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}|[^{}])*)\}")
 
