@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import cyclopts
 from cyclopts import Parameter
@@ -23,6 +23,9 @@ from gateway_secrets.sealed.files import create, read_file, replace
 from gateway_secrets.sops import program
 from gateway_secrets.sops.documents import format_of
 from gateway_secrets.sops.errors import ProgramError, SopsError
+
+if TYPE_CHECKING:
+    from gateway_secrets.sops.sides import Keys
 
 sops_app = cyclopts.App(
     name="sops",
@@ -167,14 +170,12 @@ def merge(
     path
         What the file is called (%P), which tells its format; else OURS.
     """
-    from gateway_secrets.sops.identities import find_identities  # noqa: PLC0415 - the rest needs no reader
-    from gateway_secrets.sops.merging import merge_files  # noqa: PLC0415 - the same
+    from gateway_secrets.sops.merging import merge_files  # noqa: PLC0415 - the rest needs no reader
 
     shown = path or str(ours)
-    _check_yaml(shown)
     origin, former, other = (read_file(name) for name in (base, ours, theirs))
     try:
-        merged = merge_files(origin.data, former.data, other.data, find_identities(), _now())
+        merged = merge_files(origin.data, former.data, other.data, _keys(), _now(), format_of(shown))
     except SopsError as error:
         raise SopsError(f"{shown}: not merged: {error}") from None
     if merged.data != former.data:
@@ -197,17 +198,15 @@ def settle(*files: InputPath) -> int:
     files
         SOPS files.
     """
-    from gateway_secrets.sops.identities import find_identities  # noqa: PLC0415 - the rest needs no reader
-    from gateway_secrets.sops.merging import finish_file  # noqa: PLC0415 - the same
+    from gateway_secrets.sops.merging import finish_file  # noqa: PLC0415 - the rest needs no reader
 
     if not files:
         raise UsageError("name at least one file")
-    identities = find_identities()
+    keys = _keys()
     for file in files:
-        _check_yaml(_named(file))
-        former = read_file(Path(file))
+        former = read_file(Path(_named(file)))
         try:
-            data = finish_file(former.data, identities, _now())
+            data = finish_file(former.data, keys, _now(), format_of(file))
         except SopsError as error:
             raise SopsError(f"{file}: {error}") from None
         replace(former, data)
@@ -215,9 +214,13 @@ def settle(*files: InputPath) -> int:
     return exits.CLEAN
 
 
-def _check_yaml(path: str) -> None:
-    if format_of(path) != "yaml":
-        raise SopsError(f"{path}: only YAML files are merged key by key: merge it by hand")
+def _keys() -> Keys:
+    """What opens data keys: the age identities of the user, else sops."""
+    from gateway_secrets.sops.courier import fetch  # noqa: PLC0415 - the rest needs no reader
+    from gateway_secrets.sops.identities import find_identities  # noqa: PLC0415 - the same
+    from gateway_secrets.sops.sides import Keys  # noqa: PLC0415 - the same
+
+    return Keys(find_identities(), fetch)
 
 
 def _now() -> str:

@@ -7,7 +7,7 @@ Source: github.com/getsops/sops v3, stores/{yaml,json,dotenv,ini}.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -28,7 +28,8 @@ _INT = re.compile(r"[-+]?(?:0|[1-9][0-9]*)\Z")
 _FLOAT = re.compile(r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?\Z")
 _DOUBTFUL = re.compile(r"[-+.]?[0-9][0-9A-Za-z_:.+-]*(?:[ T].*)?\Z|[-+]?\.(?:inf|nan)\Z", re.IGNORECASE)
 _SECTION = re.compile(r"\[([^\]]+)\]\s*\Z")
-_FLAT = re.compile(r"(\w+?)__list_(\d+)__map_(\w+)\Z")
+_STEP = re.compile(r"__(list|map)_")
+_MAX_STEPS = 8
 
 
 class Metadata(msgspec.Struct, frozen=True):
@@ -44,6 +45,10 @@ class Metadata(msgspec.Struct, frozen=True):
     mac_only_encrypted: bool = False
     others: tuple[str, ...] = ()
     """Other kinds of keys that the data key is encrypted for: ``kms``, ``pgp``, …."""
+    split: bool = False
+    """Whether the data key is split over key groups, which only the sops program puts together."""
+    keys: frozenset[str] = frozenset()
+    """Every key that the data key is encrypted for: recipients, ARNs, addresses, fingerprints."""
 
 
 class SopsFile(msgspec.Struct, frozen=True):
@@ -90,14 +95,12 @@ def sops_of(data: bytes, form: Format) -> Mapping[str, Any]:
 
 
 def _metadata(raw: Mapping[str, Any]) -> Metadata:
-    if raw.get("shamir_threshold") or len(raw.get("key_groups") or ()) > 1:
-        raise UnsupportedError("its data key is split over key groups")
     if any(raw.get(f"{word}_comment_regex") for word in ("encrypted", "unencrypted")):
         raise UnsupportedError("comments decide what is encrypted in it")
-    source = (raw.get("key_groups") or [raw])[0]
-    age = source.get("age") or []
-    others = tuple(name for name in ("kms", "gcp_kms", "azure_kv", "hc_vault", "hckms", "pgp") if source.get(name))
     try:
+        groups = raw.get("key_groups") or [raw]
+        age = [entry for group in groups for entry in group.get("age") or []]
+        others = tuple(name for name in KINDS if any(group.get(name) for group in groups))
         return Metadata(
             mac=raw["mac"],
             lastmodified=str(raw["lastmodified"]),
@@ -108,9 +111,40 @@ def _metadata(raw: Mapping[str, Any]) -> Metadata:
             encrypted_regex=raw.get("encrypted_regex") or "",
             mac_only_encrypted=str(raw.get("mac_only_encrypted") or "").lower() == "true",
             others=others,
+            split=len(groups) > 1 or str(raw.get("shamir_threshold") or "0") != "0",
+            keys=frozenset(key for group in groups for key in _keys(group)),
         )
     except (KeyError, TypeError, AttributeError):
         raise MalformedError("its SOPS metadata is incomplete") from None
+
+
+def _keys(group: Mapping[str, Any]) -> list[str]:
+    """The keys of a group, as ``.sops.yaml`` writes them."""
+    return [name(entry) for kind, name in (("age", _recipient), *KINDS.items()) for entry in group.get(kind) or []]
+
+
+def _recipient(entry: Mapping[str, str]) -> str:
+    return entry["recipient"]
+
+
+def _transit(entry: Mapping[str, str]) -> str:
+    engine = entry["engine_path"].strip("/")
+    return f"{entry['vault_address'].rstrip('/')}/v1/{engine}/keys/{entry['key_name']}"
+
+
+def _azure(entry: Mapping[str, str]) -> str:
+    return f"{entry['vault_url'].rstrip('/')}/keys/{entry['name']}/{entry['version']}"
+
+
+KINDS: dict[str, Callable[[Mapping[str, str]], str]] = {
+    "kms": lambda entry: entry["arn"],
+    "gcp_kms": lambda entry: entry["resource_id"],
+    "azure_kv": _azure,
+    "hc_vault": _transit,
+    "hckms": lambda entry: entry["key_id"],
+    "pgp": lambda entry: entry["fp"],
+}
+"""Kinds of keys but for age, and how ``.sops.yaml`` writes one. Source: sops v3, stores/stores.go and the packages of its keys."""
 
 
 def _yaml(text: str) -> list[dict[str, Any]]:
@@ -203,11 +237,13 @@ def _dotenv(text: str) -> list[dict[str, Any]]:
 def _ini(text: str) -> list[dict[str, Any]]:
     sections: dict[str, Any] = {"DEFAULT": {}}
     current: dict[str, str] = sections["DEFAULT"]
-    for line in (line.strip() for line in text.splitlines()):
+    for line in (line.strip() for line in text.split("\n")):
         if not line or line[0] in "#;":
             continue
         header = _SECTION.match(line)
         if header:
+            if sections.get(header[1]):
+                raise UnsupportedError("has a section twice")
             current = sections.setdefault(header[1], {})
             continue
         name, equals, value = (part.strip() for part in line.partition("="))
@@ -220,17 +256,28 @@ def _ini(text: str) -> list[dict[str, Any]]:
 
 
 def _unflattened(flat: Mapping[str, str]) -> dict[str, Any]:
+    """``age__list_0__map_enc`` and the like, as the mappings and lists that they stand for."""
     found: dict[str, Any] = {}
     for name, value in flat.items():
-        match = _FLAT.match(name)
-        if match is None:
-            found[name] = value
-            continue
-        entries = found.setdefault(match[1], {})
-        entries.setdefault(int(match[2]), {})[match[3]] = value
-    return {
-        key: [value[at] for at in sorted(value)] if isinstance(value, dict) else value for key, value in found.items()
-    }
+        first, *steps = _STEP.split(name)
+        if len(steps) > 2 * _MAX_STEPS:
+            raise MalformedError("its SOPS metadata are nested too deeply")
+        at, last = found, first
+        for kind, step in zip(steps[::2], steps[1::2], strict=True):
+            at = at.setdefault(last, {})
+            if not isinstance(at, dict) or (kind == "list" and not step.isdecimal()):
+                raise MalformedError("its SOPS metadata contradict themselves")
+            last = f"#{step}" if kind == "list" else step
+        at[last] = value
+    return {name: _listed(value) for name, value in found.items()}
+
+
+def _listed(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    if value and all(name.startswith("#") for name in value):
+        return [_listed(value[name]) for name in sorted(value, key=lambda name: int(name[1:]))]
+    return {name: _listed(item) for name, item in value.items()}
 
 
 _READERS = {"yaml": _yaml, "json": _json, "dotenv": _dotenv, "ini": _ini, "binary": _json}

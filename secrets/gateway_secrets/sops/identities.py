@@ -38,6 +38,12 @@ def unwrap(armored: str, identities: Sequence[Identity]) -> bytes | None:
         return None
 
 
+def new_identity() -> tuple[Identity, str]:
+    """An identity that is new, and its recipient."""
+    made = pyrage.x25519.Identity.generate()
+    return made, str(made.to_public())
+
+
 def find_identities(environment: Mapping[str, str] = os.environ) -> list[Identity]:
     """Where sops looks: ``SOPS_AGE_KEY``, ``SOPS_AGE_KEY_FILE``, then ``sops/age/keys.txt`` of the user's configuration.
 

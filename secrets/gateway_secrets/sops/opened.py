@@ -26,7 +26,16 @@ def open_file(file: SopsFile, identities: Sequence[Identity]) -> list[dict[str, 
         MalformedError, TamperedError: it is not what was encrypted.
         UnsupportedError: only the sops program can tell.
     """
-    key = data_key(file.metadata, identities)
+    return open_with(file, data_key(file.metadata, identities))
+
+
+def open_with(file: SopsFile, key: bytes) -> list[dict[str, Any]]:
+    """The documents in plain text, by the data key.
+
+    Raises:
+        MalformedError, TamperedError: it is not what was encrypted.
+        UnsupportedError: only the sops program can tell.
+    """
     documents, digest = read_values(file, key)
     stated = decrypt(file.metadata.mac, key, file.metadata.lastmodified).data
     if not stated or not hmac.compare_digest(stated, digest.encode()):
@@ -52,7 +61,10 @@ def data_key(metadata: Metadata, identities: Sequence[Identity]) -> bytes:
     Raises:
         NoKeyError: no identity opens it.
         MalformedError: what is opened is no key.
+        UnsupportedError: only the sops program can open it.
     """
+    if metadata.split:
+        raise UnsupportedError("its data key is split over key groups")
     if not metadata.age:
         raise NoKeyError(f"it is encrypted for {', '.join(metadata.others) or 'nobody'}, not for age")
     for _, armored in metadata.age:

@@ -26,6 +26,13 @@ class Piece(msgspec.Struct, frozen=True):
     head: int
     column: int
     below: dict[str, Piece] | None = None
+    headed: bool = True
+    """Whether there is a line of its own: the keys before all sections of an INI file are in none that is named."""
+
+    @property
+    def own(self) -> list[str]:
+        """The line of the key."""
+        return self.lines[self.head : self.head + 1] if self.headed else []
 
     @property
     def comments(self) -> list[str]:

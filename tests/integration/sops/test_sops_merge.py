@@ -17,6 +17,7 @@ from gateway_secrets.sops import program
 from gateway_secrets.sops.documents import read
 from gateway_secrets.sops.identities import find_identities
 from gateway_secrets.sops.merging import merge_files
+from gateway_secrets.sops.sides import Keys
 
 BASE = """\
 # about a
@@ -130,7 +131,7 @@ def test_both_sides_encrypted_anew(repository: Repository) -> None:
     recipient = read(path.read_bytes(), "yaml").metadata.age[0][0]
     theirs = program.run([*arguments, "--age", recipient], given=text.encode())
     base, ours = path.read_bytes(), program.run(["rotate", str(path)])
-    path.write_bytes(merge_files(base, ours, theirs, find_identities(), "2026-11-26T00:00:00Z").data)
+    path.write_bytes(merge_files(base, ours, theirs, Keys(find_identities()), "2026-11-26T00:00:00Z").data)
     shown = program.run(["decrypt", str(path)]).decode()
     assert shown.startswith("# about a, more\na: theirs\n")
     assert shown.count("#") == 2

@@ -16,6 +16,7 @@ from gateway_secrets.sops.documents import read
 from gateway_secrets.sops.errors import MalformedError, NoKeyError, SopsError, TamperedError, UnsupportedError
 from gateway_secrets.sops.merging import finish, finish_file, merge_files
 from gateway_secrets.sops.opened import open_file
+from gateway_secrets.sops.sides import Keys
 from gateway_secrets.sops.threeway import MISSING, Take, decide, merge, names
 from gateway_secrets.sops.values import Plain, aad, decrypt, encrypt
 
@@ -23,6 +24,7 @@ NOW = "2026-11-26T00:00:00Z"
 IDENTITY = pyrage.x25519.Identity.generate()
 RECIPIENT = str(IDENTITY.to_public())
 KEYS = (b"1" * 32, b"2" * 32)
+KEYRING = Keys([IDENTITY])
 ARMORED = {key: pyrage.encrypt(key, [IDENTITY.to_public()], armored=True).decode() for key in KEYS}
 
 
@@ -62,7 +64,7 @@ def test_merge_of_files_is_merge_of_plain_texts(base: Any, ours: Any, theirs: An
     base, ours, theirs = ({"a": "x", "first_plain": "y"} | tree for tree in (base, ours, theirs))
     wanted, conflicts = merge(*(_typed(tree) for tree in (base, ours, theirs)))
     key = KEYS[not same]
-    merged = merge_files(sealed(base, KEYS[0]), sealed(ours, KEYS[0]), sealed(theirs, key), [IDENTITY], NOW)
+    merged = merge_files(sealed(base, KEYS[0]), sealed(ours, KEYS[0]), sealed(theirs, key), KEYRING, NOW)
     assert sorted(merged.conflicts) == sorted(".".join(path) for path in conflicts)
     if not conflicts:
         (opened,) = open_file(read(merged.data, "yaml"), [IDENTITY])
@@ -107,7 +109,7 @@ def test_unchanged_values_keep_their_ciphertext() -> None:
     """What our side has stays byte for byte; a change under another data key is encrypted anew."""
     ours = sealed(changed(e="new"), KEYS[0])
     theirs = sealed(changed(a="other"), KEYS[0])
-    merged = merge_files(sealed(BASE, KEYS[0]), ours, theirs, [IDENTITY], NOW).data
+    merged = merge_files(sealed(BASE, KEYS[0]), ours, theirs, KEYRING, NOW).data
     before, after = (read(data, "yaml").documents[0] for data in (ours, merged))
     assert {name for name in after if after[name] != before[name]} == {"a"}
 
@@ -115,19 +117,19 @@ def test_unchanged_values_keep_their_ciphertext() -> None:
 def test_conflicts_are_encrypted_and_settled() -> None:
     """Both values stand between markers, neither in plain text; with a side chosen the file gets its MAC, not before."""
     merged = merge_files(
-        sealed(BASE, KEYS[0]), sealed(changed(a="hunter3"), KEYS[0]), sealed(changed(a="hunter4", f="x"), KEYS[0]), [IDENTITY], NOW
+        sealed(BASE, KEYS[0]), sealed(changed(a="hunter3"), KEYS[0]), sealed(changed(a="hunter4", f="x"), KEYS[0]), KEYRING, NOW
     )  # fmt: skip
     assert merged.conflicts == ["a"]
     text = merged.data.decode()
     assert "hunter" not in text
     with pytest.raises(SopsError):
-        finish_file(merged.data, [IDENTITY], NOW)
+        finish_file(merged.data, KEYRING, NOW)
     before, _, rest = text.partition("<<<<<<< ours\n")
     _, _, rest = rest.partition("=======\n")
     chosen = (before + rest.replace(">>>>>>> theirs\n", "")).encode()
     with pytest.raises(TamperedError):
         open_file(read(chosen, "yaml"), [IDENTITY])
-    settled = finish_file(chosen, [IDENTITY], NOW)
+    settled = finish_file(chosen, KEYRING, NOW)
     assert open_file(read(settled, "yaml"), [IDENTITY]) == [changed(a="hunter4", f="x")]
 
 
@@ -136,12 +138,12 @@ def test_recipients_and_data_keys() -> None:
     stranger = str(pyrage.x25519.Identity.generate().to_public())
     base, ours = sealed(BASE, KEYS[0]), sealed(changed(e="new"), KEYS[0])
     theirs = sealed(changed(a="other"), KEYS[1], (RECIPIENT, stranger))
-    merged = read(merge_files(base, ours, theirs, [IDENTITY], NOW).data, "yaml")
+    merged = read(merge_files(base, ours, theirs, KEYRING, NOW).data, "yaml")
     assert [who for who, _ in merged.metadata.age] == [RECIPIENT, stranger]
     assert open_file(merged, [IDENTITY]) == [changed(a="other", e="new")]
     assert dict(merged.metadata.age)[RECIPIENT] == ARMORED[KEYS[1]]
     with pytest.raises(UnsupportedError, match="both sides changed the recipients"):
-        merge_files(base, sealed(BASE, KEYS[0], (stranger, RECIPIENT)), theirs, [IDENTITY], NOW)
+        merge_files(base, sealed(BASE, KEYS[0], (stranger, RECIPIENT)), theirs, KEYRING, NOW)
 
 
 @pytest.mark.parametrize(
@@ -151,9 +153,9 @@ def test_recipients_and_data_keys() -> None:
 def test_what_is_refused_says_which_side(ours: bytes, error: type[SopsError]) -> None:
     """No SOPS file, a broken one, a changed one: an error that names the side and no value."""
     with pytest.raises(error, match=r"^ours: "):
-        merge_files(b"", ours, sealed(BASE, KEYS[0]), [IDENTITY], NOW)
+        merge_files(b"", ours, sealed(BASE, KEYS[0]), KEYRING, NOW)
     with pytest.raises(NoKeyError):
-        merge_files(b"", sealed(BASE, KEYS[0]), sealed(BASE, KEYS[0]), [], NOW)
+        merge_files(b"", sealed(BASE, KEYS[0]), sealed(BASE, KEYS[0]), Keys([]), NOW)
 
 
 def test_comments_and_indentation_are_kept() -> None:
@@ -162,7 +164,7 @@ def test_comments_and_indentation_are_kept() -> None:
     ours = base.replace(b"a: ENC", b"# about a\na: ENC").replace(b"    d:", b"    # about d\n    d:")
     theirs = sealed(changed(b={"c": "hunter2", "d": "x", "e": {"f": "y"}}), KEYS[1]).replace(b"\n    ", b"\n      ")
     theirs = theirs.replace(b"      c:", b"      # about c\n      c:")
-    merged = merge_files(base, ours, theirs, [IDENTITY], NOW).data
+    merged = merge_files(base, ours, theirs, KEYRING, NOW).data
     for text in (b"# about a\na: ", b"\n    # about d\n    d: ", b"\n    # about c\n    c: ", b"\n    e:\n"):
         assert text in merged.replace(b"\n      ", b"\n    ")
     assert json.dumps(open_file(read(merged, "yaml"), [IDENTITY])[0]["b"]["e"]) == '{"f": "y"}'
@@ -174,7 +176,7 @@ def test_values_and_comments_from_another_key() -> None:
     theirs = sealed({"l": ["x", "z"]}, KEYS[1])
     comment = encrypt(Plain(b" hunter5", "comment"), KEYS[1], ":")
     theirs = theirs.replace(b"l:", f"#{comment}\nl:".encode(), 1)
-    merged = merge_files(base, ours, theirs, [IDENTITY], NOW).data
+    merged = merge_files(base, ours, theirs, KEYRING, NOW).data
     (before,), (after,) = (read(data, "yaml").documents for data in (ours, merged))
     assert after["l"][0] == before["l"][0]
     first = merged.decode().splitlines()[0]
@@ -188,4 +190,4 @@ def test_what_lines_cannot_say_is_refused() -> None:
     ours = base.replace(b"a_plain: one\n", b"a_plain: &x one\nb_plain: *x\n")
     ours = finish(ours, KEYS[0], NOW)
     with pytest.raises(UnsupportedError, match="not written as sops writes"):
-        merge_files(base, ours, sealed({"a_plain": "two"}, KEYS[0]).replace(b": two", b": &x two"), [IDENTITY], NOW)
+        merge_files(base, ours, sealed({"a_plain": "two"}, KEYS[0]).replace(b": two", b": &x two"), KEYRING, NOW)

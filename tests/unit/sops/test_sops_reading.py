@@ -43,8 +43,6 @@ def test_bytes_of_plain_values(value: str | float, text: str) -> None:
         ("- a\n", NotSopsError),
         ("a: [\n", MalformedError),
         ("sops: {mac: x}\n", MalformedError),
-        ("sops: {mac: x, lastmodified: y, shamir_threshold: 2}\n", UnsupportedError),
-        ("sops: {mac: x, lastmodified: y, key_groups: [{age: []}, {age: []}]}\n", UnsupportedError),
         ("sops: {mac: x, lastmodified: y, encrypted_comment_regex: z}\n", UnsupportedError),
         ("a: 1\na: 2\n" + META, UnsupportedError),
         ("<<: {a: b}\n" + META, UnsupportedError),
