@@ -98,7 +98,7 @@ def _recipients(root: str, path: str, file: SopsFile) -> list[str]:
     for above in (folder, *folder.parents):
         if (above / NAME).is_file():
             rule = rule_for(read_rules(above / NAME), os.path.relpath(path, above))
-            wrong = recipients(file, rule) if rule is not None and rule.age else []
+            wrong = recipients(file, rule) if rule is not None and rule.keys else []
             return ["; ".join(wrong)] if wrong else []
         if str(above) == root:
             break

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -71,11 +72,12 @@ def verify(paths: Sequence[str], identities: Sequence[Identity], fallback: Fallb
 
 
 class Stale(msgspec.Struct, frozen=True):
-    """A file whose age recipients are not those of its rule."""
+    """A file that is not encrypted for the keys of its rule. ``alone``: a configuration of its rule alone."""
 
     path: str
     missing: tuple[str, ...]
     extra: tuple[str, ...]
+    alone: Mapping[str, Any]
 
 
 def stale(configuration: Path, paths: Sequence[str]) -> tuple[list[Stale], list[str]]:
@@ -94,16 +96,18 @@ def stale(configuration: Path, paths: Sequence[str]) -> tuple[list[Stale], list[
         try:
             rule = rule_for(rules, os.path.relpath(content.path, configuration.parent))
             file = read(content.data, format_of(content.path))
+            whole(file, rule)
         except NotSopsError:
             continue
         except SopsError as error:
             doubts.append(f"{content.path}: {error}")
             continue
-        present = {recipient for recipient, _ in file.metadata.age}
+        present = file.metadata.keys
         if rule is None:
             doubts.append(f"{content.path}: no rule is about it")
-        elif present != rule.age:
-            found.append(Stale(content.path, tuple(sorted(rule.age - present)), tuple(sorted(present - rule.age))))
+        elif present != rule.keys:
+            missing, extra = sorted(rule.keys - present), sorted(present - rule.keys)
+            found.append(Stale(content.path, tuple(missing), tuple(extra), rule.alone))
     return found, doubts + [str(problem) for problem in run.problems]
 
 
@@ -170,6 +174,7 @@ def _rules(configuration: Path) -> tuple[bytes, list[Rule]]:
 def _lint_file(run: Run, content: Content, rule: Rule) -> None:
     try:
         file = read(content.data, format_of(content.path))
+        whole(file, rule)
     except (UnsupportedError, MalformedError) as error:
         run.doubts.append(Doubt("sops/recipients", str(error), f"File {content.path}", Location(content.path)))
         run.summary.indeterminate += 1
@@ -180,18 +185,33 @@ def _lint_file(run: Run, content: Content, rule: Rule) -> None:
             _add(run, "sops/not-encrypted", content.path, "", f"creation_rules[{rule.index}] is about it", remedy)
         return
     for message in recipients(file, rule):
-        _add(run, "sops/recipients", content.path, "sops.age", message, f"sops updatekeys {content.path}")
+        _add(run, "sops/recipients", content.path, "sops.age", message, f"govgate sops updatekeys {content.path}")
 
 
 def recipients(file: SopsFile, rule: Rule) -> list[str]:
-    """What is wrong with whom a file is encrypted for, by the rule about it."""
+    """What is wrong with whom a file is encrypted for, by the rule about it.
+
+    Raises:
+        UnsupportedError: its data key is split, or should be.
+    """
+    whole(file, rule)
     wrong = []
-    found = {recipient for recipient, _ in file.metadata.age}
-    if found - rule.age:
-        wrong.append(f"can be opened by who should not: {', '.join(sorted(found - rule.age))}")
-    if rule.age - found:
-        wrong.append(f"can not be opened by who should: {', '.join(sorted(rule.age - found))}")
+    found = file.metadata.keys
+    if found - rule.keys:
+        wrong.append(f"can be opened by who should not: {', '.join(sorted(found - rule.keys))}")
+    if rule.keys - found:
+        wrong.append(f"can not be opened by who should: {', '.join(sorted(rule.keys - found))}")
     return wrong
+
+
+def whole(file: SopsFile, rule: Rule | None) -> None:
+    """Only sops judges which of several key groups are needed.
+
+    Raises:
+        UnsupportedError: the data key is split over such, or the rule says that it should be.
+    """
+    if file.metadata.split or (rule is not None and rule.split):
+        raise UnsupportedError("its data key is split over key groups: left to sops")
 
 
 def _open(content: Content, identities: Sequence[Identity], fallback: Fallback) -> None:

@@ -19,12 +19,14 @@ from gateway.cli.check import finish
 from gateway.cli.output import say
 from gateway.cli.parameters import InputPath
 from gateway.core.errors import UsageError
+from gateway_secrets.sealed.errors import FileError
 from gateway_secrets.sealed.files import create, read_file, replace
 from gateway_secrets.sops import program
 from gateway_secrets.sops.documents import format_of
 from gateway_secrets.sops.errors import ProgramError, SopsError
 
 if TYPE_CHECKING:
+    from gateway.ci.sops_files import Stale
     from gateway_secrets.sops.sides import Keys
 
 sops_app = cyclopts.App(
@@ -256,7 +258,7 @@ def updatekeys(
     sops_config: Path = Path(".sops.yaml"),
     dry_run: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
-    """Encrypt the data keys of a tree for the age recipients that .sops.yaml names now. Values stay as they are.
+    """Encrypt the data keys of a tree for the recipients and keys that .sops.yaml names now. Values stay as they are.
 
     With --dry-run nothing is written, and the exit code is 2 if something would be.
 
@@ -279,7 +281,7 @@ def updatekeys(
         change = " ".join((*(f"+{who}" for who in one.missing), *(f"-{who}" for who in one.extra)))
         print(f"{one.path}: {change}")
         if not dry_run:
-            failed += not _updated(one.path, sops_config, f"{number}/{len(found)}")
+            failed += not _updated(one, f"{number}/{len(found)}")
     say(
         f"{len(found)} files {'to be brought' if dry_run else 'brought'} up to date, {failed} failed, {len(doubts)} left alone"
     )
@@ -288,16 +290,13 @@ def updatekeys(
     return exits.WARNED if dry_run and found else exits.CLEAN
 
 
-def _updated(path: str, configuration: Path, count: str) -> bool:
-    """Let sops do one file; if it fails half way, the file is put back as it was."""
-    former = read_file(Path(path))
+def _updated(one: Stale, count: str) -> bool:
+    """Let sops do a copy of the file, which then takes its place: a full disk leaves the file as it was."""
+    former = read_file(Path(one.path))
     try:
-        program.run(["--config", str(configuration), "updatekeys", "--yes", "--", path])
-    except ProgramError as error:
-        now = read_file(Path(path))
-        if now.data != former.data:
-            replace(now, former.data)
-        say(f"{count} {path}: {error}")
+        replace(former, program.updated(Path(one.path).name, former.data, one.alone))
+    except (FileError, ProgramError) as error:
+        say(f"{count} {one.path}: {error}")
         return False
     return True
 

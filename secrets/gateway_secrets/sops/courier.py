@@ -7,9 +7,7 @@ in a file that holds the metadata and no value. The data key is in plain text in
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from gateway_secrets.sops import program
@@ -32,12 +30,9 @@ def fetch(stated: Mapping[str, Any]) -> bytes:
     metadata = {name: stated[name] for name in ("age", *KINDS, "key_groups") if stated.get(name)}
     metadata |= {name: int(stated[name]) for name in _NUMBERS if str(stated.get(name) or "").isdecimal()}
     metadata |= {"mac": "", "lastmodified": "2000-01-01T00:00:00Z", "version": str(stated.get("version") or "3.0.0")}
-    with tempfile.TemporaryDirectory(prefix="govgate-sops-") as name:  # its owner's alone
-        file, configuration = Path(name, "key.json"), Path(name, "rules.yaml")
-        file.write_text(json.dumps({"sops": metadata}))
-        configuration.write_text(json.dumps({"creation_rules": [{"age": recipient}]}))
-        try:
-            program.run(["--config", str(configuration), "updatekeys", "--yes", "--", str(file)])
-        except ProgramError as error:
-            raise ProgramError(f"its data key cannot be opened: {error}") from None
-        return data_key(read(file.read_bytes(), "json").metadata, [identity])
+    try:
+        file = json.dumps({"sops": metadata}).encode()
+        data = program.updated("key.json", file, {"creation_rules": [{"age": recipient}]})
+    except ProgramError as error:
+        raise ProgramError(f"its data key cannot be opened: {error}") from None
+    return data_key(read(data, "json").metadata, [identity])

@@ -111,7 +111,7 @@ def _metadata(raw: Mapping[str, Any]) -> Metadata:
             encrypted_regex=raw.get("encrypted_regex") or "",
             mac_only_encrypted=str(raw.get("mac_only_encrypted") or "").lower() == "true",
             others=others,
-            split=len(groups) > 1 or str(raw.get("shamir_threshold") or "0") != "0",
+            split=len(groups) > 1,  # one group is not split, whatever the threshold
             keys=frozenset(key for group in groups for key in _keys(group)),
         )
     except (KeyError, TypeError, AttributeError):
@@ -133,7 +133,7 @@ def _transit(entry: Mapping[str, str]) -> str:
 
 
 def _azure(entry: Mapping[str, str]) -> str:
-    return f"{entry['vault_url'].rstrip('/')}/keys/{entry['name']}/{entry['version']}"
+    return f"{entry['vault_url'].rstrip('/')}/keys/{entry['name']}"  # the newest version, if a rule names none
 
 
 KINDS: dict[str, Callable[[Mapping[str, str]], str]] = {

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from gateway_secrets.sops.errors import ProgramError
 
@@ -56,6 +59,25 @@ def run(arguments: Sequence[str], *, given: bytes = b"") -> bytes:
     if done.returncode != 0:
         raise ProgramError(f"sops: {told(done.stderr)}")
     return done.stdout
+
+
+def updated(name: str, data: bytes, configuration: Mapping[str, Any]) -> bytes:
+    """A SOPS file with its data key encrypted for the keys of a rule: the same data key, the same values.
+
+    ``name``: of the file, which tells its format; ``configuration``: with one rule, which is about any file.
+
+    Raises:
+        ProgramError: sops is missing, fails, or the copy that it works on cannot be written.
+    """
+    try:
+        with tempfile.TemporaryDirectory(prefix="govgate-sops-") as folder:  # its owner's alone
+            file, rules = Path(folder, name), Path(folder, ".sops.yaml")
+            file.write_bytes(data)
+            rules.write_text(json.dumps(configuration))
+            run(["--config", str(rules), "updatekeys", "--yes", "--", str(file)])
+            return file.read_bytes()
+    except OSError as error:
+        raise ProgramError(f"a copy of it cannot be written: {error.strerror}") from None
 
 
 def edit(path: str) -> None:

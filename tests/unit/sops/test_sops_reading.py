@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import json
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway_secrets.sops.documents import Metadata, format_of, read
+from gateway_secrets.sops.documents import Metadata, format_of, read, sops_of
 from gateway_secrets.sops.errors import MalformedError, NotSopsError, SopsError, UnsupportedError
+from gateway_secrets.sops.opened import data_key
 from gateway_secrets.sops.program import told
 from gateway_secrets.sops.rules import rule_for, rules_of
 from gateway_secrets.sops.selection import selection
@@ -108,14 +110,56 @@ def test_the_first_rule_that_matches_holds() -> None:
     )
     first = rule_for(rules, "prod/a.yaml")
     assert first is not None
-    assert first.age == {"age1a", "age1b"}
+    assert first.keys == {"age1a", "age1b"}
     other = rule_for(rules, "dev/a.yaml")
     assert other is not None
-    assert other.age == {"age1c"}
+    assert other.keys == {"age1c"}
     assert rule_for(rules[:1], "dev/a.yaml") is None
     for wrong in ({}, {"creation_rules": {}}, {"creation_rules": [1]}, {"creation_rules": [{"key_groups": 1}]}):
         with pytest.raises(MalformedError):
             rules_of(wrong, source="x")
+
+
+def test_keys_of_rules_are_those_of_files() -> None:
+    """However a rule writes a key, it is the same text as of the file that was encrypted for it."""
+    flat = {
+        "age": ["age1a"], "kms": "arn:aws:kms:a:1:key/k+arn:aws:iam::1:role/r, arn:b", "pgp": "AB CD",
+        "gcp_kms": "projects/p", "hc_vault_transit_uri": "https://v/v1/transit/keys/k",
+        "azure_keyvault": "https://a.example.net/keys/k/123",
+    }  # fmt: skip
+    group = {
+        "age": ["age1a"], "kms": [{"arn": "arn:aws:kms:a:1:key/k", "role": "r"}, {"arn": "arn:b"}], "pgp": ["ABCD"],
+        "gcp_kms": [{"resource_id": "projects/p"}], "hc_vault": ["https://v/v1/transit/keys/k"],
+        "azure_keyvault": [{"vaultUrl": "https://a.example.net", "key": "k", "version": "1"}],
+    }  # fmt: skip
+    entries = {
+        "age": [{"recipient": "age1a", "enc": ""}], "kms": [{"arn": "arn:aws:kms:a:1:key/k"}, {"arn": "arn:b"}],
+        "pgp": [{"fp": "ABCD"}], "gcp_kms": [{"resource_id": "projects/p"}],
+        "hc_vault": [{"vault_address": "https://v", "engine_path": "transit", "key_name": "k"}],
+        "azure_kv": [{"vault_url": "https://a.example.net", "name": "k", "version": "1"}],
+    }  # fmt: skip
+    one, other = rules_of({"creation_rules": [flat, {"key_groups": [group]}]}, source="x")
+    data = json.dumps({"sops": {"mac": "x", "lastmodified": "y", **entries}}).encode()
+    assert one.keys == other.keys == read(data, "json").metadata.keys
+    assert len(one.keys) == 7
+
+
+def test_data_keys_that_are_split() -> None:
+    """Files and rules with several key groups are left to sops, whatever else they are."""
+    text = "sops: {mac: x, lastmodified: y, key_groups: [{age: []}, {age: []}]}\n"
+    with pytest.raises(UnsupportedError, match="key groups"):
+        data_key(read(text.encode(), "yaml").metadata, [])
+    (rule,) = rules_of({"creation_rules": [{"key_groups": [{"age": ["a"]}, {"age": ["b"]}]}]}, source="x")
+    assert rule.split
+
+
+def test_flat_metadata() -> None:
+    """dotenv and INI have one level: names say where a value belongs; those that contradict each other are refused."""
+    text = "sops_mac=x\nsops_lastmodified=y\nsops_kms__list_0__map_arn=a\nsops_kms__list_0__map_context__map_k=v\n"
+    assert sops_of(text.encode(), "dotenv")["kms"] == [{"arn": "a", "context": {"k": "v"}}]
+    for wrong in ("sops_a=1\nsops_a__map_b=2\n", "sops_a__list_x=1\n", f"sops_a{'__map_b' * 9}=1\n"):
+        with pytest.raises(MalformedError):
+            sops_of((text + wrong).encode(), "dotenv")
 
 
 def test_complaints_without_what_they_quote() -> None:
