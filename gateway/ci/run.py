@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from gateway.ci.combined import Combined
+from gateway.ci.fix.suggest import Replacement
 from gateway.ci.fix.text import Wanted
 from gateway.ci.inputs import Content, Problem
 from gateway.ci.manifests import Manifest, locations, read_manifests
@@ -63,6 +64,7 @@ class Run(msgspec.Struct):
     """Everything that a report may show. ``infos``: the rules in force, by id; ``on_error``: what a doubt does.
 
     ``fixes``: the findings that count and say what puts them right; ``digests``: of the files that they were found in.
+    ``suggestions``: what those fixes would change, by the finding's id and the file, where that is asked for.
     ``skipping``: what the summary's ``skipped`` counts.
     """
 
@@ -77,6 +79,7 @@ class Run(msgspec.Struct):
     suppressions: list[Suppression] = []
     fixes: list[Wanted] = []
     digests: dict[str, bytes] = {}
+    suggestions: dict[tuple[str, str], tuple[Replacement, ...]] = {}
     today: date = msgspec.field(default_factory=lambda: datetime.now(UTC).date())
     skipping: str = "documents skipped (no Kubernetes objects)"
 

@@ -20,7 +20,7 @@ from gateway.ci.report import REPORTERS, Format
 from gateway.ci.report.words import printable, totals
 from gateway.ci.run import Run
 from gateway.cli import exits
-from gateway.cli.check_fix import Tried, fix_files, show_fixes
+from gateway.cli.check_fix import Tried, fix_files, show_fixes, suggest_fixes
 from gateway.cli.parameters import InputPath
 from gateway.cli.progress import Progress
 from gateway.cli.reports import wanted_reports, write_reports
@@ -157,10 +157,18 @@ def check(
     if diff:
         _add_problems(run, show_fixes(run))
         return conclude(run, fail_on, problems=True)
-    if fix:
-        run = _fixed(job, run)
+    run = _made_ready(job, run, {output, *(chosen for chosen, _ in reports)}, fix=fix)
     write_reports(run, reports)
     return finish(run, output, fail_on)
+
+
+def _made_ready(job: Job, run: Run, formats: set[Format], *, fix: bool) -> Run:
+    """The run as it is reported: with its files fixed, if asked for, and with what fixes would change, if that is shown."""
+    if fix:
+        run = _fixed(job, run)
+    if "sarif" in formats:
+        suggest_fixes(run)
+    return run
 
 
 def _fixed(job: Job, run: Run) -> Run:

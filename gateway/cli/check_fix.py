@@ -10,11 +10,13 @@ from pathlib import Path
 
 from gateway.ci.fix.diff import diff_of
 from gateway.ci.fix.files import ChangedError, replace_file
+from gateway.ci.fix.suggest import suggestion
 from gateway.ci.fix.text import Fixed, Wanted, fix_file
 from gateway.ci.inputs import Problem
 from gateway.ci.report.words import place, printable
 from gateway.ci.run import Run
 
+_MAX_SUGGESTIONS = 1000
 _CHANGED = "the file has changed since it was read: run it again"
 
 
@@ -53,6 +55,21 @@ def show_fixes(run: Run) -> list[Problem]:
             _say(f"{path}:{line}: would change; not shown, for the line may hold more than the fix")
     sys.stdout.flush()
     return problems
+
+
+def suggest_fixes(run: Run) -> None:
+    """Add to a run what its fixes would change, for reports that show it. Files that changed meanwhile have none."""
+    read: dict[str, bytes] = {}
+    for one in run.fixes[:_MAX_SUGGESTIONS]:
+        if one.rendered or one.at not in run.digests:
+            continue
+        if one.at not in read:
+            try:
+                read[one.at] = Path(one.at).read_bytes()
+            except OSError:
+                read[one.at] = b""
+        if sha256(read[one.at]).digest() == run.digests[one.at]:
+            run.suggestions[one.finding.id, one.at] = suggestion(one.at, read[one.at], one)
 
 
 def _files(run: Run, tried: Tried, problems: list[Problem]) -> Iterator[tuple[str, list[Wanted], bytes]]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
 import msgspec
 
 from gateway import __version__
+from gateway.ci.fix.suggest import Replacement
 from gateway.ci.report.words import address, address_of, resource
 from gateway.ci.run import Run
 from gateway.core.finding import Action, Finding, Location, Severity
@@ -41,7 +43,7 @@ def report(run: Run) -> str:
         "tool": {"driver": driver},
         "columnKind": "unicodeCodePoints",
         "invocations": [{"executionSuccessful": not run.problems, "toolExecutionNotifications": notes}],
-        "results": [_result(finding, rules.index(finding.rule)) for finding in run.findings],
+        "results": [_result(finding, rules.index(finding.rule), run) for finding in run.findings],
         "properties": {"rulesDigest": run.rules},
     }
     log = {"$schema": _SCHEMA, "version": "2.1.0", "runs": [one]}
@@ -64,7 +66,7 @@ def _rule(rule: str, info: RuleInfo | None) -> dict[str, Any]:
     return found
 
 
-def _result(finding: Finding, index: int) -> dict[str, Any]:
+def _result(finding: Finding, index: int, run: Run) -> dict[str, Any]:
     name = resource(finding.resource)
     logical = {
         "name": finding.resource.name,
@@ -81,12 +83,32 @@ def _result(finding: Finding, index: int) -> dict[str, Any]:
     }
     if finding.exception:
         result["suppressions"] = [{"kind": "external", "justification": finding.exception}]
+    path = finding.location.path if finding.location is not None else ""
+    replacements = run.suggestions.get((finding.id, path), ())
+    if replacements and not finding.exception:
+        result["fixes"] = [_fix(finding, path, replacements)]
     return result
 
 
+def _fix(finding: Finding, path: str, replacements: Sequence[Replacement]) -> dict[str, Any]:
+    """What the rule says that puts it right; source: §3.55 to §3.57."""
+    change = {"artifactLocation": {"uri": _uri(path)}, "replacements": [_replacement(one) for one in replacements]}
+    return {"description": {"text": f"govgate check --fix: {finding.field}"}, "artifactChanges": [change]}
+
+
+def _replacement(one: Replacement) -> dict[str, Any]:
+    region = {"startLine": one.line, "startColumn": one.column, "endLine": one.end_line, "endColumn": one.end_column}
+    return {"deletedRegion": region, **({"insertedContent": {"text": one.text}} if one.text else {})}
+
+
+def _uri(path: str) -> str:
+    return quote(path.removeprefix("./"))
+
+
 def _at(location: Location) -> dict[str, Any]:
-    uri = quote(location.path.removeprefix("./"))
-    return {"physicalLocation": {"artifactLocation": {"uri": uri}, "region": {"startLine": location.line}}}
+    return {
+        "physicalLocation": {"artifactLocation": {"uri": _uri(location.path)}, "region": {"startLine": location.line}}
+    }
 
 
 def _notification(text: str, level: str, location: Location) -> dict[str, Any]:

@@ -76,6 +76,51 @@ def pod(tmp_path: Path) -> Path:
     return file
 
 
+def sarif(capsys: pytest.CaptureFixture[str], *command: str) -> list[Any]:
+    app(("check", *command, "-o", "sarif"), result_action="return_value")
+    results: list[Any] = json.loads(capsys.readouterr().out)["runs"][0]["results"]
+    return results
+
+
+def put_right(text: str, results: list[Any]) -> str:
+    """The text with the fixes of a SARIF log, by what the standard says of regions."""
+    edits = []
+    for result in results:
+        (fix,) = result["fixes"]
+        (change,) = fix["artifactChanges"]
+        assert fix["description"]["text"]
+        assert change["artifactLocation"] == result["locations"][0]["physicalLocation"]["artifactLocation"]
+        edits += change["replacements"]
+    lines = text.splitlines(keepends=True)
+    starts = [sum(map(len, lines[:at])) for at in range(len(lines) + 1)]
+    for edit in sorted(edits, key=lambda edit: -edit["deletedRegion"]["startLine"]):
+        region = edit["deletedRegion"]
+        start = starts[region["startLine"] - 1] + region["startColumn"] - 1
+        end = starts[region["endLine"] - 1] + region["endColumn"] - 1
+        text = text[:start] + edit.get("insertedContent", {"text": ""})["text"] + text[end:]
+    return text
+
+
+def test_sarif_says_what_fixes_change(pod: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each result holds its own fix; all of them done by another program give what --fix gives, and no file is changed."""
+    results = sarif(capsys, str(pod), "--policies", BASELINE)
+    assert len(results) == 2
+    assert put_right(POD, results) == FIXED
+    assert pod.read_text() == POD
+
+
+def test_sarif_shows_no_secrets(pod: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A fix that would write a line anew which holds more than is changed is left out; values stand in no report."""
+    pod.write_text(POD.replace("      securityContext:\n          privileged: yes\n", "")
+                   .replace("    hostPID: true   # reads processes\n", "")
+                   .replace("image: registry.example/app:1.2", "{image: x, env: [{name: P, value: hunter2}], securityContext: {privileged: true}}")
+                   .replace("    - name:  'app'\n      {", "    - {name: app, ").replace("      # its port\n      ports: [{containerPort: 80}]\n", ""))  # fmt: skip
+    results = sarif(capsys, str(pod), "--policies", BASELINE)
+    assert [result["ruleId"] for result in results] == ["pod-security/privileged"]
+    assert "fixes" not in results[0]
+    assert "hunter2" not in json.dumps(results)
+
+
 def test_what_is_fixed_is_judged_again(pod: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Only the fields in question change; the report and the exit code are those of what is left."""
     code, report, said = check(capsys, str(pod), "--policies", BASELINE)
