@@ -8,6 +8,7 @@ import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
@@ -211,9 +212,23 @@ def _read(path: str, parser: str, *, named: bool) -> Content | Problem:
         if not named and not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 - no Path object for each file
             return Problem(path, 0, "is no regular file")
         with open(path, "rb") as file:  # noqa: PTH123 - the same
-            return _bounded(path, file.read(MAX_FILE_BYTES + 1), parser)
+            data = read_whole(file)
     except OSError as error:
         return Problem(path, 0, f"cannot be read: {error.strerror}")
+    return Problem(path, 0, "changed while it was read: try again") if data is None else _bounded(path, data, parser)
+
+
+def read_whole(file: BinaryIO) -> bytes | None:
+    """An open file, up to a byte more than is taken; None if somebody wrote into it meanwhile.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    before = os.fstat(file.fileno())
+    data = file.read(MAX_FILE_BYTES + 1)
+    after = os.fstat(file.fileno())
+    same = (before.st_mtime_ns, before.st_size) == (after.st_mtime_ns, after.st_size)
+    return data if same or not stat.S_ISREG(after.st_mode) else None
 
 
 def _bounded(path: str, data: bytes, parser: str) -> Content | Problem:

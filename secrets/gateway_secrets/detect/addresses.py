@@ -1,4 +1,6 @@
-"""Passwords in addresses and command lines: URLs, MySQL's Go DSN, Authorization headers, ``curl -u``, ``sshpass``."""
+"""Passwords in addresses and command lines: URLs, MySQL's Go DSN, Authorization headers, ``curl -u``, ``sshpass``,
+``docker login -p`` and the like, clients of databases.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,23 @@ _CURL = re.compile(
     r"\b(?:curl|wget|http)\b[^\n]{0,300}?\s(?:-u|--user|--proxy-user)[ =]?[\"']?(?P<user>[\w.@-]{1,60}):(?P<password>[^\s\"':]{1,100})"
 )
 _SSHPASS = re.compile(r"\bsshpass\s{1,3}-p\s{0,2}[\"']?(?P<user>)(?P<password>[^\s\"']{1,100})")
-_FORMS = (("@", _URL), ("@", _DSN), ("uthorization", _HEADER), ("-u", _CURL), ("sshpass", _SSHPASS))
+_LOGIN = re.compile(
+    r"\blogin\b[^\n]{0,200}?\s(?:-p|--password)[ =][\"']?(?P<user>)(?P<password>[^\s\"'-][^\s\"']{0,100})"
+)
+_MYSQL = re.compile(
+    r"\bmysql(?:dump|admin)?\s[^\n]{0,200}?(?<=\s)-p[\"']?(?P<user>)(?P<password>[^\s\"'-][^\s\"']{0,100})"
+)
+_REDIS = re.compile(r"\bredis-cli\s[^\n]{0,200}?(?<=\s)-a\s[\"']?(?P<user>)(?P<password>[^\s\"'-][^\s\"']{0,100})")
+_FORMS = (
+    ("@", _URL),
+    ("@", _DSN),
+    ("uthorization", _HEADER),
+    ("-u", _CURL),
+    ("sshpass", _SSHPASS),
+    ("login", _LOGIN),
+    ("mysql", _MYSQL),
+    ("redis-cli", _REDIS),
+)
 """Each with a word that a text has, or it is not looked for."""
 
 

@@ -41,6 +41,7 @@ class Token(msgspec.Struct, frozen=True):
 
 FORMATS = (
     Format("github-token", r"gh[pousr]_", rf"gh[pousr]_{_N}{{36}}(?!{_N})", checksums.github),
+    Format("github-token", r"ghr_", rf"ghr_{_N}{{76}}(?!{_N})"),
     Format("github-token", r"github_pat_", rf"github_pat_{_N}{{22}}_{_N}{{59}}(?!{_N})"),
     Format(
         "gitlab-token",
@@ -69,8 +70,12 @@ FORMATS = (
     Format("terraform-token", r"(?<=\.atlasv1\.)", rf"{_N}{{14}}\.atlasv1\.{_B}{{60,80}}"),
     Format("grafana-token", r"glsa_", rf"glsa_{_N}{{32}}_{_H}{{8}}(?!{_N})", checksums.grafana),
     Format("digitalocean-token", r"do[opr]_v1_", rf"do[opr]_v1_{_H}{{64}}(?!{_N})"),
+    Format("cloudflare-token", r"cf(?:k|ut|at)_", rf"cf(?:k|ut|at)_{_N}{{44,56}}(?!{_N})"),
+    Format("packagist-token", r"packagist_", rf"packagist_[a-z]{{3}}_{_H}{{68}}(?!{_N})"),
+    Format("dynatrace-token", r"(?<=dt0[cs]\d\d\.)", r"dt0[cs]\d\d\.[A-Z2-7]{24}\.[A-Z2-7]{64}(?![A-Za-z0-9])"),
     Format("databricks-token", r"dapi", rf"dapi{_H}{{32}}(?:-\d)?(?!{_N})"),
     Format("openai-key", r"sk-", rf"sk-(?:(?:proj|svcacct|admin)-)?{_B}{{20,80}}T3BlbkFJ{_B}{{20,80}}"),
+    Format("openrouter-key", r"sk-or-v1-", rf"sk-or-v1-{_H}{{64}}(?!{_N})"),
     Format("anthropic-key", r"sk-ant-", rf"sk-ant-(?:api|admin)\d\d-{_B}{{90,120}}"),
     Format("hugging-face-token", r"hf_", r"hf_[A-Za-z]{34}(?![A-Za-z0-9])"),
     Format("artifactory-token", r"AKC[a-zA-Z0-9]|cmVmdGtu", rf"(?:AKCp{_N}{{65,80}}|cmVmdGtu{_N}{{50,70}})"),

@@ -17,12 +17,12 @@ class Telling(IntEnum):
 
 _JOIN = re.compile(r"([a-z0-9])([A-Z])")
 _SEPARATE = re.compile(r"[^A-Za-z0-9]+")
-_PASSWORD = re.compile(r"(?:^|_)(?:\w*password|\w*passwd|\w*passphrase|pwd|pass)\d?$")
+_PASSWORD = re.compile(r"(?:^|_)(?:\w*password|\w*passwd|\w*passphrase|pwd|pass|requirepass)\d?$")
 KEYS = tuple(
     """
     api access secret private encryption signing account master shared app application service preshared routing
     integration jwt hmac aes crypto cipher license admin session cookie webhook fernet django storage
-    subscription root stripe sendgrid datadog mailgun server write deploy security auth client
+    subscription certificate root stripe sendgrid datadog mailgun server write deploy security auth client
     """.split()  # noqa: SIM905 - read as words
 )
 """Words that make a secret of a ``key`` after them; that of a client is one as ``client_key_data``."""
@@ -36,7 +36,7 @@ _SECRET = re.compile(
     re.VERBOSE,
 )
 _NEVER = re.compile(
-    r"checksum|hash|digest|sha\d|fingerprint|thumbprint|public|publishable|placeholder|example|length|pattern"
+    r"forgot|checksum|hash|digest|sha\d|fingerprint|thumbprint|public|publishable|placeholder|example|length|pattern"
 )
 WEAK = frozenset(("key", "value", "default"))
 """Names that are completed by what they are in."""

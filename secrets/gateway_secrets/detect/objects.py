@@ -20,7 +20,7 @@ from gateway_secrets.detect.values import is_harmless
 
 _BENIGN = re.compile(
     r"""(?:^|[-_.])(?:user|username|login|host|hostname|port|database|db|dbname|name|url|uri|endpoint|server|region|bucket
-    |type|project|issuer|email|crt|cert|pub|namespace|insecure|enabled|known_hosts|authentication|signing|ns|driver|id|version|expiration|description|tls|ssl|sslmode|scheme|realm|audience)$""",
+    |type|project|groups|issuer|email|crt|cert|pub|namespace|insecure|enabled|known_hosts|authentication|signing|ns|driver|id|version|expiration|description|tls|ssl|sslmode|scheme|realm|audience)$""",
     re.VERBOSE | re.IGNORECASE,
 )
 _DOCKER = (".dockerconfigjson", ".dockercfg")

@@ -66,6 +66,9 @@ _KIND = re.compile(rb"kind[\"']?[ \t]{0,8}:[ \t]{0,8}[\"']?(?:Sealed)?Secret\b")
 _HOOK = re.compile(rb"hook(?:s\.slack\.com/|s/\d|[a-z0-9]{0,4}/)")
 _COMMANDS = (
     (b"sshpass", re.compile(rb"sshpass\s{1,3}-p")),
+    (b"login", re.compile(rb"login\b[^\n]{0,200}\s(?:-p|--password)[ =]")),
+    (b"mysql", re.compile(rb"mysql(?:dump|admin)?\s[^\n]{0,200}(?<=\s)-p")),
+    (b"redis-cli", re.compile(rb"redis-cli\s[^\n]{0,200}(?<=\s)-a\s")),
     (b"curl", re.compile(rb"curl\b[^\n]{0,300}\s(?:-u|--user|--proxy-user)")),
 )
 _URL_BEFORE = 310

@@ -43,12 +43,14 @@ _VARIABLE = re.compile(
 _SPACED = re.compile(
     r"\A(?:(?:\s*(?:machine|login|user|default)\s+\S+){0,3}\s*)(?P<name>(?:insecure-)?password|passwd)\s+(?P<bare>[^\s=:\"'(]\S{0,200})(?<![.,;:!?])\s*\Z"
 )
+_REDIS = re.compile(r"\A\s*(?P<name>requirepass)\s+[\"']?(?P<bare>[^\s\"']{1,200})[\"']?\s*\Z")
 _EVERY = frozenset(Style)
 _FORMS = (
     (_XML, "<", _EVERY),
     (_ATTRIBUTE, "value", _EVERY),
     (_VARIABLE, "variable", frozenset((Style.CODE,))),
     (_SPACED, "passw", frozenset((Style.SETTINGS,))),
+    (_REDIS, "requirepass", frozenset((Style.SETTINGS,))),
 )
 """Each with a word that a line has, or it is not looked for."""
 _COMMENT = re.compile(r"\s*(?:#|;|//|--\s|\*\s)")

@@ -27,7 +27,7 @@ _LONG = 2000
 # Worth a closer look, of a value whose name tells nothing.
 _SUSPECT = re.compile(
     rf"(?<![A-Za-z0-9_-])(?=[A-Za-z0-9_-]{{20}})(?:{NAME_STARTS})"
-    r"|://[^\s@]{1,310}@|@(?:tcp|udp|unix)?\(|LS0tLS1CRUdJTi|ENC\[|hook|curl|sshpass"
+    r"|://[^\s@]{1,310}@|@(?:tcp|udp|unix)?\(|LS0tLS1CRUdJTi|ENC\[|hook|curl|sshpass|login|mysql|redis-cli"
     r"|pass|PASS|Pass|ecret|SECRET|oken|TOKEN|[Kk]ey|KEY|[Aa]uth|AUTH|[Pp]wd|PWD|[Cc]red|CRED"
 )
 _SKIPPED = frozenset(("managedFields", "valueFrom", "openAPIV3Schema"))

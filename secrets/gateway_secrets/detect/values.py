@@ -63,7 +63,7 @@ _VOCABULARY = frozenset(
     postgres postgresql private pwd random redacted redis replace replaced required root sample secret secrets
     secretkey session set shared signing some specify string supersecret test testing text that the this tbd to
     todo token tokens topsecret unset unused update user username value with write your yours admin administrator
-    login masked removed omitted nothing anything something
+    login masked removed passwort kennwort contrasena senha wachtwoord losenord adgangskode salasana heslo haslo omitted nothing anything something
     """.split()  # noqa: SIM905 - read as words
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from io import BufferedReader, FileIO
 from pathlib import Path
 
 import pytest
@@ -81,3 +82,28 @@ def test_bounds(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inputs, "BATCH_BYTES", 1)
     assert [len(batch) for batch in contents([f"{tree}/a"])] == [1, 1]
     assert all(isinstance(item, Content) for batch in contents([f"{tree}/a"]) for item in batch)
+
+
+class Growing(FileIO):
+    """A file into which somebody writes once its first bytes were read."""
+
+    grown = False
+
+    def readinto(self, buffer) -> int:
+        count = super().readinto(buffer)
+        if self.grown:
+            return count
+        self.grown = True
+        with Path(os.fsdecode(self.name)).open("ab") as other:
+            other.write(b"more")
+        return count
+
+
+def test_a_file_that_changes_while_it_is_read(tmp_path: Path) -> None:
+    """Half of one content and half of another is neither: it is not judged."""
+    path = tmp_path / "f.yaml"
+    path.write_bytes(b"content")
+    with path.open("rb") as file:
+        assert inputs.read_whole(file) == b"content"
+    with BufferedReader(Growing(str(path))) as growing:
+        assert inputs.read_whole(growing) is None
