@@ -23,6 +23,7 @@ from gateway_secrets.sops.errors import (
     MalformedError,
     NoKeyError,
     NotSopsError,
+    ProgramError,
     SopsError,
     TamperedError,
     UnsupportedError,
@@ -152,6 +153,13 @@ def lint(configuration: Path) -> Run:
     return run
 
 
+def find_configuration() -> Path | None:
+    """The ``.sops.yaml`` of the working folder or the nearest above it, as sops looks for it; a relative path."""
+    here = Path.cwd()
+    found = (folder / NAME for folder in (here, *here.parents) if (folder / NAME).is_file())
+    return next((Path(os.path.relpath(one)) for one in found), None)
+
+
 def read_rules(configuration: Path) -> list[Rule]:
     """The creation rules of a configuration.
 
@@ -220,9 +228,15 @@ def _open(content: Content, identities: Sequence[Identity], fallback: Fallback) 
     except UnsupportedError:
         fallback(content)
     except NoKeyError:
-        if identities and not _others(content):
+        others = _others(content)
+        if identities and not others:
             raise
-        fallback(content)
+        try:
+            fallback(content)
+        except ProgramError as error:
+            if others or "data key" not in str(error):
+                raise
+            raise NoKeyError("no age identity at hand opens it (SOPS_AGE_KEY, SOPS_AGE_KEY_FILE)") from None
 
 
 def _others(content: Content) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.ci.sealing import fix
-from gateway.ci.sops_files import read_rules
+from gateway.ci.sops_files import find_configuration, read_rules
 from gateway.cli.output import say
 from gateway.cli.seal_run import CERTIFICATE_VARIABLE, certified
 from gateway.core.finding import Action, Finding
@@ -47,7 +47,7 @@ def fix_files(findings: Sequence[Finding], certificate: str) -> bool:
     secrets.pop("standard input", None)
     if not secrets:
         return False
-    configuration = _configuration()
+    configuration = find_configuration()
     named = bool(certificate or os.environ.get(CERTIFICATE_VARIABLE))
     seal = _sealing(certificate) if named or configuration is None else None
     rules = read_rules(configuration) if configuration is not None else []
@@ -58,11 +58,6 @@ def fix_files(findings: Sequence[Finding], certificate: str) -> bool:
         elif configuration is not None:
             changed |= _encrypt(path, configuration, rules, is_secret=is_secret)
     return changed
-
-
-def _configuration() -> Path | None:
-    here = Path.cwd()
-    return next((folder / NAME for folder in (here, *here.parents) if (folder / NAME).is_file()), None)
 
 
 def _sealing(certificate: str) -> Seal:

@@ -231,7 +231,7 @@ def _now() -> str:
 
 @sops_app.command
 def lint(
-    configuration: Path = Path(".sops.yaml"),
+    configuration: Path | None = None,
     *,
     output: Annotated[Format, Parameter(name=["--output", "-o"])] = "table",
     fail_on: Literal["deny", "warn"] = "deny",
@@ -241,7 +241,7 @@ def lint(
     Parameters
     ----------
     configuration
-        The configuration of sops.
+        The configuration of sops; else the .sops.yaml of the working folder, or the nearest above it.
     output
         table for people; json and yaml for programs; sarif, junit, github, gitlab, markdown for what shows findings.
     fail_on
@@ -249,13 +249,13 @@ def lint(
     """
     from gateway.ci.sops_files import lint as linted  # noqa: PLC0415 - the rest needs no reader
 
-    return finish(linted(configuration), output, fail_on)
+    return finish(linted(_configuration(configuration)), output, fail_on)
 
 
 @sops_app.command
 def updatekeys(
     *paths: InputPath,
-    sops_config: Path = Path(".sops.yaml"),
+    sops_config: Path | None = None,
     dry_run: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
     """Encrypt the data keys of a tree for the recipients and keys that .sops.yaml names now. Values stay as they are.
@@ -267,13 +267,14 @@ def updatekeys(
     paths
         Files and folders; else the folder of .sops.yaml.
     sops_config
-        The configuration of sops.
+        The configuration of sops; else the .sops.yaml of the working folder, or the nearest above it.
     dry_run
         Say what would be done.
     """
     from gateway.ci.sops_files import stale  # noqa: PLC0415 - the rest needs no reader
 
-    found, doubts = stale(sops_config, paths or (str(sops_config.parent),))
+    configuration = _configuration(sops_config)
+    found, doubts = stale(configuration, paths or (str(configuration.parent),))
     for doubt in doubts:
         say(f"left alone: {doubt}")
     failed = 0
@@ -288,6 +289,15 @@ def updatekeys(
     if failed:
         return exits.FAILED
     return exits.WARNED if dry_run and found else exits.CLEAN
+
+
+def _configuration(named: Path | None) -> Path:
+    from gateway.ci.sops_files import find_configuration  # noqa: PLC0415 - the rest needs no reader
+
+    found = named or find_configuration()
+    if found is None:
+        raise UsageError("there is no .sops.yaml here, nor in a folder above: name it")
+    return found
 
 
 def _updated(one: Stale, count: str) -> bool:
@@ -310,7 +320,11 @@ def _made(command: str, files: Sequence[str], options: Sequence[str], *, in_plac
     before = ["--config", config] if config else []
     for file in files:
         former = read_file(Path(_named(file)))
-        data = program.run([*before, command, *options, "--", file])
+        try:
+            data = program.run([*before, command, *options, "--", file])
+        except ProgramError as error:
+            again = command == "encrypt" and "already being encrypted" in str(error)
+            raise ProgramError(f"{file}: {'is encrypted already: sops edit changes it' if again else error}") from None
         if in_place:
             replace(former, data)
             say(f"{file}: {command}ed" if command == "encrypt" else f"{file}: encrypted with a new data key")

@@ -61,14 +61,14 @@ def decrypt(text: str, key: bytes, path: str) -> Plain:
     found = _VALUE.match(text)
     parts = [decoded(part) for part in found.groups()[:3]] if found else []
     if found is None or any(part is None for part in parts):
-        raise MalformedError(f"{path}: is not encrypted, or not built as an encrypted value")
+        raise MalformedError(f"{path.removesuffix(':')}: is not encrypted, or not built as an encrypted value")
     data, nonce, tag = (part or b"" for part in parts)
     if len(tag) != _TAG_BYTES or len(nonce) not in range(8, 129):
-        raise MalformedError(f"{path}: is not built as an encrypted value")
+        raise MalformedError(f"{path.removesuffix(':')}: is not built as an encrypted value")
     try:
         return Plain(AESGCM(key).decrypt(nonce, data + tag, path.encode()), found[4])
     except InvalidTag:
-        raise TamperedError(f"{path}: was changed, moved, or encrypted with another key") from None
+        raise TamperedError(f"{path.removesuffix(':')}: was changed, moved, or encrypted with another key") from None
 
 
 def encrypt(plain: Plain, key: bytes, path: str) -> str:

@@ -249,3 +249,26 @@ def test_detect_fixes_by_sops(tmp_path: Path, identity: Any, capfd: Captured, mo
     assert run(["sops", "decrypt", "prod/x.env"]) == 0
     assert capfd.readouterr().out == "PASSWORD=hunter2\n"
     assert (tmp_path / "s.yaml").read_text() == secret
+
+
+def test_from_a_folder_below(tmp_path: Path, identity: Any, capfd: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The nearest .sops.yaml above holds, as for sops; where there is none, that is said."""
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    rule = {"path_regex": r"a/.*\.yaml$", "age": str(identity.to_public())}
+    (tmp_path / ".sops.yaml").write_text(json.dumps({"creation_rules": [rule]}))
+    (tmp_path / "a" / "x.yaml").write_text("a: one\n")
+    monkeypatch.chdir(tmp_path / "a" / "b")
+    assert run(["sops", "lint"]) == 3
+    assert capfd.readouterr().out.startswith("../../a/x.yaml:1: deny: ")
+    assert run(["sops", "encrypt", "-i", "../x.yaml"]) == 0
+    assert run(["sops", "updatekeys", "--dry-run"]) == 0
+    assert run(["sops", "encrypt", "-i", "../x.yaml"]) == 1
+    assert "govgate: ../x.yaml: is encrypted already" in capfd.readouterr().err
+    monkeypatch.delenv("SOPS_AGE_KEY")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    assert run(["sops", "verify", "../x.yaml"]) == 3
+    assert "no age identity at hand opens it (SOPS_AGE_KEY" in capfd.readouterr().out
+    (tmp_path / ".sops.yaml").unlink()
+    assert run(["sops", "lint"]) == 64
+    assert "there is no .sops.yaml here" in capfd.readouterr().err
