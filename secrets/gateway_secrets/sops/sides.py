@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from gateway_secrets.sops.documents import Format, Metadata, SopsFile, read, sops_of
-from gateway_secrets.sops.errors import NoKeyError, SopsError, UnsupportedError
+from gateway_secrets.sops.errors import NoKeyError, ProgramError, SopsError, UnsupportedError
 from gateway_secrets.sops.identities import Identity
 from gateway_secrets.sops.opened import data_key, open_with
 from gateway_secrets.sops.selection import Encrypted, selection
@@ -33,15 +33,20 @@ class Keys(NamedTuple):
         """
         try:
             return data_key(metadata, self.identities)
-        except (NoKeyError, UnsupportedError):
-            if self.program is None or not (metadata.others or metadata.split):
+        except (NoKeyError, UnsupportedError) as error:
+            if self.program is None:
                 raise
-        if known is not None and metadata.keys - known:
-            raise UnsupportedError(
-                f"names a key that ours does not: {min(metadata.keys - known)}: "
-                "look at it, then bring ours to it by sops updatekeys"
-            )
-        return self.program(stated)
+            if metadata.others and known is not None and metadata.keys - known:
+                raise UnsupportedError(
+                    f"names a key that ours does not: {min(metadata.keys - known)}: "
+                    "look at it, then bring ours to it by sops updatekeys"
+                ) from None
+            try:
+                return self.program(stated)  # it knows more kinds of age identities too: SSH keys, plugins
+            except ProgramError:
+                if metadata.others or metadata.split:
+                    raise
+                raise error from None
 
 
 class Leaf:

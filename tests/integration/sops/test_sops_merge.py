@@ -11,6 +11,8 @@ from typing import Any
 
 import pyrage
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from gateway.cli.app import run
 from gateway_secrets.sops import program
@@ -173,3 +175,25 @@ def test_what_is_not_merged_stays(
     assert run(["sops", "merge", str(path), str(path), str(path), "s.yaml"]) == 1
     assert "ours: none of 1 age identities" in capfd.readouterr().err
     assert path.read_bytes() == before
+
+
+def test_identities_that_only_sops_knows(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file for an SSH key is merged by way of sops, though nothing in this process opens it."""
+    key = ed25519.Ed25519PrivateKey.generate()
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+    recipient = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+    (tmp_path / "id").write_bytes(private)
+    monkeypatch.setenv("SOPS_AGE_SSH_PRIVATE_KEY_FILE", str(tmp_path / "id"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    for name in ("SOPS_AGE_KEY", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    arguments = ["encrypt", "--age", recipient, "--filename-override", "s.yaml", "/dev/stdin"]
+    for side, text in (("base", "a: x\nb: y\n"), ("ours", "a: z\nb: y\n"), ("theirs", "a: x\nb: w\n")):
+        (tmp_path / side).write_bytes(program.run(arguments, given=text.encode()))
+    assert run(["sops", "merge", "base", "ours", "theirs", "s.yaml"]) == 0
+    (tmp_path / "s.yaml").write_bytes((tmp_path / "ours").read_bytes())
+    assert run(["sops", "decrypt", "s.yaml"]) == 0
+    assert capfd.readouterr().out == "a: z\nb: w\n"
