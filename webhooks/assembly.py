@@ -41,6 +41,7 @@ from webhooks.judge import Judge
 from webhooks.late import LateAudit, Tell
 from webhooks.policy import Judging, PolicyGuard, Waive
 from webhooks.provenance import ProvenanceGuard
+from webhooks.secret_objects import ClusterSecrets, OtherSecrets, SecretObjects, needs_namespaces, no_secrets
 from webhooks.secrets import SecretsGuard
 from webhooks.surroundings import ClusterSurroundings
 from webhooks.trust import (
@@ -145,7 +146,7 @@ async def assemble(config: Config, *, patient: bool = False) -> Assembly:
         guards: list[Guard] = [drift_guard(config, NoFacts(), _no_cluster)]
         if rules is not None:
             guards += [policy_guard(config, [rules], ADMISSION), waiver_guard(config, None)]
-        guards += secrets_guards(config)
+        guards.append(secrets_guard(config))
         alone = ConfiguredTrust([*configured, *unconnected_trust(config.provenance)])
         guards += [provenance_guard(config, alone, gate), TrustPolicyGuard(config.provenance.on_error)]
         judge = _judge(config, guards, rules, None, alone)
@@ -155,10 +156,12 @@ async def assemble(config: Config, *, patient: bool = False) -> Assembly:
     parts: list[Part] = [facts]
     constraints, late = None, None
     waive: Waive = list
-    if config.policy.sources or rules is not None:
-        surroundings = ClusterSurroundings(client, config.policy.inventory)
+    surroundings = ClusterSurroundings(client, config.policy.inventory)
+    judging = bool(config.policy.sources) or rules is not None
+    if judging or needs_namespaces(config.secrets):
         surroundings.start()
         parts.append(surroundings)
+    if judging:
         if rules is not None:
             await surroundings.feed(rules)
         if CLUSTER_GATEKEEPER in config.policy.sources:
@@ -172,7 +175,7 @@ async def assemble(config: Config, *, patient: bool = False) -> Assembly:
         guards += [policy_guard(config, in_force, surroundings, waivers.apply), waiver_guard(config, client)]
         waive = waivers.apply
         late = _late(config, rules, surroundings, waive)
-    guards += secrets_guards(config)
+    guards.append(secrets_guard(config, surroundings, ClusterSecrets(client), waive))
     charts = ClusterCharts(client)
     trust = cluster_trust(config, client, configured, charts.start)
     parts += [trust, charts, gate]
@@ -233,18 +236,19 @@ def policy_guard(
     )
 
 
-def secrets_guards(config: Config) -> list[Guard]:
-    """The secrets guard, if plaintext is to be looked for."""
-    if config.secrets.detect == "off":
-        return []
-    return [
-        SecretsGuard(
-            Action(config.secrets.detect),
-            exempt=(*config.secrets.exempt_namespaces, config.cluster.own_namespace),
-            on_error=config.secrets.on_error,
-            max_findings=config.server.limits.findings,
-        )
-    ]
+def secrets_guard(
+    config: Config, around: Surroundings = ADMISSION, others: OtherSecrets = no_secrets, waive: Waive = list
+) -> SecretsGuard:
+    """The secrets guard. ``others``: tells whose a Secret is that is there."""
+    settings = config.secrets
+    return SecretsGuard(
+        None if settings.detect == "off" else Action(settings.detect),
+        SecretObjects(settings, config.cluster.own_namespace, around, others),
+        exempt=(*settings.exempt_namespaces, config.cluster.own_namespace),
+        on_error=settings.on_error,
+        max_findings=config.server.limits.findings,
+        waive=waive,
+    )
 
 
 def provenance_guard(

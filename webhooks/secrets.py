@@ -1,7 +1,7 @@
-"""The secrets guard: credentials in plain text in what is admitted.
+"""The secrets guard: credentials in plain text in what is admitted, and whether Secrets come as they are to come.
 
-A Secret itself is plain text by the time it is admitted, whoever made it: of its values nothing is said here, in files
-everything is.
+A Secret itself is plain text by the time it is admitted, whoever made it: of its values the detector says nothing here, in
+files everything. Who may write one is for :mod:`webhooks.secret_objects` to say.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from collections.abc import Sequence
 import msgspec
 
 from gateway.core.finding import Action, Finding, Resource
-from gateway.core.guard import Judged, NotApplicable, OnError, Outcome
+from gateway.core.guard import Indeterminate, Judged, NotApplicable, OnError, Outcome
 from gateway.core.subject import Json, Subject
 from gateway_secrets.detect import in_object, may_hold
 from gateway_secrets.detect.findings import GUARD, finding_of, object_remedy
 from gateway_secrets.detect.kinds import KUBERNETES_SECRET
-from webhooks.policy import exempted
+from webhooks.policy import Waive, exempted
+from webhooks.secret_objects import SecretObjects, said_of
 
 _ORDER = (Action.DENY, Action.WARN, Action.AUDIT)
 
@@ -43,30 +44,50 @@ def plaintext(subject: Subject, most: Action, *, file: bool) -> list[Finding]:
 
 
 class SecretsGuard:
-    """Judges what is created or changed. ``most``: what a finding does at most; ``exempt``: globs of namespaces."""
+    """Judges what is created or changed. ``most``: what a finding in plain text does at most; None: none is looked for.
+    ``exempt``: globs of namespaces. ``waive``: marks the findings that are accepted.
+    """
 
     name = GUARD
 
-    def __init__(self, most: Action, *, exempt: Sequence[str], on_error: OnError, max_findings: int) -> None:
+    def __init__(
+        self,
+        most: Action | None,
+        objects: SecretObjects,
+        *,
+        exempt: Sequence[str],
+        on_error: OnError,
+        max_findings: int,
+        waive: Waive = list,
+    ) -> None:
         self._most = most
+        self._objects = objects
         self._exempt = tuple(exempt)
         self._on_error = on_error
         self._max_findings = max_findings
+        self._waive = waive
 
     def concerns(self, subject: Subject) -> bool:
         """What has an object; scales, statuses and the like have none of their own."""
-        return subject.operation in {"CREATE", "UPDATE"} and not subject.subresource and bool(subject.raw_object)
+        if subject.operation not in {"CREATE", "UPDATE"} or subject.subresource or not subject.raw_object:
+            return False
+        return self._most is not None or self._objects.concerns(subject)
 
     def on_error(self, subject: Subject) -> OnError:  # noqa: ARG002 - the protocol's
         """As configured, whatever the request."""
         return self._on_error
 
     async def judge(self, subject: Subject) -> Outcome:
-        """Judge one request. No I/O: everything is in it."""
+        """Judge one request: all is in it, but for what is known of its namespace, and of a Secret that would be written."""
         if exempted(subject.governing_namespace, self._exempt):
             return NotApplicable(self.name, "exempt namespace")
-        findings = plaintext(subject, self._most, file=False)
-        return Judged(self.name, f"{len(findings)} in plain text", tuple(findings[: self._max_findings]))
+        found = plaintext(subject, self._most, file=False) if self._most is not None else []
+        said = await said_of(self._objects, subject)
+        findings = tuple(self._waive([*found, *said.findings])[: self._max_findings])
+        if said.undecided:
+            return Indeterminate(self.name, said.undecided, self._on_error, findings)
+        reason = f"{len(found)} in plain text" if not said.findings else f"{len(findings)} findings"
+        return Judged(self.name, reason, findings)
 
 
 def _keys(document: Json) -> frozenset[tuple[str, str]]:

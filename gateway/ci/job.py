@@ -15,6 +15,7 @@ from gateway.ci.flux_applied import Decryption
 from gateway.ci.inputs import Content, Problem, contents
 from gateway.ci.render import Renderer
 from gateway.ci.run import Run, begin, judge_batch, judge_combined
+from gateway.ci.secret_objects import SecretsInFiles
 from gateway.config.model import Config
 from gateway.core.finding import Action
 from gateway.core.subject import UserInfo
@@ -23,6 +24,7 @@ from policies.loading import load_rules
 from policies.rule import USER
 from policies.surroundings import Alone, Surroundings
 from policies.waivers import Waivers
+from webhooks.secret_objects import INFOS as SECRET_INFOS
 
 if TYPE_CHECKING:
     from webhooks.artifacts import Artifacts
@@ -63,12 +65,13 @@ async def run_job(job: Job, progress: Callable[[Run], None]) -> Run:
     held = snapshot.gatekeeper if snapshot is not None else None
     rules = await load_rules(config.policy, engine_of(config.policy), held=held, provenance=config.provenance)
     run = begin(rules, config.policy.on_error)
-    run.infos |= INFOS | FLUX_INFOS
+    run.infos |= INFOS | FLUX_INFOS | SECRET_INFOS
     run.waivers = job.waivers
     user = job.user or (snapshot.user if snapshot is not None else None)
     around = _around(snapshot, user)
     artifacts = await _artifacts(config)
     exempt = (*config.policy.exempt_namespaces, config.cluster.own_namespace)
+    secrets = SecretsInFiles(config, around, snapshot)
     combined = Combined() if job.combine else None
     decryption = None if config.secrets.sops == "off" else Decryption(Action(config.secrets.sops))
     try:
@@ -94,6 +97,7 @@ async def run_job(job: Job, progress: Callable[[Run], None]) -> Run:
                 combined=combined,
                 plain=None if config.secrets.detect == "off" else Action(config.secrets.detect),
                 artifacts=artifacts,
+                secrets=secrets,
                 watch=decryption.add if decryption is not None else len,
             )
             progress(run)

@@ -28,6 +28,7 @@ from webhooks.policy import exempted
 from webhooks.secrets import plaintext
 
 if TYPE_CHECKING:
+    from gateway.ci.secret_objects import SecretsInFiles
     from webhooks.artifacts import Artifacts
 
 DEADLINE_SECONDS = 10.0
@@ -124,12 +125,13 @@ async def judge_batch(
     combined: Combined | None = None,
     plain: Action | None = None,
     artifacts: Artifacts | None = None,
+    secrets: SecretsInFiles | None = None,
     watch: Callable[[Sequence[Manifest]], object] = len,
 ) -> None:
     """Judge what a batch of files holds, and add it to the run. ``settings``: of suppressions; without, there are none.
     ``combined``: takes what rules that take any document are to see at once, instead of each alone. ``plain``: what
     credentials in plain text do at most; None: they are not looked for. ``artifacts``: judges what the objects will have
-    fetched. ``watch``: is told which objects are judged.
+    fetched. ``secrets``: judges Secrets and what they are made of. ``watch``: is told which objects are judged.
     """
     contents = [item for item in batch if isinstance(item, Content)]
     read = read_manifests([item for item in contents if not item.parser], namespace=namespace, user=user)
@@ -157,6 +159,8 @@ async def judge_batch(
     fixes = len(run.fixes)
     outcomes = await rules.judge_all(asked, timeout_seconds=DEADLINE_SECONDS)
     outcomes = await _judge_besides(judged, outcomes, plain, artifacts)
+    if secrets is not None:
+        outcomes = await secrets.join([manifest.subject for manifest in judged], outcomes)
     places = locations(judged, [[finding.field for finding in outcome.findings] for outcome in outcomes])
     for manifest, outcome, stand in zip(judged, outcomes, places, strict=True):
         _add(run, manifest, outcome, _located(outcome.findings, stand), suppressions.get(manifest.path, ()))

@@ -19,6 +19,7 @@ from gateway.ci.render import Renderer
 from gateway.ci.report import REPORTERS, Format
 from gateway.ci.report.words import printable, totals
 from gateway.ci.run import Run
+from gateway.ci.secret_objects import CAPTURED
 from gateway.cli import exits
 from gateway.cli.check_fix import Tried, fix_files, show_fixes, suggest_fixes
 from gateway.cli.parameters import InputPath
@@ -246,6 +247,8 @@ async def _capture(config: Config) -> Snapshot:
     if client is None:
         raise UsageError("--capture-context: no cluster is connected (cluster.connect in the configuration)")
     kinds = {kind for rule in rules for kind in rule.info.inventory}
+    if config.secrets.external.foreign_targets != "off":
+        kinds.add(CAPTURED)
     try:
         gatekeeper = len(files) < len(policy.sources)
         return await capture(client, kinds, configured=policy.inventory, gatekeeper=gatekeeper)

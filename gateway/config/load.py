@@ -78,6 +78,13 @@ def _check(config: Config, source: str) -> None:
     problem = problem_of(config.policy.opa, engine=config.policy.engine == "opa")
     if problem:
         raise ConfigError(f"{source}: policy.{problem}")
+    _check_writers(config, source)
+
+
+def _check_writers(config: Config, source: str) -> None:
+    for index, one in enumerate(config.secrets.plain.writers):
+        if not one.users and not one.groups:
+            raise ConfigError(f"{source}: secrets.plain.writers[{index}]: name at least one user or group")
     for index, writer in enumerate(config.drift.writers):
         where = f"{source}: drift.writers[{index}]"
         if not writer.actors.users and not writer.actors.groups:

@@ -35,9 +35,11 @@ class Session:
         within: aiohttp.ClientTimeout,
         document: Json | None = None,
         content_type: str = "application/json",
+        *,
+        accept: str = "application/json",
     ) -> aiohttp.ClientResponse:
         """Send one request; the response's body is still to be read. ``path`` includes the query."""
-        headers = {"Accept": "application/json", "User-Agent": self._user_agent}
+        headers = {"Accept": accept, "User-Agent": self._user_agent}
         if document is not None:
             headers["Content-Type"] = content_type
         await self._api.update_params_for_auth(headers, [], ["BearerToken"], path, method, document)

@@ -57,6 +57,7 @@ class _Sent(msgspec.Struct, frozen=True):
     method: str
     document: Json | None = None
     content_type: str = "application/json"
+    accept: str = "application/json"
 
 
 _GET = _Sent("GET")
@@ -71,15 +72,15 @@ class KubeClient:
         self._loaded_at = time.monotonic()
         self._reloading = asyncio.Lock()
 
-    async def get(self, path: str, query: Mapping[str, str] | None = None) -> Json:
-        """The JSON object at ``path``.
+    async def get(self, path: str, query: Mapping[str, str] | None = None, *, accept: str = "application/json") -> Json:
+        """The JSON object at ``path``. ``accept``: in which form, such as its metadata alone.
 
         Raises:
             ApiError: the server's answer is an error, such as 404.
             ClusterError: there was no answer, or it is not a JSON object.
         """
         try:
-            return msgspec.json.decode(await self.read(path, query), type=dict[str, Any])
+            return msgspec.json.decode(await self._read(path, query, _Sent("GET", accept=accept)), type=dict[str, Any])
         except msgspec.DecodeError:
             raise ClusterError(f"{path}: the answer is not a JSON object") from None
 
@@ -129,8 +130,11 @@ class KubeClient:
 
     async def read(self, path: str, query: Mapping[str, str] | None = None) -> bytes:
         """The body at ``path``; errors as :meth:`get`."""
+        return await self._read(path, query, _GET)
+
+    async def _read(self, path: str, query: Mapping[str, str] | None, sent: _Sent) -> bytes:
         within = aiohttp.ClientTimeout(total=REQUEST_SECONDS, sock_connect=CONNECT_SECONDS)
-        async with self._open(path, query, within) as response:
+        async with self._open(path, query, within, sent) as response:
             return await _read_bounded(response, MAX_RESPONSE_BYTES)
 
     @asynccontextmanager
@@ -160,10 +164,10 @@ class KubeClient:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         full_path = f"{path}?{urlencode(query)}" if query else path
         try:
-            response = await self._session.send(sent.method, full_path, within, sent.document, sent.content_type)
+            response = await self._send(sent, full_path, within)
             if response.status == _UNAUTHORIZED and await self._reload():
                 response.release()
-                response = await self._session.send(sent.method, full_path, within, sent.document, sent.content_type)
+                response = await self._send(sent, full_path, within)
             try:
                 if response.status not in _SUCCESSES:
                     raise await _error_of(response)
@@ -174,6 +178,9 @@ class KubeClient:
             raise UnreachableError(f"{path}: timed out") from None
         except (aiohttp.ClientError, OSError) as error:
             raise UnreachableError(f"{path}: {' '.join(str(error).split())[:300] or type(error).__name__}") from None
+
+    async def _send(self, sent: _Sent, path: str, within: aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
+        return await self._session.send(sent.method, path, within, sent.document, sent.content_type, accept=sent.accept)
 
     async def _reload(self) -> bool:
         """Load the credentials anew, unless that was just done; whether they may have changed."""

@@ -10,7 +10,8 @@ import msgspec
 from gateway.core.finding import Action, Finding, Resource, Severity, finding_id
 from gateway_secrets.sealed import hybrid
 from gateway_secrets.sealed.errors import InputError, MalformedBlobError
-from gateway_secrets.sealed.objects import API_VERSION, COPIES, KIND, NAME, NAMESPACE, Sealed, check_key
+from gateway_secrets.sealed.moved import moved
+from gateway_secrets.sealed.objects import API_VERSION, COPIES, KIND, NAME, NAMESPACE, Sealed, check_key, field_at
 from gateway_secrets.sealed.records import is_note, read_notes
 from gateway_secrets.sealed.scope import CLUSTER_WIDE, NAMESPACE_WIDE, Scope, scope_of
 
@@ -34,6 +35,12 @@ RULES = {
     ),
     "place": Rule(
         "It is said for which namespace it is sealed", Severity.MEDIUM, Action.WARN, "state metadata.namespace"
+    ),
+    "elsewhere": Rule(
+        "A sealed value is noted as sealed for where it stands",
+        Severity.HIGH,
+        Action.DENY,
+        "seal the Secret again for this name, namespace and scope (govgate seal), or put the object back",
     ),
     "scope": Rule(
         "The scope is stated once, and its template agrees",
@@ -117,7 +124,7 @@ def _scope(sealed: Sealed) -> _Found:
     stated = [name for name in (CLUSTER_WIDE, NAMESPACE_WIDE) if name in sealed.annotations]
     for name in stated:
         if sealed.annotations[name] not in {"true", "false"}:
-            yield "scope", _field("metadata.annotations", name), 'only "true" counts: this states nothing'
+            yield "scope", field_at("metadata.annotations", name), 'only "true" counts: this states nothing'
     if all(sealed.annotations.get(name) == "true" for name in (CLUSTER_WIDE, NAMESPACE_WIDE)):
         yield "scope", "metadata.annotations", "states two scopes: cluster-wide is the one that counts"
     inner = (sealed.template.get("metadata") or {}).get("annotations") or {}
@@ -130,7 +137,7 @@ def _values(sealed: Sealed, facts: Facts) -> _Found:
     if not sealed.values:
         yield "structure", "spec.encryptedData", "holds no value"
     for key, text in sealed.values.items():
-        field = _field("spec.encryptedData", key)
+        field = field_at("spec.encryptedData", key)
         try:
             hybrid.split(hybrid.decode(text))
         except MalformedBlobError as error:
@@ -149,20 +156,26 @@ def _notes(sealed: Sealed) -> _Found:
     for path, stated in (("metadata", sealed.annotations), ("spec.template.metadata", inner)):
         for name in stated:
             if name in COPIES:
-                yield "plain-copy", _field(f"{path}.annotations", name), "holds a copy of the object as it was applied"
+                yield (
+                    "plain-copy",
+                    field_at(f"{path}.annotations", name),
+                    "holds a copy of the object as it was applied",
+                )
     for name in inner:
         if is_note(name):
-            yield "notes", _field("spec.template.metadata.annotations", name), "would be copied into the Secret"
+            yield "notes", field_at("spec.template.metadata.annotations", name), "would be copied into the Secret"
 
 
 def _certificates(sealed: Sealed, facts: Facts) -> _Found:
+    for one in moved(sealed):
+        yield "elsewhere", field_at("spec.encryptedData", one.key), one.message
     notes = read_notes(sealed.annotations, sealed.values)
     if notes.unreadable:
         yield "notes", "metadata.annotations", "what is noted about the values cannot be read"
     for key in notes.stale:
-        yield "notes", _field("spec.encryptedData", key), "is not the value that is noted: another tool wrote it"
+        yield "notes", field_at("spec.encryptedData", key), "is not the value that is noted: another tool wrote it"
     for key in sealed.values:
-        note, field = notes.values.get(key), _field("spec.encryptedData", key)
+        note, field = notes.values.get(key), field_at("spec.encryptedData", key)
         if facts.certificates and (note is None or note.fingerprint not in facts.certificates):
             known = "it is not noted with which" if note is None else f"but with {note.fingerprint[:16]}…"
             yield "certificate", field, f"is not known to be sealed with that certificate, {known}"
@@ -172,8 +185,3 @@ def _certificates(sealed: Sealed, facts: Facts) -> _Found:
             yield "expired", field, f"the certificate it is sealed with expired on {note.expires:%Y-%m-%d}"
         elif note.expires < facts.now + timedelta(days=facts.days):
             yield "expires", field, f"the certificate it is sealed with expires on {note.expires:%Y-%m-%d}"
-
-
-def _field(path: str, key: str) -> str:
-    plain = key.replace("-", "").replace("_", "").isalnum()
-    return f"{path}.{key}" if plain else f"{path}[{msgspec.json.encode(key).decode()}]"

@@ -171,6 +171,12 @@ def check_size(values: Mapping[str, bytes], *, where: str) -> None:
         raise InputError(f"{where}: has values of {size:,} bytes; a Secret may hold {MAX_SECRET_BYTES:,}")
 
 
+def field_at(path: str, key: str) -> str:
+    """The path of a key below a field: in brackets where it is no plain word."""
+    plain = key.replace("-", "").replace("_", "").isalnum()
+    return f"{path}.{key}" if plain else f"{path}[{msgspec.json.encode(key).decode()}]"
+
+
 def _check_template(template: Mapping[str, Any], where: str) -> None:
     """What is read of a template later: the CRD lets anything pass in its metadata."""
     metadata = _mapping(template, "metadata", where)

@@ -1,7 +1,7 @@
 """What govgate notes about sealed values in annotations of a SealedSecret's own metadata, never of its template.
 
-``seal.govgate.dev/certificates`` says, for every value, which certificate it was sealed with and until when that was
-good. ``seal.govgate.dev/digests`` holds what tells, with a key that is not in Git, whether a value's plaintext changed.
+``seal.govgate.dev/certificates`` says, for every value, which certificate it was sealed with, until when that was good,
+and for which place: scope, namespace and name. ``seal.govgate.dev/digests`` holds what tells, with a key that is not in Git, whether a value's plaintext changed.
 Both are bound to the sealed values as they stand: another tool that replaces one makes its note void, not wrong.
 """
 
@@ -14,6 +14,8 @@ from typing import Annotated
 
 import msgspec
 
+from gateway_secrets.sealed.scope import Scope
+
 CERTIFICATES = "seal.govgate.dev/certificates"
 DIGESTS = "seal.govgate.dev/digests"
 _PREFIX = "seal.govgate.dev/"
@@ -21,12 +23,13 @@ _PREFIX = "seal.govgate.dev/"
 _Hex = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 
 
-class _Used(msgspec.Struct, forbid_unknown_fields=True):
-    """One certificate. ``keys``: those sealed with it, each with the beginning of its sealed value's SHA-256."""
+class _Used(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, rename={"place": "for"}):
+    """One certificate, and one place. ``keys``: those sealed so, each with the beginning of its sealed value's SHA-256."""
 
     sha256: _Hex
     expires: str
     keys: dict[str, str]
+    place: str = ""
 
 
 class _Digests(msgspec.Struct, forbid_unknown_fields=True):
@@ -37,11 +40,15 @@ class _Digests(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Note(msgspec.Struct, frozen=True):
-    """What is known about one sealed value: its certificate's fingerprint and expiry, its digest if there is one."""
+    """What is known about one sealed value: its certificate's fingerprint and expiry, its digest if there is one.
+
+    ``place``: what it is bound to, as :func:`place_of` words it; empty where that is not noted.
+    """
 
     fingerprint: str
     expires: datetime
     digest: str = ""
+    place: str = ""
 
 
 class Notes(msgspec.Struct, frozen=True):
@@ -59,7 +66,7 @@ def read_notes(annotations: Mapping[str, str], values: Mapping[str, str]) -> Not
         used = msgspec.json.decode(annotations.get(CERTIFICATES, "[]"), type=list[_Used])
         digests = msgspec.json.decode(annotations.get(DIGESTS, '{"by":"","values":{}}'), type=_Digests)
         noted = {
-            key: (mark, Note(one.sha256, _time(one.expires), digests.values.get(key, "")))
+            key: (mark, Note(one.sha256, _time(one.expires), digests.values.get(key, ""), one.place))
             for one in used
             for key, mark in one.keys.items()
         }
@@ -72,16 +79,24 @@ def read_notes(annotations: Mapping[str, str], values: Mapping[str, str]) -> Not
 def with_notes(annotations: Mapping[str, str], values: Mapping[str, str], notes: Notes) -> dict[str, str]:
     """The annotations with the notes written into them, in an order that depends on nothing but the notes."""
     kept = {key: text for key, text in annotations.items() if key not in {CERTIFICATES, DIGESTS}}
-    used: dict[str, _Used] = {}
+    used: dict[tuple[str, str], _Used] = {}
     for key, note in sorted(notes.values.items()):
-        one = used.setdefault(note.fingerprint, _Used(note.fingerprint, f"{note.expires:%Y-%m-%dT%H:%M:%SZ}", {}))
+        which = (note.fingerprint, note.place)
+        one = used.setdefault(which, _Used(note.fingerprint, f"{note.expires:%Y-%m-%dT%H:%M:%SZ}", {}, note.place))
         one.keys[key] = _mark(values[key])
     if used:
-        kept[CERTIFICATES] = msgspec.json.encode([used[fingerprint] for fingerprint in sorted(used)]).decode()
+        kept[CERTIFICATES] = msgspec.json.encode([used[which] for which in sorted(used)]).decode()
     digests = {key: note.digest for key, note in sorted(notes.values.items()) if note.digest}
     if digests:
         kept[DIGESTS] = msgspec.json.encode(_Digests(notes.by, digests)).decode()
     return kept
+
+
+def place_of(scope: Scope, namespace: str, name: str) -> str:
+    """What a value is bound to, in words: ``strict web/db``, ``namespace-wide web``, ``cluster-wide``."""
+    if scope is Scope.CLUSTER_WIDE:
+        return str(scope)
+    return f"{scope} {namespace}" if scope is Scope.NAMESPACE_WIDE else f"{scope} {namespace}/{name}"
 
 
 def without_notes(annotations: Mapping[str, str]) -> dict[str, str]:

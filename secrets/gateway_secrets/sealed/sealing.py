@@ -19,7 +19,7 @@ from gateway_secrets.sealed.certificate import Certificate, expiry
 from gateway_secrets.sealed.digest import DigestKey, Place
 from gateway_secrets.sealed.errors import InputError, SealError, UnsealError
 from gateway_secrets.sealed.objects import API_VERSION, KIND, Sealed, Secret
-from gateway_secrets.sealed.records import Note, Notes, read_notes, with_notes, without_notes
+from gateway_secrets.sealed.records import Note, Notes, place_of, read_notes, with_notes, without_notes
 from gateway_secrets.sealed.scope import Scope, label_of, scope_of, with_scope
 
 
@@ -153,7 +153,9 @@ def with_values(sealed: Sealed, values: Mapping[str, str], certificate: Certific
     """
     if set(values) != set(sealed.values):
         raise InputError(f"{sealed}: what came back does not have the same keys")
-    made = {key: Note(certificate.fingerprint, certificate.not_after) for key in values} if certificate else {}
+    place = place_of(sealed.scope, sealed.namespace, sealed.name)
+    note = Note(certificate.fingerprint, certificate.not_after, place=place) if certificate else None
+    made = dict.fromkeys(values, note) if note is not None else {}
     document = _copy(sealed.document)
     _annotate(_within(document, "metadata"), with_notes(sealed.annotations, values, Notes(made)))
     _within(document, "spec")["encryptedData"] = {key: values[key] for key in sealed.values}
@@ -233,7 +235,12 @@ def _unchanged(secret: Secret, scope: Scope, sealing: Sealing, previous: Sealed)
 def _note(sealing: Sealing, place: Place, sealed: str, plaintext: bytes) -> Note:
     fingerprint = sealing.certificate.fingerprint
     digest = sealing.digests.digest(place, fingerprint, sealed, plaintext) if sealing.digests is not None else ""
-    return Note(fingerprint, expiry(sealing.certificate, sealing.until), digest)
+    return Note(
+        fingerprint,
+        expiry(sealing.certificate, sealing.until),
+        digest,
+        place_of(place.scope, place.namespace, place.name),
+    )
 
 
 def _template(secret: Secret, scope: Scope) -> dict[str, Any]:

@@ -125,3 +125,18 @@ def test_what_the_keys_do_not_open_is_denied() -> None:
     """Each value by itself."""
     document = made(a="1", b="2")
     assert found(document, opened={"a": True, "b": False}) == {"sealed/opens": ["spec.encryptedData.b"]}
+
+
+def test_what_was_moved_is_found() -> None:
+    """By the note: another name or namespace, or another scope; a value that another tool wrote says nothing."""
+    document = made(a="1", b="2")
+    document["metadata"]["name"] = "other"
+    assert found(document)["sealed/elsewhere"] == ["spec.encryptedData.a", "spec.encryptedData.b"]
+    document["spec"]["encryptedData"]["b"] = made(b="2")["spec"]["encryptedData"]["b"]
+    assert found(document)["sealed/elsewhere"] == ["spec.encryptedData.a"]
+    wide = made()
+    wide["metadata"]["annotations"][CLUSTER_WIDE] = "true"
+    assert "sealed/elsewhere" in found(wide)
+    nowhere = made()
+    del nowhere["metadata"]["namespace"]
+    assert "sealed/elsewhere" not in found(nowhere)

@@ -8,12 +8,12 @@ from typing import Any
 from gateway.config import Config
 from gateway.config.secrets import Secrets
 from gateway.core.finding import Action
-from gateway.core.guard import Judged, NotApplicable, OnError
+from gateway.core.guard import Judged, NotApplicable
 from gateway.core.subject import GroupVersionKind, GroupVersionResource, Subject, UserInfo
-from webhooks.assembly import secrets_guards
-from webhooks.secrets import SecretsGuard, plaintext
+from webhooks.assembly import secrets_guard
+from webhooks.secrets import plaintext
 
-GUARD = SecretsGuard(Action.DENY, exempt=("kube-*",), on_error=OnError.DENY, max_findings=10)
+GUARD = secrets_guard(Config(secrets=Secrets(detect="deny", exempt_namespaces=("kube-*",))))
 
 
 def pod(value: str) -> dict[str, Any]:
@@ -84,6 +84,9 @@ def test_a_fake_sealed_secret_is_denied() -> None:
 
 
 def test_it_is_off_unless_configured() -> None:
-    """The default configuration has no such guard; any other mode has one."""
-    assert secrets_guards(Config()) == []
-    assert [guard.name for guard in secrets_guards(Config(secrets=Secrets(detect="warn")))] == ["secrets"]
+    """By default no object is looked through, and the guard is asked of sealed and external secrets alone."""
+    guard = secrets_guard(Config())
+    assert not guard.concerns(subject(pod("hunter2")))
+    assert GUARD.concerns(subject(pod("hunter2")))
+    sealed = {"apiVersion": "bitnami.com/v1alpha1", "kind": "SealedSecret", "metadata": {"name": "s"}}
+    assert guard.concerns(subject(sealed))
