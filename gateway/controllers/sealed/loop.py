@@ -60,7 +60,7 @@ class SealedLoop:
             GovgateError: there is no key, and none can be made.
         """
         renew = timedelta(days=self._settings.renew_days)
-        run = _Run(self._metrics)
+        run = _Run(self._metrics, share=max(1, self._settings.concurrency - 1))
         run.keeper = Keeper(self._client, self._key_namespace, renew=renew, changed=run.keys_changed)
         self._running = run
         reader = Reader(self._claims)
@@ -106,8 +106,8 @@ class _Run:
 
     keeper: Keeper
 
-    def __init__(self, metrics: SealedMetrics) -> None:
-        self.queue = WorkQueue()
+    def __init__(self, metrics: SealedMetrics, *, share: int) -> None:
+        self.queue = WorkQueue(share)
         self.sealed = _View()
         self.secrets = _View()
         self.caches: list[WatchCache[Held | None]] = []

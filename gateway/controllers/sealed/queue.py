@@ -1,13 +1,15 @@
 """The objects that wait to be looked at: each once, the urgent ones first, a failing one ever later.
 
-There are never more in it than there are objects, and none is worked on twice at the same time.
+There are never more in it than there are objects, and none is worked on twice at the same time. Namespaces take turns, and
+none has all workers: what is slow of one tenant's, and how many they are, is no matter of another's.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
+from collections import Counter
 
+from gateway.controllers.sealed.lanes import Lane
 from gateway.kube import Key
 
 RETRY_SECONDS = 0.5
@@ -17,12 +19,14 @@ _ORDINARY_TURN = 4
 
 
 class WorkQueue:
-    """For one event loop."""
+    """For one event loop. ``share``: how many of a namespace are worked on at a time."""
 
-    def __init__(self) -> None:
-        self._urgent: OrderedDict[Key, None] = OrderedDict()
-        self._ordinary: OrderedDict[Key, None] = OrderedDict()
+    def __init__(self, share: int) -> None:
+        self._share = share
+        self._urgent = Lane()
+        self._ordinary = Lane()
         self._working: dict[Key, bool | None] = {}
+        self._busy: Counter[str] = Counter()
         self._failures: dict[Key, int] = {}
         self._timers: dict[Key, asyncio.TimerHandle] = {}
         self._ready = asyncio.Event()
@@ -43,19 +47,18 @@ class WorkQueue:
         if key in self._urgent:
             return
         if urgent:
-            self._ordinary.pop(key, None)
-        (self._urgent if urgent else self._ordinary)[key] = None
+            self._ordinary.discard(key)
+        (self._urgent if urgent else self._ordinary).add(key)
         self._ready.set()
 
     async def get(self) -> Key:
         """The next one, which is worked on from now on: :meth:`done` or :meth:`retry` ends that."""
-        while not (self._urgent or self._ordinary):
+        while (key := self._take()) is None:
             self._ready.clear()
             await self._ready.wait()
         self._turn += 1
-        order = (self._urgent, self._ordinary) if self._turn % _ORDINARY_TURN else (self._ordinary, self._urgent)
-        key, _ = (order[0] or order[1]).popitem(last=False)
         self._working[key] = None
+        self._busy[key.namespace] += 1
         return key
 
     def done(self, key: Key) -> None:
@@ -77,6 +80,14 @@ class WorkQueue:
             timer.cancel()
         self._timers.clear()
 
+    def _take(self) -> Key | None:
+        """The one whose turn it is; None if none waits, or only of namespaces that have their share of workers."""
+        full = {namespace for namespace, busy in self._busy.items() if busy >= self._share}
+        last = (self._turn + 1) % _ORDINARY_TURN == 0
+        first, second = (self._ordinary, self._urgent) if last else (self._urgent, self._ordinary)
+        key = first.take(full)
+        return key if key is not None else second.take(full)
+
     def _due(self, key: Key) -> None:
         self._timers.pop(key, None)
         self.add(key, urgent=True)
@@ -84,6 +95,10 @@ class WorkQueue:
     def _again(self, key: Key) -> bool:
         """End the work on it; whether it changed meanwhile, and so waits again."""
         changed = self._working.pop(key)
+        self._busy[key.namespace] -= 1
+        if not self._busy[key.namespace]:
+            del self._busy[key.namespace]
+        self._ready.set()
         if changed is not None:
             self.add(key, urgent=changed)
         return changed is not None
