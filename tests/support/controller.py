@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -54,6 +56,16 @@ class ControllerProcess:
         """SIGKILL."""
         if self._server is not None:
             self._server.kill()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Stopped in the middle of whatever it does, while this lasts."""
+        assert self._server is not None
+        os.kill(self._server.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self._server.pid, signal.SIGCONT)
 
     def stop(self) -> int:
         """SIGTERM; the exit code."""

@@ -19,6 +19,7 @@ from gateway.controllers.sealed.templates import templates_by
 from gateway.controllers.sealed.worker import Outcome, Worker
 from gateway.core.errors import ClusterError
 from gateway.kube import ApiError, Key, WatchCache
+from gateway.kube.discovery import Pace
 from gateway.kube.pace import Pacer
 from gateway.native.templates import Renderer
 
@@ -39,14 +40,15 @@ class SealedLoop:
     name = "sealed"
     everywhere = False
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, pace: Pace | None = None) -> None:
+        """``pace`` is awaited before each write, between looking and writing; else as configured."""
         settings = context.config.controller.sealed
         self._settings = settings
         self._client = context.client
         self._key_namespace = settings.key_namespace or context.config.cluster.own_namespace
         self._claims = Claims(settings.namespaces)
         self._metrics = SealedMetrics(context.registry)
-        self._pace = Pacer(settings.requests_per_second, settings.burst)
+        self._pace = pace or Pacer(settings.requests_per_second, settings.burst)
         self._running: _Run | None = None
 
     def checks(self) -> Checks:

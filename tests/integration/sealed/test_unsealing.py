@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 from collections.abc import Callable, Iterator
@@ -13,14 +14,22 @@ from typing import Any
 
 import pytest
 import yaml
+from prometheus_client import CollectorRegistry
 from support.api import Api, ApiError
 from support.bitnami import Bitnami, apart
 from support.cluster import Cluster, wait_for
 from support.controller import ControllerProcess
 from support.sealing import CANARY, certificate_pem, encoded, key_pem, key_secret, sealing
 from support.tools import tool
-from support.users import GOVGATE
+from support.users import GOVGATE, ROOT
 
+from gateway.config.controller import Controller
+from gateway.config.controller import Sealed as Settings
+from gateway.config.model import Cluster as Connection
+from gateway.config.model import Config
+from gateway.controllers.frame import Context
+from gateway.controllers.sealed.loop import SealedLoop
+from gateway.kube import connect
 from gateway_secrets.sealed.certificate import parse_certificate
 from gateway_secrets.sealed.keyring import ring_of
 from gateway_secrets.sealed.objects import Secret
@@ -68,13 +77,13 @@ def controller(cluster: Cluster, api: Api, namespace: str, claimed: str, tmp_pat
             api.apply(item, manager="tests")
             ends.callback(api.delete, item, missing_ok=True)
 
-        def start(name: str = "controller", **sealed: Any) -> ControllerProcess:
+        def start(name: str = "controller", *, election: Json | None = None, **sealed: Any) -> ControllerProcess:
             connection = {"connect": "kubeconfig", "kubeconfig": str(cluster.kubeconfig(GOVGATE))}
             process = ControllerProcess(
                 tmp_path / name,
                 cluster={**connection, "ownNamespace": namespace},
                 controller={
-                    "election": {"leaseSeconds": 2, "renewSeconds": 1.5, "retrySeconds": 0.2},
+                    "election": election or {"leaseSeconds": 2, "renewSeconds": 1.5, "retrySeconds": 0.2},
                     "scan": {"enabled": False},
                     "sealed": {"namespaces": [claimed], **sealed},
                 },
@@ -289,6 +298,91 @@ def test_killed_between_looking_and_writing(
     assert {name: after[name] for name in before} == before
     assert all(item["data"] == {"password": PLAIN} for item in after.values())
     assert process.metric('govgate_sealed_reconciles_total{result="updated"}') == 0
+
+
+async def test_written_by_somebody_between_looking_and_writing(
+    cluster: Cluster, api: Api, claimed: str, tmp_path: Path
+) -> None:
+    """The API server refuses what was decided of an older version; the object comes again, and is right in the end."""
+    secret = fresh_key("a")
+    api.create(secret | {"metadata": secret["metadata"] | {"namespace": claimed}})
+    api.create(sealed(claimed))
+    connection = Connection(connect="kubeconfig", kubeconfig=str(cluster.kubeconfig(ROOT)), own_namespace=claimed)
+    config = Config(cluster=connection, controller=Controller(sealed=Settings(namespaces=(claimed,))))
+    client = await connect(connection)
+    assert client is not None
+    registry = CollectorRegistry()
+    writes: list[str | None] = []
+
+    async def meddle() -> None:
+        """Before the first time that the Secret is replaced, somebody else writes it; before it is made, too."""
+        found = await asyncio.to_thread(password, api, claimed)
+        writes.append(found)
+        if writes.count(PLAIN) == 1 and found == PLAIN and rotated:
+            changed = {"data": {"password": encoded(b"theirs")}}
+            await asyncio.to_thread(api.patch, secret_of(api, claimed), changed)
+        if found is None and len(writes) == 1:
+            theirs = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "db", "namespace": claimed}}
+            await asyncio.to_thread(api.create, theirs)
+
+    rotated = False
+    loop = SealedLoop(Context(config, client, registry, tmp_path), meddle)
+    working = asyncio.create_task(loop.run())
+    try:
+        await until(lambda: condition(api, claimed).get("status") == "False")  # a foreign Secret: it was there first
+        assert "is not managed by" in condition(api, claimed)["message"]
+        api.delete({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "db", "namespace": claimed}})
+        await until(lambda: condition(api, claimed).get("status") == "True")
+        writes.clear()
+        rotated = True
+        api.patch(api.get(*SEALED, claimed, "db"), {"spec": sealed(claimed, password="new")["spec"]})
+        await until(lambda: password(api, claimed) == encoded(b"new"))
+        await until(lambda: registry.get_sample_value("govgate_sealed_secrets", {"state": "synced"}) == 1)
+        failed = registry.get_sample_value("govgate_sealed_reconciles_total", {"result": "failed"})
+        assert failed is not None
+        assert failed >= 2
+        assert encoded(b"theirs") in writes
+    finally:
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+        await client.close()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Poll, in a thread: the loop goes on meanwhile."""
+    async with asyncio.timeout(60):
+        while not await asyncio.to_thread(condition):  # noqa: ASYNC110 - a cluster announces nothing here
+            await asyncio.sleep(0.05)
+
+
+def test_a_history_that_is_gone_is_read_anew(
+    cluster: Cluster, api: Api, claimed: str, keys: Callable[..., None], controller: Start
+) -> None:
+    """What was made, changed and deleted while the controller could not see it, and the API server forgot (410)."""
+    keys()
+    for name in ("stays", "changes", "goes", "lost"):
+        api.create(sealed(claimed, name))
+    process = controller(election={"enabled": False})
+    wait_for(lambda: process.metric('govgate_sealed_secrets{state="synced"}') == 4, seconds=60)
+    with process.paused():
+        # It has heard of all until now: what comes next it must not hear of before it asks again.
+        later = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "later", "namespace": claimed}}
+        api.create(later)
+        cluster.kill_apiserver()
+        cluster.compact()
+        cluster.start_apiserver()
+        api.create(sealed(claimed, "new"))
+        api.patch(api.get(*SEALED, claimed, "changes"), {"spec": sealed(claimed, "changes", password="new")["spec"]})
+        api.delete(api.get(*SEALED, claimed, "goes"))
+        api.delete({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "lost", "namespace": claimed}})
+    wait_for(lambda: password(api, claimed, "new") == PLAIN, seconds=60)
+    wait_for(lambda: password(api, claimed, "changes") == encoded(b"new"), seconds=60)
+    wait_for(lambda: password(api, claimed, "lost") == PLAIN, seconds=60)
+    wait_for(lambda: process.metric('govgate_sealed_secrets{state="synced"}') == 4, seconds=60)
+    assert process.metric('govgate_sealed_reconciles_total{result="unchanged"}') >= 1
+    told = process.events("cache has a problem")
+    expired = {event["resource"] for event in told if "410" in event["problem"]}
+    assert expired == {"secrets", "sealedsecrets.bitnami.com"}, told
 
 
 def test_another_controller_on_the_same_object(
