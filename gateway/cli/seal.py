@@ -11,6 +11,15 @@ from cyclopts import Parameter
 from gateway.cli import exits
 from gateway.cli.parameters import InputPath
 from gateway.cli.seal_run import Run, certified, digests_of, given, one_value
+from gateway.cli.seal_where import (
+    CONTROLLER_NAME,
+    CONTROLLER_NAMESPACE,
+    Context,
+    ControllerName,
+    ControllerNamespace,
+    Kubeconfig,
+    Where,
+)
 from gateway.core.errors import UsageError
 from gateway_secrets.sealed.certificate import now_utc
 from gateway_secrets.sealed.inputs import Values
@@ -25,6 +34,8 @@ for _name, _target, _help in (
     ("validate", "gateway.cli.seal_validate:validate", "Check SealedSecrets: offline, with keys, or by a controller."),
     ("reencrypt", "gateway.cli.seal_keys:reencrypt", "Seal again with another certificate; scope and all else stay."),
     ("recover", "gateway.cli.seal_keys:recover", "Open SealedSecrets with private keys."),
+    ("backup", "gateway.cli.seal_backup:backup_keys", "Put a controller's keys into an encrypted backup."),
+    ("backup-check", "gateway.cli.seal_backup:check_backup", "Say which keys are in no backup, and when the last was."),
     ("fetch-cert", "gateway.cli.seal_keys:fetch_cert", "Print the certificate of a controller."),
 ):
     seal_app.command(_target, name=_name, help=_help)
@@ -56,6 +67,10 @@ def seal_command(
     allow_empty: Annotated[bool, Parameter(negative=())] = False,
     warn_days: int = 30,
     fail_on: Literal["deny", "warn"] = "deny",
+    controller_name: ControllerName = CONTROLLER_NAME,
+    controller_namespace: ControllerNamespace = CONTROLLER_NAMESPACE,
+    kubeconfig: Kubeconfig = "",
+    context: Context = "",
 ) -> int:
     """Seal Secrets for the clusters whose certificates are given: from files, standard input, or single values.
 
@@ -67,7 +82,8 @@ def seal_command(
     files
         Files of Secrets in YAML or JSON, several documents and Lists included; - or nothing is standard input.
     cert
-        The certificate to seal with: a PEM file or a URL; repeatable, one output per cluster. Else SEALED_SECRETS_CERT.
+        The certificate to seal with: a PEM file or a URL; repeatable, one output per cluster. Else SEALED_SECRETS_CERT,
+        else the one of the controller in the cluster that the kubeconfig leads to.
     clusters
         A registry of clusters (clusters.yaml) with their certificates and namespaces.
     cluster
@@ -109,12 +125,21 @@ def seal_command(
         Warn about certificates that expire within so many days.
     fail_on
         With warn, exit code 2 if there was a warning.
+    controller_name
+        The Service of the cluster's controller; else SEALED_SECRETS_CONTROLLER_NAME.
+    controller_namespace
+        Its namespace; else SEALED_SECRETS_CONTROLLER_NAMESPACE.
+    kubeconfig
+        The cluster that is asked; else as kubectl finds it.
+    context
+        The kubeconfig's context.
     """
     if merge_into and (write or raw):
         raise UsageError("--merge-into is a place to write of its own: leave --write and --raw away")
     asked = Asked(name, namespace, scope, type_, allow_empty)
     values = Values(from_literal, from_file, from_env_file)
-    run = Run(certified(cert, clusters, cluster), asked, now_utc(), output)
+    where = Where(kubeconfig, context, controller_name, controller_namespace)
+    run = Run(certified(cert, clusters, cluster, where), asked, now_utc(), output)
     warned = run.check(warn_days)
     if raw:
         run.raw(one_value(values, files), write)

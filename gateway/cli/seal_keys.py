@@ -15,7 +15,16 @@ from cyclopts import Parameter
 from gateway.ci.inputs import STDIN, Content, contents
 from gateway.cli.output import say
 from gateway.cli.parameters import InputPath
-from gateway.cli.seal_run import CERTIFICATE_VARIABLE, Run, certified, digests_of
+from gateway.cli.seal_run import CERTIFICATE_VARIABLE, Run, certified, digests_of, in_cluster
+from gateway.cli.seal_where import (
+    CONTROLLER_NAME,
+    CONTROLLER_NAMESPACE,
+    Context,
+    ControllerName,
+    ControllerNamespace,
+    Kubeconfig,
+    Where,
+)
 from gateway.core.errors import UsageError
 from gateway_secrets.sealed.addresses import controller_url, shown
 from gateway_secrets.sealed.certificate import Certificate, now_utc, parse_certificate
@@ -124,14 +133,35 @@ def recover(
         sys.stdout.write("".join(texts))
 
 
-def fetch_cert(url: str, /) -> None:
+def fetch_cert(
+    url: str = "",
+    /,
+    *,
+    controller_name: ControllerName = CONTROLLER_NAME,
+    controller_namespace: ControllerNamespace = CONTROLLER_NAMESPACE,
+    kubeconfig: Kubeconfig = "",
+    context: Context = "",
+) -> None:
     """Print the certificate that a controller seals with, to be kept for --cert.
 
     Parameters
     ----------
     url
-        The controller's address, such as http://localhost:8080 behind kubectl port-forward.
+        The controller's address, such as http://localhost:8080 behind kubectl port-forward. Without one, the API server
+        is asked for it, through its proxy of the controller's Service.
+    controller_name
+        That Service; else SEALED_SECRETS_CONTROLLER_NAME.
+    controller_namespace
+        Its namespace; else SEALED_SECRETS_CONTROLLER_NAMESPACE.
+    kubeconfig
+        The cluster; else as kubectl finds it.
+    context
+        The kubeconfig's context.
     """
+    if not url:
+        found = in_cluster(Where(kubeconfig, context, controller_name, controller_namespace))
+        sys.stdout.write(found.certificate.pem.decode())
+        return
     certificate = asyncio.run(_certificate(url))
     sys.stdout.write(certificate.pem.decode())
     say(f"SHA-256 {certificate.fingerprint}, expires on {certificate.not_after:%Y-%m-%d}")

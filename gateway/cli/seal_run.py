@@ -12,8 +12,9 @@ from pathlib import Path
 import msgspec
 
 from gateway.cli.output import say
+from gateway.cli.seal_where import Where
 from gateway.core.errors import UsageError
-from gateway_secrets.sealed.certificate import refuse_expired, warning
+from gateway_secrets.sealed.certificate import parse_certificate, refuse_expired, warning
 from gateway_secrets.sealed.digest import DigestKey
 from gateway_secrets.sealed.digest_key import key_path, load_or_make
 from gateway_secrets.sealed.errors import FileError
@@ -22,7 +23,7 @@ from gateway_secrets.sealed.hybrid import encode, seal
 from gateway_secrets.sealed.inputs import Values, read_secrets, read_values
 from gateway_secrets.sealed.objects import Secret, check_size
 from gateway_secrets.sealed.outputs import Written, grouped, listed, merged, replaced
-from gateway_secrets.sealed.registry import Cluster, entry_of, load, read_registry
+from gateway_secrets.sealed.registry import Cluster, Entry, entry_of, load, read_registry
 from gateway_secrets.sealed.render import Format
 from gateway_secrets.sealed.scope import Scope, label_of
 from gateway_secrets.sealed.sealing import Sealing
@@ -123,8 +124,10 @@ class Run(msgspec.Struct):
         )
 
 
-def certified(certificates: Sequence[str], registry: Path | None, names: Sequence[str]) -> list[Cluster]:
-    """The clusters to seal for, with their certificates."""
+def certified(
+    certificates: Sequence[str], registry: Path | None, names: Sequence[str], where: Where | None = None
+) -> list[Cluster]:
+    """The clusters to seal for, with their certificates. ``where``: whose is asked for if none is named."""
     if registry is not None:
         if certificates:
             raise UsageError("either --cert or --clusters")
@@ -133,12 +136,24 @@ def certified(certificates: Sequence[str], registry: Path | None, names: Sequenc
         raise UsageError("--cluster picks from a registry: --clusters FILE")
     default = os.environ.get(CERTIFICATE_VARIABLE)
     chosen = certificates or ((default,) if default else ())
+    if not chosen and where is not None and where.may_be_found():
+        return [in_cluster(where)]
     if not chosen:
-        raise UsageError("which certificate? --cert FILE_OR_URL, or --clusters FILE")
+        raise UsageError("which certificate? --cert FILE_OR_URL, --clusters FILE, or a kubeconfig of its cluster")
     entries = [entry_of(name) for name in chosen]
     if len({entry.name for entry in entries}) < len(entries):
         raise UsageError("two certificates have the same name: give the clusters names in a registry (--clusters)")
     return asyncio.run(load(entries))
+
+
+def in_cluster(where: Where) -> Cluster:
+    """The cluster that the kubeconfig leads to, with its controller's certificate; says which one that is."""
+    from gateway.cli.seal_cluster import certificate_of  # noqa: PLC0415 - slow to import, and seldom needed
+
+    source = f"Service {where.namespace}/{where.name}"
+    certificate = parse_certificate(asyncio.run(certificate_of(where)), source=source)
+    say(f"{source}: certificate {certificate.fingerprint}, expires on {certificate.not_after:%Y-%m-%d}")
+    return Cluster(Entry(where.context or "cluster", ""), certificate, source)
 
 
 def given(values: Values, files: Sequence[str], asked: Asked) -> Secrets:

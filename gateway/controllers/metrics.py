@@ -107,6 +107,14 @@ class SealedMetrics:
             "From when on the newest key's certificate is good",
             registry=registry,
         )
+        self.not_backed_up = Gauge(
+            "govgate_sealed_keys_not_backed_up", "Sealing keys that are in no backup that was noted", registry=registry
+        )
+        self.backup_age = Gauge(
+            "govgate_sealed_key_backup_age_seconds",
+            "Since the sealing keys were backed up last; +Inf if they never were",
+            registry=registry,
+        )
 
 
 class CertificateMetrics:

@@ -13,6 +13,7 @@ import msgspec
 from gateway.controllers.sealed.held import SECRETS, Json
 from gateway.core.errors import ClusterError, GovgateError
 from gateway.kube import Key, KubeClient, WatchCache
+from gateway_secrets.sealed.backups import BACKED_UP, Keys, keys_of
 from gateway_secrets.sealed.keyring import KeyRing, Ring, is_key, new_key, ring_of
 
 _CHECK_SECONDS = 60.0
@@ -27,7 +28,7 @@ class KeysError(GovgateError):
 class Keeper:
     """The keys in a namespace. ``renew``: as old as this, the newest is replaced; None: this process makes none.
 
-    ``changed`` is called when there are other keys than before.
+    ``changed`` is called when there are other keys than before; ``noted``, when ``backups`` may say something else.
     """
 
     def __init__(
@@ -37,12 +38,15 @@ class Keeper:
         *,
         renew: timedelta | None = None,
         changed: Callable[[], None] = lambda: None,
+        noted: Callable[[], None] = lambda: None,
     ) -> None:
         self.ring = KeyRing(())
+        self.backups = Keys()
         self._client = client
         self._namespace = namespace
         self._renew = renew
         self._changed = changed
+        self._noted = noted
         self._problems: tuple[str, ...] = ()
         self._problem = ""
         self._made: dict[str, Json] = {}
@@ -128,10 +132,12 @@ class Keeper:
             for problem in found.problems:
                 _log.warning("sealing key unreadable", extra={"fields": {"problem": problem}})
         self._problems = found.problems
+        self.backups = await asyncio.to_thread(keys_of, secrets)
         before = [pair.certificate.fingerprint for pair in self.ring.pairs]
         self.ring = found.ring
         if before != [pair.certificate.fingerprint for pair in found.ring.pairs]:
             self._changed()
+        self._noted()
 
 
 def _key_text(secret: Json) -> bytes:
@@ -140,4 +146,6 @@ def _key_text(secret: Json) -> bytes:
         return b""
     metadata = secret["metadata"]
     kept = {key: metadata[key] for key in ("name", "labels") if key in metadata}
+    noted = (metadata.get("annotations") or {}).get(BACKED_UP)
+    kept |= {"annotations": {BACKED_UP: noted}} if noted is not None else {}
     return msgspec.json.encode({"metadata": kept, "data": secret.get("data") or {}})

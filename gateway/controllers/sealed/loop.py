@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import time
 from datetime import timedelta
 
@@ -63,7 +64,9 @@ class SealedLoop:
         """
         renew = timedelta(days=self._settings.renew_days)
         run = _Run(self._metrics, share=max(1, self._settings.concurrency - 1))
-        run.keeper = Keeper(self._client, self._key_namespace, renew=renew, changed=run.keys_changed)
+        run.keeper = Keeper(
+            self._client, self._key_namespace, renew=renew, changed=run.keys_changed, noted=run.backups_noted
+        )
         self._running = run
         reader = Reader(self._claims)
         async with contextlib.AsyncExitStack() as ends:
@@ -163,6 +166,13 @@ class _Run:
         self._metrics.newest.set(pairs[0].certificate.not_before.timestamp() if pairs else 0)
         for key in [key for key, state in self._states.items() if state == "refused"]:
             self.queue.add(key)
+
+    def backups_noted(self) -> None:
+        """Which keys are in a backup, and since when, may be another."""
+        backups = self.keeper.backups
+        self._metrics.not_backed_up.set(len(backups.missing))
+        last = backups.last.timestamp() if backups.last is not None else -math.inf
+        self._metrics.backup_age.set_function(lambda: time.time() - last)
 
     async def work(self, worker: Worker) -> None:
         """Look at one object after the other."""

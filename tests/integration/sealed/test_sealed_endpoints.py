@@ -235,3 +235,17 @@ def test_without_a_key_it_says_so(controller: Controller) -> None:
     controller.ring = keys()
     assert controller.ask("GET", "/v1/cert.pem")[0] == 503
     assert controller.ask("POST", "/v1/verify", document)[0] == 409
+
+
+def test_the_certificate_by_kubeconfig(controller: Controller, capfd: pytest.CaptureFixture[str]) -> None:
+    """As kubeseal gets it where none is named: through the API server's proxy of the controller's Service."""
+    pem = controller.ring.newest.certificate.pem.decode()
+    assert kubeseal("--fetch-cert").strip() == pem.strip()
+    assert govgate(capfd, "fetch-cert") == pem
+    made = json.loads(govgate(capfd, "secret.json", "-o", "json"))
+    assert unseal_values(read_sealed(made), [private_key("b")]) == BOTH
+    asked = ("fetch-cert", "--controller-name", "other", "--kubeconfig", "kubeconfig")
+    assert run(["seal", *asked]) == 1
+    error = capfd.readouterr().err
+    assert "Service kube-system/other: 404" in error
+    assert "--controller-name" in error

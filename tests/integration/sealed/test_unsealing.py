@@ -10,8 +10,10 @@ from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection
 from pathlib import Path
+from socket import AF_INET
 from typing import Any
 
+import psutil
 import pytest
 import yaml
 from prometheus_client import CollectorRegistry
@@ -23,6 +25,7 @@ from support.sealing import CANARY, certificate_pem, encoded, key_pem, key_secre
 from support.tools import tool
 from support.users import GOVGATE, ROOT
 
+from gateway.cli.app import run
 from gateway.config.controller import Controller
 from gateway.config.controller import Sealed as Settings
 from gateway.config.model import Cluster as Connection
@@ -274,6 +277,84 @@ def test_a_key_is_made_and_renewed(
     api.create(seal_secret(raw, Scope.STRICT, how).document)
     wait_for(lambda: password(api, claimed, "new") == PLAIN)
     assert len(ring_of(api.list("v1", "Secret", namespace)).ring.pairs) == 2
+
+
+def test_keys_are_backed_up(
+    *,
+    cluster: Cluster,
+    api: Api,
+    namespace: str,
+    keys: Callable[..., None],
+    controller: Start,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """From the cluster into an encrypted file; that it was done is noted at the keys, and the controller's metrics tell."""
+    monkeypatch.chdir(tmp_path)
+    Path("backup.pem").write_bytes(certificate_pem("backup"))
+    Path("backup.key").write_bytes(key_pem("backup"))
+    keys("a")
+    process = controller()
+    where = ["--key-namespace", namespace, "--kubeconfig", str(cluster.kubeconfig(ROOT))]
+    wait_for(lambda: process.metric("govgate_sealed_keys_not_backed_up") == 1, seconds=60)
+    assert process.metric("govgate_sealed_key_backup_age_seconds") == float("inf")
+    assert run(["seal", "backup-check", *where]) == 3
+    assert run(["seal", "backup", "--cert", "backup.pem", "-w", "backup.yaml", *where]) == 0
+    assert run(["seal", "backup-check", *where]) == 0
+    wait_for(lambda: process.metric("govgate_sealed_keys_not_backed_up") == 0, seconds=60)
+    assert process.metric("govgate_sealed_key_backup_age_seconds") < 3600
+    keys("b")
+    wait_for(lambda: process.metric("govgate_sealed_keys_not_backed_up") == 1, seconds=60)
+    capsys.readouterr()
+    assert run(["seal", "backup-check", *where]) == 3
+    assert "in no backup: sealed-secrets-key-b" in capsys.readouterr().err
+    assert run(["seal", "backup", "--cert", "backup.pem", "-w", "backup.yaml", *where]) == 0
+    assert run(["seal", "backup-check", "--file", "backup.yaml", "--key", "backup.key", *where]) == 0
+    found = {item["metadata"]["name"]: item["data"] for item in api.list("v1", "Secret", namespace)}
+    assert run(["seal", "recover", "backup.yaml", "--key", "backup.key", "-w", "back.yaml"]) == 0
+    back = yaml.safe_load_all(Path("back.yaml").read_text())
+    assert {one["metadata"]["name"]: one["data"] for one in back} == found
+
+
+def test_the_certificate_through_the_api_server(
+    *,
+    cluster: Cluster,
+    api: Api,
+    namespace: str,
+    keys: Callable[..., None],
+    controller: Start,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The real proxy of a Service, as kubeseal asks it: its endpoints are at an address of this machine."""
+    addresses = [one.address for them in psutil.net_if_addrs().values() for one in them if one.family == AF_INET]
+    address = next((one for one in addresses if not one.startswith(("127.", "169.254."))), None)
+    if address is None:
+        pytest.skip("this machine has no address but loopback, which no Endpoints may have")
+    keys()
+    process = controller(endpoints={"enabled": True, "host": address, "port": 0})
+    wait_for(lambda: process.events("sealing endpoints"))
+    port = int(process.events("sealing endpoints")[0]["port"])
+    metadata = {"name": "sealing", "namespace": namespace}
+    api.create({"apiVersion": "v1", "kind": "Service", "metadata": metadata,
+                "spec": {"ports": [{"name": "http", "port": 8080}]}})  # fmt: skip
+    # The API server passes on only what goes to a Pod that has this address.
+    containers = [{"name": "c", "image": "registry.example.com/sealing:1"}]
+    pod = api.create({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": containers}})
+    api.patch(pod, {"status": {"podIP": address, "podIPs": [{"ip": address}]}}, subresource="status")
+    target = {"kind": "Pod", "name": "sealing", "namespace": namespace, "uid": pod["metadata"]["uid"]}
+    subset = {"addresses": [{"ip": address, "targetRef": target}], "ports": [{"name": "http", "port": port}]}
+    api.create({"apiVersion": "v1", "kind": "Endpoints", "metadata": metadata, "subsets": [subset]})
+    where = ["--controller-name", "sealing", "--controller-namespace", namespace]
+    where += ["--kubeconfig", str(cluster.kubeconfig(ROOT))]
+    wait_for(lambda: run(["seal", "fetch-cert", *where]) == 0, seconds=60)
+    served_pem = capsys.readouterr().out
+    done = subprocess.run([tool("kubeseal"), "--fetch-cert", *where], check=True, capture_output=True, timeout=60)
+    assert done.stdout.decode().strip() == served_pem.strip()
+    assert (
+        parse_certificate(done.stdout, source="served").public_key
+        == parse_certificate(certificate_pem("a"), source="a").public_key
+    )
 
 
 def test_killed_between_looking_and_writing(

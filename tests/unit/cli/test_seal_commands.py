@@ -29,7 +29,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.delenv("GOVGATE_SEAL_KEY", raising=False)
-    monkeypatch.delenv("SEALED_SECRETS_CERT", raising=False)
+    for name in ("SEALED_SECRETS_CERT", "KUBECONFIG"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
     return tmp_path
 
 
