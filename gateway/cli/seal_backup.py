@@ -12,7 +12,7 @@ from cyclopts import Parameter
 
 from gateway.cli import exits
 from gateway.cli.output import print_document, print_table, say
-from gateway.cli.seal_cluster import SECRETS, connected, secrets_of
+from gateway.cli.seal_cluster import SECRETS, connected, keys_in
 from gateway.cli.seal_places import place_of
 from gateway.cli.seal_run import Run, certified
 from gateway.cli.seal_where import Context, Kubeconfig, Where
@@ -200,7 +200,7 @@ def _told(keys: Keys, max_days: int, output: Literal["table", "json", "yaml"], f
 
 async def _keys_in(where: Where) -> list[Json]:
     async with connected(where) as client:
-        return [one for one in await secrets_of(client, where.namespace) if is_backed_up_key(one)]
+        return await keys_in(client, where.namespace)
 
 
 async def _record(where: Where, secrets: Sequence[Json], said: str) -> None:

@@ -13,11 +13,14 @@ from gateway.core.errors import ClusterError
 from gateway.kube.client import KubeClient, connect
 from gateway.kube.errors import ApiError
 from gateway.kube.resource import ResourceType
+from gateway_secrets.sealed.keyring import GENERATE_NAME
+from gateway_secrets.sealed.scope import KEY_LABEL
 
 SERVICES = ResourceType("", ("v1",), "services")
 SECRETS = ResourceType("", ("v1",), "secrets")
 _PAGE = 100
 _MAX_SECRETS = 10_000
+_NOT_FOUND = 404
 
 Json = dict[str, Any]
 
@@ -59,18 +62,25 @@ async def certificate_of(where: Where) -> bytes:
             raise ClusterError(f"{which}: {error}{hint}") from None
 
 
-async def secrets_of(client: KubeClient, namespace: str) -> list[Json]:
-    """All Secrets of a namespace.
+async def keys_in(client: KubeClient, namespace: str) -> list[Json]:
+    """The Secrets of sealing keys: those with the label, whatever it says, and the one that is known by its name.
 
     Raises:
-        ClusterError: they cannot be listed, or are more than a namespace of keys has.
+        ClusterError: they cannot be read, or are more than any controller has.
     """
-    query, found = {"limit": str(_PAGE)}, list[Json]()
+    query, found = {"limit": str(_PAGE), "labelSelector": KEY_LABEL}, list[Json]()
     while True:
         page = await client.get(SECRETS.path("v1", namespace), query)
         found += page.get("items") or []
         query["continue"] = str((page.get("metadata") or {}).get("continue") or "")
         if len(found) > _MAX_SECRETS:
-            raise ClusterError(f"namespace {namespace}: more than {_MAX_SECRETS} Secrets")
+            raise ClusterError(f"namespace {namespace}: more than {_MAX_SECRETS} sealing keys")
         if not query["continue"]:
-            return [{"apiVersion": "v1", "kind": "Secret", **item} for item in found]
+            break
+    if all(one["metadata"]["name"] != GENERATE_NAME for one in found):
+        try:
+            found.append(await client.get(SECRETS.path("v1", namespace, GENERATE_NAME)))
+        except ApiError as error:
+            if error.code != _NOT_FOUND:
+                raise
+    return [{"apiVersion": "v1", "kind": "Secret", **item} for item in found]

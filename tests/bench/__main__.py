@@ -25,6 +25,7 @@ BENCHES: dict[str, tuple[str, tuple[str, ...]]] = {
     "kyverno": ("beside Kyverno", ("loadgen", "etcd", "kube-apiserver", "helm", "kyverno-admission")),
     "checking": ("govgate check beside conftest", ("conftest",)),
     "sealing": ("govgate seal beside kubeseal", ("kubeseal",)),
+    "unsealing": ("govgate controller with 4,000 SealedSecrets", ("etcd", "kube-apiserver", "kubeseal")),
     "detection": ("govgate detect", ()),
     "sops_files": ("govgate sops verify beside sops", ()),
 }
