@@ -151,7 +151,7 @@ class SecretObjects:
                 yield finding(CERTIFICATE, about, field_at("spec.encryptedData", key), said, Action.WARN)
 
     async def _external(self, subject: Subject) -> list[Finding]:
-        most = self._settings.external.foreign_targets
+        most = self._settings.foreign_targets
         target = targets.target_of(subject.object, subject.name)
         if most == "off" or target is None or not target.name:
             return []

@@ -247,7 +247,7 @@ async def _capture(config: Config) -> Snapshot:
     if client is None:
         raise UsageError("--capture-context: no cluster is connected (cluster.connect in the configuration)")
     kinds = {kind for rule in rules for kind in rule.info.inventory}
-    if config.secrets.external.foreign_targets != "off":
+    if config.secrets.foreign_targets != "off":
         kinds.add(CAPTURED)
     try:
         gatekeeper = len(files) < len(policy.sources)

@@ -65,26 +65,19 @@ class SealedObjects(_Section, frozen=True):
     certificates: Annotated[tuple[Fingerprint, ...], Meta(max_length=1_000)] = ()
 
 
-class ExternalObjects(_Section, frozen=True):
-    """ExternalSecrets. ``foreign_targets``: what is done with those that would write over a Secret that is not theirs.
-
-    It takes the right to ``get`` Secrets, of which their metadata alone is asked for.
-    """
-
-    foreign_targets: Most = "off"
-
-
 class Secrets(_Section, frozen=True):
     """Credentials in plain text, looked for by ``govgate detect``'s detector in what is admitted and in ``check``.
 
     ``detect``: the most that a finding does; ``off`` does not look. ``sops``: the same, of what Flux
-    Kustomizations in files apply; there is nothing to find without SOPS. ``exempt_namespaces`` are globs.
+    Kustomizations in files apply; there is nothing to find without SOPS. ``foreign_targets``: what is done with
+    ExternalSecrets that would write over a Secret which is not theirs; it takes the right to ``get`` Secrets, of which the
+    metadata alone is asked for. ``exempt_namespaces`` are globs.
     """
 
     detect: Most = "off"
     sops: Most = "deny"
     plain: Plain = Plain()
     sealed: SealedObjects = SealedObjects()
-    external: ExternalObjects = ExternalObjects()
+    foreign_targets: Most = "off"
     exempt_namespaces: tuple[str, ...] = ("kube-system", "kube-node-lease")
     on_error: OnError = OnError.DENY

@@ -32,7 +32,7 @@ RBAC = "rbac.authorization.k8s.io"
 EXTERNAL = Crd("external-secrets.io", "ExternalSecret", "externalsecrets", ("v1", "v1beta1"))
 SETTINGS = {
     "plain": {"demands": [{"namespaces": ["test-*"], "namespaceLabels": {"secrets": "sealed"}}]},
-    "external": {"foreignTargets": "deny"},
+    "foreignTargets": "deny",
 }
 
 
@@ -209,7 +209,7 @@ def test_external_secrets_write_their_own(site: Site, check: Any, version: str, 
     assert "could not decide" in unread
     assert "is forbidden" in unread
 
-    options = {"external": {"foreignTargets": "deny"}}
+    options = {"foreignTargets": "deny"}
     assert check(over, **options) == (3, [])  # not known
     context = tmp_path / "context.json"
     context.write_text(json.dumps(captured(site.root, namespace)))
@@ -239,7 +239,7 @@ def test_the_context_holds_no_values(
         yaml.safe_dump(
             {
                 "cluster": connection,
-                "secrets": {"external": {"foreignTargets": "warn"}},
+                "secrets": {"foreignTargets": "warn"},
             }
         )
     )

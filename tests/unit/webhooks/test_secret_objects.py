@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from support.sealing import CANARY, certificate, encoded, sealing, secret
 
 from gateway.config import Config
-from gateway.config.secrets import Demand, ExternalObjects, Plain, SealedObjects, Secrets, SecretWriter
+from gateway.config.secrets import Demand, Plain, SealedObjects, Secrets, SecretWriter
 from gateway.core.errors import UndecidedError
 from gateway.core.finding import Action
 from gateway.core.guard import Indeterminate, Judged
@@ -210,7 +210,7 @@ async def test_odd_objects_raise_nothing(kind: tuple[str, str], fields: Json) ->
     new = {"apiVersion": kind[0], "kind": kind[1]} | fields
     about = subject(new | {"metadata": {"name": "x"}})
     about.raw_object = json.dumps(new).encode()
-    settings = Secrets(plain=Plain(demands=(Demand(),)), external=ExternalObjects(foreign_targets="deny"))
+    settings = Secrets(plain=Plain(demands=(Demand(),)), foreign_targets="deny")
 
     async def nothing(_namespace: str, _name: str) -> None:
         return None
@@ -279,7 +279,7 @@ async def test_the_certificate_of_another_cluster_is_warned_of() -> None:
     assert await judged(theirs, subject(sealed())) == [("secrets/sealed-certificate", Action.WARN, PASSWORD)]
 
 
-FOREIGN = Secrets(external=ExternalObjects(foreign_targets="deny"))
+FOREIGN = Secrets(foreign_targets="deny")
 TARGET = "spec.target.name"
 
 
