@@ -112,7 +112,7 @@ def backup(secrets: Sequence[Json], former: Sequence[Json], sealing: Sealing) ->
         name = str((secret.get("metadata") or {}).get("name", ""))
         try:
             _, certificate = key_of_secret(secret, source=f"Secret {name}")
-            document = seal_secret(_plain(secret, name), Scope.STRICT, sealing).document
+            document = seal_secret(secret_of(secret, where=f"Secret {name}"), Scope.STRICT, sealing).document
         except SealError as error:
             problems.append(str(error))
             continue
@@ -153,14 +153,6 @@ def in_backup(keys: Keys, fingerprints: Iterable[str], at: datetime) -> Keys:
     held = frozenset(fingerprints)
     found = (msgspec.structs.replace(key, backed_up=at if key.fingerprint in held else None) for key in keys.keys)
     return Keys(tuple(found), keys.problems)
-
-
-def _plain(secret: Mapping[str, Any], name: str) -> Any:
-    """The Secret as it has to come back: without what is noted of backups."""
-    read = secret_of(secret, where=f"Secret {name}")
-    annotations = {key: text for key, text in read.annotations.items() if key != BACKED_UP}
-    metadata = {key: item for key, item in read.metadata.items() if key != "annotations"}
-    return msgspec.structs.replace(read, metadata=metadata | ({"annotations": annotations} if annotations else {}))
 
 
 def _place(document: Mapping[str, Any]) -> tuple[str, str]:

@@ -114,6 +114,9 @@ async def test_what_holds_no_plain_value_is_let_be(secret_: Json) -> None:
         plain(type_="bootstrap.kubernetes.io/token"),
         plain(type_="helm.sh/release.v1", name="sh.helm.release.v1.api.v1"),
         plain({"release": encoded(CANARY.encode())}, "helm.sh/release.v1", "sh.helm.release.v1.api.v1"),
+        plain(
+            {"release": encoded(base64.b64encode(CANARY.encode()))}, "helm.sh/release.v1", "sh.helm.release.v1.api.v1"
+        ),
         plain({"password": encoded(b"ENC[AES256_GCM,data:AA==,iv:AA==,tag:AA==,type:str]")}),
     ],
 )
