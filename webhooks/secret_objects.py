@@ -19,7 +19,7 @@ from gateway_secrets.admission import plain, targets
 from gateway_secrets.admission.reading import section, texts
 from gateway_secrets.admission.rules import CERTIFICATE, ELSEWHERE, PLAIN, RULES, SCOPE, TARGET, finding, least
 from gateway_secrets.sealed.errors import InputError
-from gateway_secrets.sealed.moved import Difference, Moved, moved
+from gateway_secrets.sealed.moved import Difference, Moved, hinted, moved
 from gateway_secrets.sealed.objects import KIND as SEALED_KIND
 from gateway_secrets.sealed.objects import Sealed, field_at, sealed_of
 from gateway_secrets.sealed.records import read_notes
@@ -145,6 +145,10 @@ class SecretObjects:
             stood = (one.key, one.difference) in was and before is not None and _kept(one, sealed, before)
             limit = Action.AUDIT if stood else Action(most)
             yield finding(_RULE_OF[one.difference], about, field_at("spec.encryptedData", one.key), one.message, limit)
+        hint = hinted(sealed) if most != "off" else None
+        if hint is not None:
+            limit = Action.AUDIT if before is not None and hinted(before) == hint else Action.WARN
+            yield finding(ELSEWHERE, about, *hint, least(Action(most), limit))
         for key, note in read_notes(sealed.annotations, sealed.values).values.items() if self._certificates else ():
             if note.fingerprint not in self._certificates:
                 said = f"is noted as sealed with certificate {note.fingerprint[:16]}…, which is none of this cluster's"

@@ -86,8 +86,7 @@ class SecretsGuard:
         findings = tuple(self._waive([*found, *said.findings])[: self._max_findings])
         if said.undecided:
             return Indeterminate(self.name, said.undecided, self._on_error, findings)
-        reason = f"{len(found)} in plain text" if not said.findings else f"{len(findings)} findings"
-        return Judged(self.name, reason, findings)
+        return Judged(self.name, f"{len(found) + len(said.findings)} findings", findings)
 
 
 def _keys(document: Json) -> frozenset[tuple[str, str]]:

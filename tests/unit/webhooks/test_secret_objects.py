@@ -234,10 +234,34 @@ PASSWORD = "spec.encryptedData.password"
 
 @pytest.mark.parametrize("scope", list(Scope))
 async def test_sealed_where_it_stands(scope: Scope) -> None:
-    """Nothing is said; nor where no notes tell."""
+    """Nothing is said; nor where no notes tell, and no template does."""
     assert await judged(Secrets(), subject(sealed(scope))) == []
     unnoted = seal_secret(secret(), scope, sealing(notes=False)).document
-    assert await judged(Secrets(), subject(places(unnoted, "other"))) == []
+    assert await judged(Secrets(), subject(unnoted)) == []
+    del unnoted["spec"]["template"]
+    assert await judged(Secrets(), subject(places(unnoted, "other"), namespace="api")) == []
+
+
+@pytest.mark.parametrize(
+    ("scope", "fields"),
+    [
+        (Scope.STRICT, ["name", "namespace"]),
+        (Scope.NAMESPACE_WIDE, [None, "namespace"]),
+        (Scope.CLUSTER_WIDE, [None] * 2),
+    ],
+)
+async def test_without_notes_a_template_gives_a_hint(scope: Scope, fields: list[str | None]) -> None:
+    """kubeseal writes into it what it sealed for: a warning, since it may say anything; what was there is recorded."""
+    unnoted = seal_secret(secret(), scope, sealing(notes=False)).document
+    renamed = places(unnoted, "other")
+    said = [
+        [("secrets/sealed-elsewhere", Action.WARN, f"spec.template.metadata.{field}")] if field else []
+        for field in fields
+    ]
+    assert await judged(Secrets(), subject(renamed)) == said[0]
+    assert await judged(Secrets(), subject(unnoted, namespace="api")) == said[1]
+    if fields[0]:
+        assert [action for _, action, _ in await judged(Secrets(), subject(renamed, renamed))] == [Action.AUDIT]
 
 
 async def test_sealed_for_another_place() -> None:
