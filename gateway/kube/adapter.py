@@ -5,6 +5,7 @@ Importing it costs 0.4 s and 20 MiB; nothing but :func:`gateway.kube.client.conn
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -62,9 +63,11 @@ async def from_kubeconfig(path: str, context: str, user_agent: str) -> Session:
         ClusterError: there is no such file or context, or its credentials cannot be had.
     """
     configuration = Configuration()
+    # The library reads the variable once, when it is imported.
+    file = path or os.environ.get("KUBECONFIG") or None
     try:
         await load_kube_config(
-            config_file=path or None, context=context or None, client_configuration=configuration, persist_config=False
+            config_file=file, context=context or None, client_configuration=configuration, persist_config=False
         )
         return Session(configuration, user_agent)
     except Exception as error:  # the loader raises what YAML, ssl, exec plugins and OIDC raise
