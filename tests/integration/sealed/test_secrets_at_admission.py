@@ -42,7 +42,7 @@ def gateway(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Itera
     root, folder = cluster.api(ROOT), tmp_path_factory.mktemp("gateway")
     if not known(root):
         root.create(EXTERNAL.manifest())
-    wait_for(lambda: known(root))
+    wait_for(lambda: known(root), seconds=60)
     drift = {name: {"mode": "disabled"} for name in ("fluxKustomization", "fluxHelmRelease", "argoCD")}
     gateway = Gateway(
         folder,
@@ -173,7 +173,7 @@ def test_secrets_come_sealed(cluster: Cluster, site: Site, check: Any) -> None:
     ):
         site.root.create(item)
     controller = cluster.api(GOVGATE)
-    wait_for(lambda: "is forbidden: User" not in tried(controller, plain(namespace, "probe"), dry_run=True))
+    wait_for(lambda: "is forbidden: User" not in tried(controller, plain(namespace, "probe"), dry_run=True), seconds=60)
     assert tried(controller, plain(namespace, "db", **values)) == ""
 
 

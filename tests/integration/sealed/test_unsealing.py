@@ -333,7 +333,7 @@ def test_the_certificate_through_the_api_server(
         pytest.skip("this machine has no address but loopback, which no Endpoints may have")
     keys()
     process = controller(endpoints={"enabled": True, "host": address, "port": 0})
-    wait_for(lambda: process.events("sealing endpoints"))
+    wait_for(lambda: process.events("sealing endpoints"), seconds=60)
     port = int(process.events("sealing endpoints")[0]["port"])
     metadata = {"name": "sealing", "namespace": namespace}
     api.create({"apiVersion": "v1", "kind": "Service", "metadata": metadata,
