@@ -63,8 +63,8 @@ async def _fetch(source: str, means: _Means) -> bytes:
     try:
         # Resolved once: what is verified is what is read, by its digest.
         found = await repository.manifest(reference.digest or reference.tag)
-        _, results = await means.gate.judge(reference.at(found.digest), policies, Reach(keychain))
-        for result in results:
+        (judged,) = await means.gate.judge(reference.at(found.digest), policies, Reach(keychain))
+        for result in judged.results:
             if result.assessment.problems:
                 problem = result.assessment.problems[0]
                 raise ConfigError(f"{source}: {problem.message} (TrustPolicy {result.trust.name}): {problem.remedy}")

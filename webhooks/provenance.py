@@ -18,16 +18,18 @@ from gateway.core.errors import UndecidedError
 from gateway.core.finding import Finding
 from gateway.core.guard import Indeterminate, Judged, NotApplicable, OnError, Outcome
 from gateway.core.subject import Subject
-from gateway.provenance.gate import Reach
+from gateway.provenance.gate import Reach, Verdict
 from gateway.provenance.oci.errors import BadReferenceError, RegistryError
 from gateway.provenance.oci.reference import Reference, parse_reference
 from gateway.provenance.trust.findings import GUARD
-from gateway.provenance.verifier import ReadyTrust, Result
+from gateway.provenance.verifier import ReadyTrust
+from gateway.provenance.versions import Versions
 from webhooks import provenance_findings as put
 from webhooks.access import NO_ACCESS, Access
 from webhooks.charts import ChartSource, chart_source
 from webhooks.provenance_findings import Item, Looked
-from webhooks.sources.fetch import Fetch
+from webhooks.sources.crossplane import qualified
+from webhooks.sources.fetch import Fetch, Repository
 from webhooks.sources.find import concerned, fetches, is_new, own_verification
 from webhooks.sources.flux import SOURCES
 
@@ -49,8 +51,13 @@ class Verifying(Protocol):
     """Resolves and verifies artifacts."""
 
     async def judge(
-        self, reference: Reference, policies: Sequence[ReadyTrust], reach: Reach | None = None
-    ) -> tuple[str, list[Result]]:
+        self,
+        reference: Reference,
+        policies: Sequence[ReadyTrust],
+        reach: Reach | None = None,
+        *,
+        versions: Versions | None = None,
+    ) -> list[Verdict]:
         """See :meth:`gateway.provenance.gate.Gate.judge`."""
         ...
 
@@ -124,7 +131,7 @@ class ProvenanceGuard:
             return NotApplicable(self.name, "no trust policy is about it" if items else "nothing is fetched")
         findings += put.weak(subject, own_verification(subject), about)
         new = [item for item in about if item.new]
-        distinct = {item.reference: item for item in new if item.reference is not None}
+        distinct = {(item.reference, item.fetch.versions) for item in new if item.reference is not None}
         if len(distinct) > self._settings.max_artifacts:
             reason = f"{len(distinct)} artifacts are named, more than {self._settings.max_artifacts}"
             return Indeterminate(self.name, reason, self.on_error(subject), tuple(self._waive(findings)))
@@ -135,7 +142,7 @@ class ProvenanceGuard:
             findings += put.reconciled(subject, new, looked)
         findings = self._waive(findings)
         doubts = list(dict.fromkeys(one.doubt for one in looked if one.doubt))
-        records = list(dict.fromkeys(one.record for one in looked if one.record))
+        records = list(dict.fromkeys(record for one in looked for record in one.records))
         if doubts:
             # What could not be told apart may be about any policy: then the strictest of all decides.
             doubtful = [
@@ -164,9 +171,14 @@ class ProvenanceGuard:
         ]
 
     def _item(self, fetch: Fetch, new: bool) -> Item:
-        through = fetch.through
-        if through is None:
-            return self._known(fetch, new)
+        if fetch.through is not None:
+            return self._chart(fetch, fetch.through, new)
+        if fetch.kind == "package":
+            whole = qualified(fetch.reference, self._settings.crossplane_registry)
+            fetch = msgspec.structs.replace(fetch, reference=whole)
+        return self._known(fetch, new)
+
+    def _chart(self, fetch: Fetch, through: Repository, new: bool) -> Item:
         if self._charts is None:
             return Item(
                 fetch, new, doubt=f"where HelmRepository {through.namespace}/{through.name} is, is not known here"
@@ -192,8 +204,6 @@ class ProvenanceGuard:
     async def _look(self, subject: Subject, item: Item, room: asyncio.Semaphore) -> Looked:
         if item.reference is None or item.doubt:
             return Looked(doubt=item.doubt)
-        if item.fetch.unresolvable:
-            return Looked(put.unresolvable(subject, item, sound=own_verification(subject) == []))
         mutable = put.mutable(subject, item)
         unusable = [ready.trust.unusable for ready in item.policies if ready.trust.unusable]
         usable = [ready for ready in item.policies if not ready.trust.unusable]
@@ -205,12 +215,15 @@ class ProvenanceGuard:
                 namespace = self._beside(subject, item.fetch)
                 if self._access is not None and namespace:
                     access = await self._access(namespace, item.reference, item.fetch)
-                digest, results = await self._judged(item.reference, usable, access)
+                verdicts = await self._judged(item, item.reference, usable, access)
         except UndecidedError as error:
             return Looked(mutable, doubt=str(error))
-        found = put.results(subject, item, digest, results)
-        doubts = unusable + [one.assessment.undecided for one in results if one.assessment.undecided]
-        return Looked((*mutable, *found), put.record(item.reference, digest, results), "; ".join(doubts), digest)
+        found = [finding for verdict in verdicts for finding in put.results(subject, item, verdict)]
+        doubts = unusable + [
+            one.assessment.undecided for verdict in verdicts for one in verdict.results if one.assessment.undecided
+        ]
+        records = tuple(put.record(item, verdict) for verdict in verdicts)
+        return Looked((*mutable, *found), records, "; ".join(doubts), verdicts[0].digest)
 
     def _beside(self, subject: Subject, fetch: Fetch) -> str:
         """The namespace of the Secrets by which something is fetched: they are beside whoever fetches it."""
@@ -219,13 +232,13 @@ class ProvenanceGuard:
         return self._settings.crossplane_namespace if fetch.kind == "package" else subject.namespace
 
     async def _judged(
-        self, reference: Reference, policies: Sequence[ReadyTrust], access: Access
-    ) -> tuple[str, list[Result]]:
+        self, item: Item, reference: Reference, policies: Sequence[ReadyTrust], access: Access
+    ) -> list[Verdict]:
         try:
-            return await self._gate.judge(reference, policies, access.reach)
+            return await self._gate.judge(reference, policies, access.reach, versions=item.fetch.versions)
         except RegistryError as error:
             more = await access.after(error)
-        return await self._judged(reference, policies, more)
+        return await self._judged(item, reference, policies, more)
 
 
 def _is_helm_repository(subject: Subject) -> bool:

@@ -10,9 +10,10 @@ import msgspec
 from gateway.core.finding import Action, Finding, Resource, Severity, finding_id
 from gateway.core.guard import OnError
 from gateway.core.subject import Subject
+from gateway.provenance.gate import Verdict
 from gateway.provenance.oci.reference import Reference
 from gateway.provenance.trust.findings import GUARD, findings_of
-from gateway.provenance.verifier import ReadyTrust, Result
+from gateway.provenance.verifier import ReadyTrust
 from webhooks.sources.fetch import Fetch, chart_reference
 from webhooks.sources.flux import RECONCILED
 from webhooks.sources.matchers import Weakness
@@ -21,7 +22,6 @@ UNMATCHED = "provenance/unmatched"
 SOURCE_VERIFICATION = "provenance/source-verification"
 MUTABLE = "provenance/mutable-reference"
 DRIFTED = "provenance/reconciled-digest"
-UNRESOLVABLE = "provenance/unresolvable-reference"
 
 _ORDER = ("off", "audit", "warn", "deny")
 
@@ -37,10 +37,10 @@ class Item(msgspec.Struct, frozen=True):
 
 
 class Looked(msgspec.Struct, frozen=True):
-    """What became of one: findings, a line for the record, or why it could not be decided; and the digest it has."""
+    """What became of one: findings, lines for the record, or why it could not be decided; and the digest it has."""
 
     findings: tuple[Finding, ...] = ()
-    record: str = ""
+    records: tuple[str, ...] = ()
     doubt: str = ""
     digest: str = ""
 
@@ -48,33 +48,33 @@ class Looked(msgspec.Struct, frozen=True):
 def placed(chart: Fetch, url: str) -> Fetch:
     """A chart with the URL of its repository before its name."""
     name, _, tag = chart.reference.partition(":")
-    if chart.unresolvable:
+    if chart.versions is not None:
         return msgspec.structs.replace(chart, reference=f"{url.removeprefix('oci://').rstrip('/')}/{name}")
-    reference, mutable, _ = chart_reference(f"{url.rstrip('/')}/{name}", tag)
+    reference, mutable, _ = chart_reference(f"{url.rstrip('/')}/{name}", tag, "flux-chart")
     return msgspec.structs.replace(chart, reference=reference, mutable=mutable)
 
 
-def results(subject: Subject, item: Item, digest: str, found: Sequence[Result]) -> tuple[Finding, ...]:
+def results(subject: Subject, item: Item, verdict: Verdict) -> tuple[Finding, ...]:
     """What each policy misses."""
-    artifact = _shown(item.reference, digest)
+    artifact = _shown(item, verdict)
     return tuple(
         finding
-        for result in found
+        for result in verdict.results
         for finding in findings_of(
             result.trust, result.assessment, artifact=artifact, about=_about(subject), field=item.fetch.field
         )
     )
 
 
-def record(reference: Reference, digest: str, found: Sequence[Result]) -> str:
+def record(item: Item, verdict: Verdict) -> str:
     """What was verified, and by whose word: for the audit log."""
     said = []
-    for result in found:
+    for result in verdict.results:
         signed = [result.evidence.signed[index].signer for index in result.assessment.by]
         names = dict.fromkeys(f"key {one.key}" if one.key else one.identity for one in signed)
         word = "verified" if result.assessment.satisfied else "undecided" if result.assessment.undecided else "refused"
         said.append(f"{word} by TrustPolicy {result.trust.name}" + (f" ({', '.join(names)})" if names else ""))
-    return f"{_shown(reference, digest)}: {', '.join(said)}"
+    return f"{_shown(item, verdict)}: {', '.join(said)}"
 
 
 def weak(subject: Subject, weaknesses: Sequence[Weakness] | None, about: Sequence[Item]) -> Iterator[Finding]:
@@ -93,13 +93,6 @@ def mutable(subject: Subject, item: Item) -> tuple[Finding, ...]:
         return ()
     message = f"{item.fetch.reference}: {item.fetch.mutable}: what was verified need not be what is fetched later"
     return (_finding(subject, MUTABLE, item.fetch.field, action, message, "name the digest (@sha256:…)"),)
-
-
-def unresolvable(subject: Subject, item: Item, *, sound: bool) -> tuple[Finding, ...]:
-    """That it cannot be told now what will be fetched; a matter for the record if the source verifies it soundly then."""
-    action = Action.AUDIT if sound else Action(strictest(item.policies))
-    message = f"{item.fetch.reference}: {item.fetch.unresolvable}, so that its signatures cannot be verified now"
-    return (_finding(subject, UNRESOLVABLE, item.fetch.field, action, message, "name one version, best by its digest"),)
 
 
 def unmatched(
@@ -154,7 +147,9 @@ def _about(subject: Subject) -> Resource:
     return Resource(subject.kind.api_version, subject.kind.kind, subject.object_namespace, subject.name)
 
 
-def _shown(reference: Reference | None, digest: str) -> str:
-    if reference is None:
-        return digest
-    return str(reference) if reference.digest else f"{reference} ({digest})"
+def _shown(item: Item, verdict: Verdict) -> str:
+    """The artifact with its digest, and the range by which it was chosen."""
+    reference, versions = verdict.reference, item.fetch.versions
+    if reference.digest:
+        return str(reference)
+    return f"{reference} ({verdict.digest}{f', the newest in {versions}' if versions is not None else ''})"

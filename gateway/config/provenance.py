@@ -151,7 +151,8 @@ class Provenance(_Section, frozen=True):
     ``pull_secrets``: whether the credentials and certificates that the judged object names are read from the cluster;
     ``crossplane_namespace``: where those of Crossplane's packages are. ``argo_repositories``: whether those are that Argo CD has, in its namespace (``drift.argoCD.namespace``).
     ``reference_namespaces``: globs; whose Secrets and ConfigMaps TrustPolicies of the cluster may have keys from, beside
-    the gateway's own. ``reference_seconds``: how often they are read again.
+    the gateway's own. ``reference_seconds``: how often they are read again. ``crossplane_registry``: where Crossplane takes
+    packages from that name no registry (its ``--registry``; versions from 2.0 on take none).
     """
 
     policies: tuple[TrustPolicy, ...] = ()
@@ -170,3 +171,4 @@ class Provenance(_Section, frozen=True):
     argo_repositories: bool = False
     reference_namespaces: tuple[str, ...] = ()
     reference_seconds: Annotated[float, Meta(ge=1, le=3_600)] = 30.0
+    crossplane_registry: Annotated[str, Meta(min_length=1, max_length=255)] = "xpkg.crossplane.io"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Coroutine, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -16,10 +17,11 @@ from gateway.provenance.oci.credentials import Anonymous, Chain, Keychain, read_
 from gateway.provenance.oci.hosts import Hosts
 from gateway.provenance.oci.limits import Limits
 from gateway.provenance.oci.reference import Reference
-from gateway.provenance.oci.registry import Registry
+from gateway.provenance.oci.registry import Registry, Repository
 from gateway.provenance.oci.source import Found
 from gateway.provenance.oci.tls import Material
 from gateway.provenance.verifier import Clock, ReadyTrust, Result, Target, Verifier, new_cache
+from gateway.provenance.versions import Versions, resolve
 
 
 def now_utc() -> datetime:
@@ -37,6 +39,14 @@ class Reach(msgspec.Struct, frozen=True):
     keychain: Keychain | None = None
     tls: Material = Material()
     who: str = ""
+
+
+class Verdict(NamedTuple):
+    """What each policy says about the artifact that a reference stands for now."""
+
+    reference: Reference
+    digest: str
+    results: list[Result]
 
 
 class Gate:
@@ -57,25 +67,45 @@ class Gate:
         kept = cache or new_cache(entries=settings.cache_entries, seconds=settings.cache_seconds)
         self._verifier = Verifier(kept, clock, limits=limits)
         self._resolving: Flights[tuple[str, str], Found] = Flights()
+        self._listing: Flights[tuple[str, str], tuple[str, ...]] = Flights()
 
     async def judge(
-        self, reference: Reference, policies: Sequence[ReadyTrust], reach: Reach | None = None
-    ) -> tuple[str, list[Result]]:
-        """The digest that a reference stands for, resolved once, and what each policy says about the artifact.
+        self,
+        reference: Reference,
+        policies: Sequence[ReadyTrust],
+        reach: Reach | None = None,
+        *,
+        versions: Versions | None = None,
+    ) -> list[Verdict]:
+        """What each policy says about the artifact that a reference stands for, resolved once.
 
         Args:
             reference: with a tag or a digest.
             policies: those that are about it.
             reach: what the judged object names to be fetched by.
+            versions: the range whose newest version is meant instead of the tag: several tags may stand for that.
 
         Raises:
             RegistryError: something could not be read: there is no verdict.
+            UndecidedError: the range cannot be resolved.
         """
         settings = self._settings
         budget = Budget(seconds=settings.timeout_seconds, requests=settings.max_requests)
         reach = reach or Reach()
         repository = self._registry.repository(reference, budget, self._chain(reach), reach.tls)
-        name = f"{self._registry.transport.hosts.name(reference.registry)}/{reference.repository}"
+        if versions is None:
+            return [await self._judge(repository, reference, policies, reach.who)]
+        tags = await self._listing.join((self._name(reference), reach.who), repository.tags)
+        chosen = await asyncio.to_thread(resolve, versions, tags, where=reference.name)
+        return [
+            await self._judge(repository, Reference(reference.registry, reference.repository, tag), policies, reach.who)
+            for tag in chosen
+        ]
+
+    async def _judge(
+        self, repository: Repository, reference: Reference, policies: Sequence[ReadyTrust], who: str
+    ) -> Verdict:
+        name = self._name(reference)
         found: Found | None = None
         digest = reference.digest
         if not digest:
@@ -83,10 +113,13 @@ class Gate:
             def resolve() -> Coroutine[Any, Any, Found]:
                 return repository.manifest(reference.tag)
 
-            found = await self._resolving.join((f"{name}:{reference.tag}", reach.who), resolve)
+            found = await self._resolving.join((f"{name}:{reference.tag}", who), resolve)
             digest = found.digest
-        target = Target(repository, name, digest, found, reach.who)
-        return digest, await self._verifier.judge(target, policies)
+        target = Target(repository, name, digest, found, who)
+        return Verdict(reference, digest, await self._verifier.judge(target, policies))
+
+    def _name(self, reference: Reference) -> str:
+        return f"{self._registry.transport.hosts.name(reference.registry)}/{reference.repository}"
 
     def _chain(self, reach: Reach) -> Keychain:
         # The gateway's own credentials are not for whoever a certificate of the object's choice vouches for.
@@ -99,6 +132,7 @@ class Gate:
 
     async def close(self) -> None:
         """Give up what is under way, and close all connections."""
+        await self._listing.close()
         await self._resolving.close()
         await self._verifier.close()
         await self._registry.close()

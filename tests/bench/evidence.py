@@ -49,7 +49,7 @@ async def _measure() -> dict[str, Any]:
         reference = Reference(registry.host, "acme/app", digest=digest)
         try:
             results = await asyncio.gather(*(gate.judge(reference, [ready]) for _ in range(100)))
-            if not all(result.assessment.satisfied for _, found in results for result in found):
+            if not all(result.assessment.satisfied for (verdict,) in results for result in verdict.results):
                 raise RuntimeError("the artifact does not verify")
             cold = len(registry.requests)
             gc.disable()

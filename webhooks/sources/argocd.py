@@ -11,10 +11,13 @@ import re
 import msgspec
 
 from gateway.core.subject import Json
-from webhooks.sources.fetch import ArgoRepository, Fetch, chart_reference, is_oci, items, pinned, section, text
+from gateway.provenance.oci.reference import is_tag
+from gateway.provenance.versions import Versions
+from webhooks.sources.fetch import ArgoRepository, Fetch, chart_reference, is_oci, items, pinned, ranged, section, text
 
 GROUP = "argoproj.io"
 _ENDED = frozenset(("Succeeded", "Failed", "Error"))
+_WILD = re.compile(r"(?:\A|[v.-])[xX](?:\Z|[.-])")
 _SCP = re.compile(r"[^/]*@[^/]*:")
 
 
@@ -23,7 +26,7 @@ def application(document: Json, _namespace: str) -> list[Fetch]:
     found = [
         *_sources(section(document, "spec"), "spec"),
         *_operation(document, "operation"),
-        *(_operation(document, "status.operationState.operation") if _is_under_way(document) else ()),
+        *(_under_way(document)),
     ]
     return _of_project(found, section(document, "spec"))
 
@@ -47,28 +50,38 @@ def _of_project(found: list[Fetch], spec: Json) -> list[Fetch]:
     ]
 
 
-def _is_under_way(document: Json) -> bool:
-    return text(section(document, "status", "operationState").get("phase")) not in _ENDED
+def _under_way(document: Json) -> list[Fetch]:
+    """What an operation in the status fetches, which is no subresource: whoever may write an Application writes both.
+
+    Argo CD resumes it at the revisions that it has resolved before, where those are there (``syncResult``).
+    """
+    state = section(document, "status", "operationState")
+    if text(state.get("phase")) in _ENDED:
+        return []
+    path = "status.operationState"
+    resumed = _operation(document, f"{path}.operation", section(state, "syncResult"), f"{path}.syncResult")
+    return [*_operation(document, f"{path}.operation"), *resumed]
 
 
-def _operation(document: Json, path: str) -> list[Fetch]:
+def _operation(document: Json, path: str, resolved: Json | None = None, resolved_at: str = "") -> list[Fetch]:
     """What a sync that somebody asks for fetches: its own sources, else those of the spec, at its own revisions.
 
-    Argo CD resumes one from the status, which is no subresource of an Application: whoever may write one writes both.
+    ``resolved``: what has revisions instead, and where it is; what it says nothing about is left out.
     """
     sync = section(document, *path.split("."), "sync")
     own = bool(section(sync, "source") or items(sync, "sources"))
     base, where = (sync, f"{path}.sync") if own else (section(document, "spec"), "spec")
-    revisions = sync.get("revisions")
-    given = [(section(base, "source"), f"{where}.source", sync.get("revision"), f"{path}.sync.revision")]
+    said, at_said = (sync, f"{path}.sync") if resolved is None else (resolved, resolved_at)
+    revisions = said.get("revisions")
+    given = [(section(base, "source"), f"{where}.source", said.get("revision"), f"{at_said}.revision")]
     for index, one in enumerate(items(base, "sources")):
         revision = revisions[index] if isinstance(revisions, list) and index < len(revisions) else ""
-        given.append((one, f"{where}.sources[{index}]", revision, f"{path}.sync.revisions[{index}]"))
+        given.append((one, f"{where}.sources[{index}]", revision, f"{at_said}.revisions[{index}]"))
     found: list[Fetch] = []
     for one, at, revision, field in given:
         if text(revision):
             found += _source({**one, "targetRevision": revision}, field)
-        elif own:
+        elif own and resolved is None:
             found += _source(one, f"{at}.targetRevision")
     return found
 
@@ -88,24 +101,28 @@ def _source(source: Json, field: str) -> list[Fetch]:
         return []
     argo = ArgoRepository(url)
     if chart:
-        reference, mutable, unresolvable = chart_reference(f"{url.rstrip('/')}/{chart}", revision)
-        return [Fetch("chart", reference, field, mutable, unresolvable, argo=argo)]
+        placed = _placed(chart_reference(f"{url.rstrip('/')}/{chart}", revision, "argocd-chart"), field)
+        return [Fetch("chart", *placed, argo=argo)]
     if is_oci(url):
-        if revision and not revision.startswith("sha256:") and _is_range(revision):
-            why = f"the range {revision} is resolved when it is fetched"
-            return [Fetch("config", url.removeprefix("oci://"), field, unresolvable=why, argo=argo)]
+        if revision and not revision.startswith("sha256:") and _may_be_range(revision):
+            return [Fetch("config", *_placed(ranged(url, revision, "argocd"), field), argo=argo)]
         reference, mutable = pinned(url, revision)
         return [Fetch("config", reference, field, mutable, argo=argo)]
     where = text(source.get("path")).strip("/")
     if not where or where == ".":
         return []
-    reference, mutable, unresolvable = chart_reference(f"{url.rstrip('/')}/{where}", revision)
-    return [Fetch("chart", reference, field, mutable, unresolvable, argo=argo)]
+    placed = _placed(chart_reference(f"{url.rstrip('/')}/{where}", revision, "argocd-chart"), field)
+    return [Fetch("chart", *placed, argo=argo)]
 
 
-def _is_range(revision: str) -> bool:
-    return any(c in revision for c in "*<>=~^| ,") or revision.endswith(".x")
+def _placed(of: tuple[str, str, Versions | None], field: str) -> tuple[str, str, str, Versions | None]:
+    return of[0], field, of[1], of[2]
+
+
+def _may_be_range(revision: str) -> bool:
+    """Whether it could be one; if the repository has a tag of that name, that is what is meant."""
+    return "@" not in revision and (not is_tag(revision) or _WILD.search(revision) is not None)
 
 
 def _templated(found: Fetch) -> bool:
-    return "{{" in found.reference or "{{" in found.unresolvable
+    return "{{" in found.reference or (found.versions is not None and "{{" in found.versions.text)

@@ -20,20 +20,27 @@ KINDS = frozenset(_FIELDS)
 
 
 def package(document: Json, _namespace: str) -> list[Fetch]:
-    """The package; one without a registry is from whichever Crossplane was started with."""
+    """The package; see :func:`qualified` for one that names no registry."""
     spec = section(document, "spec")
     name = _FIELDS.get(text(document.get("kind")), "package")
     reference, field = text(spec.get(name)), f"spec.{name}"
     secrets = tuple(found for one in items(spec, "packagePullSecrets") if (found := text(one.get("name"))))
     if not reference:
         return []
-    first = reference.partition("/")[0]
-    if "." not in first and ":" not in first and first != "localhost":
-        why = "it names no registry: Crossplane takes the one that it was started with"
-        return [Fetch("package", reference, field, unresolvable=why, secrets=secrets, account=_ACCOUNT)]
     head, at, digest = reference.partition("@")
     repository, tag = head, ""
     if ":" in head.rpartition("/")[2]:
         repository, _, tag = head.rpartition(":")
     found, mutable = pinned(repository, f"{tag}@{digest}" if at else tag)
     return [Fetch("package", found, field, mutable, secrets=secrets, account=_ACCOUNT)]
+
+
+def qualified(reference: str, registry: str) -> str:
+    """A package's reference with its registry: where it names none, Crossplane 1 takes the one it was started with.
+
+    Whether it names one is seen from its first part, before a slash (go-containerregistry's rule, for which ``localhost``
+    without a port is none).
+    """
+    first, slash, _ = reference.partition("/")
+    named = bool(slash) and ("." in first or ":" in first)
+    return reference if named else f"{registry}/{reference}"

@@ -7,6 +7,8 @@ from typing import Any, Literal
 import msgspec
 
 from gateway.core.subject import Json
+from gateway.native.semver import Rules
+from gateway.provenance.versions import Versions
 
 Kind = Literal["config", "chart", "package", "image"]
 _OCI = "oci://"
@@ -31,18 +33,19 @@ class ArgoRepository(msgspec.Struct, frozen=True):
 class Fetch(msgspec.Struct, frozen=True):
     """``reference`` as the object states it, without ``oci://``; ``field`` is where.
 
-    ``mutable``: why the same reference may stand for something else tomorrow. ``unresolvable``: why it cannot be told what
-    will be fetched; ``later``: it will be told by another object, which is judged itself. ``through``: the repository whose
-    URL belongs before ``reference``. What it is fetched by is beside the object, or beside ``through``: ``secrets``, names
-    of pull secrets; ``account``, of a ServiceAccount that has some; ``login``, of a Secret that may hold a user's name and
-    password for the registry; ``certificates``, of one for TLS. ``argo``: the repository that Argo CD is to know of.
+    ``mutable``: why the same reference may stand for something else tomorrow. ``versions``: the range that says which version
+    of ``reference``, which has no tag then. ``later``: it will be told by another object, which is judged itself.
+    ``through``: the repository whose URL belongs before ``reference``. What it is fetched by is beside the object, or beside
+    ``through``: ``secrets``, names of pull secrets; ``account``, of a ServiceAccount that has some; ``login``, of a Secret
+    that may hold a user's name and password for the registry; ``certificates``, of one for TLS. ``argo``: the repository
+    that Argo CD is to know of.
     """
 
     kind: Kind
     reference: str
     field: str
     mutable: str = ""
-    unresolvable: str = ""
+    versions: Versions | None = None
     later: str = ""
     through: Repository | None = None
     secrets: tuple[str, ...] = ()
@@ -91,18 +94,23 @@ def pinned(repository: str, revision: str, *, default: str = "latest") -> tuple[
     return f"{repository}:{tag or default}", f"the tag {tag or default} can be moved"
 
 
-def chart_reference(repository: str, version: str) -> tuple[str, str, str]:
-    """The same of a Helm chart: reference, why mutable, why unresolvable. A version's ``+`` is ``_`` in a tag."""
+def ranged(repository: str, text: str, rules: Rules, only: str = "") -> tuple[str, str, Versions]:
+    """The same of a range of versions, and the range."""
+    versions = Versions(text, rules, only)
+    return (
+        repository.removeprefix(_OCI).rstrip("/"),
+        f"the range {versions} may stand for another version later",
+        versions,
+    )
+
+
+def chart_reference(repository: str, version: str, rules: Rules) -> tuple[str, str, Versions | None]:
+    """The same of a Helm chart, and the range if its version is one. A version's ``+`` is ``_`` in a tag."""
     if version.startswith("sha256:") or "@" in version:
-        return (*pinned(repository, version), "")
+        return (*pinned(repository, version), None)
     if not is_exact(version):
-        shown = version or "empty"
-        return (
-            repository.removeprefix(_OCI),
-            "",
-            f"the version {shown} is a range: what it means is decided when it is fetched",
-        )
-    return (*pinned(repository, version.replace("+", "_")), "")
+        return ranged(repository, version, rules)
+    return (*pinned(repository, version.replace("+", "_")), None)
 
 
 def is_exact(version: str) -> bool:

@@ -57,7 +57,7 @@ def is_new(subject: Subject, fetched: Sequence[Fetch]) -> list[bool]:
 
 
 def _what(one: Fetch) -> tuple[object, ...]:
-    return one.kind, one.reference, one.through, one.unresolvable
+    return one.kind, one.reference, one.through, one.versions
 
 
 def own_verification(subject: Subject) -> list[Weakness] | None:

@@ -7,7 +7,17 @@ import re
 import msgspec
 
 from gateway.core.subject import Json
-from webhooks.sources.fetch import Fetch, Repository, chart_reference, is_oci, pinned, reference_of, section, text
+from webhooks.sources.fetch import (
+    Fetch,
+    Repository,
+    chart_reference,
+    is_oci,
+    pinned,
+    ranged,
+    reference_of,
+    section,
+    text,
+)
 
 SOURCES = "source.toolkit.fluxcd.io"
 HELM = "helm.toolkit.fluxcd.io"
@@ -25,7 +35,7 @@ def oci_repository(document: Json, _namespace: str) -> list[Fetch]:
     revision = _REVISION.match(text(section(document, "status", "artifact").get("revision")))
     if found and revision is not None:
         url = text(section(document, "spec").get("url"))
-        fetched = msgspec.structs.replace(found[0], field=RECONCILED, mutable="", unresolvable="")
+        fetched = msgspec.structs.replace(found[0], field=RECONCILED, mutable="", versions=None)
         found.append(msgspec.structs.replace(fetched, reference=pinned(url, revision[1])[0]))
     spec = section(document, "spec")
     secret = reference_of(spec, "secretRef")
@@ -51,8 +61,8 @@ def _specified(document: Json) -> list[Fetch]:
     if digest:
         return [Fetch("config", pinned(url, digest)[0], "spec.ref.digest")]
     if semver:
-        why = f"the range {semver} is resolved when it is fetched"
-        return [Fetch("config", url.removeprefix("oci://"), "spec.ref.semver", unresolvable=why)]
+        of = ranged(url, semver, "flux", text(reference.get("semverFilter")))
+        return [Fetch("config", of[0], "spec.ref.semver", *of[1:])]
     found, mutable = pinned(url, text(reference.get("tag")))
     field = "spec.ref.tag" if reference.get("tag") else "spec.ref"
     return [Fetch("config", found, field, mutable)]
@@ -76,6 +86,6 @@ def _chart(spec: Json, path: str, namespace: str) -> list[Fetch]:
         return []
     through = Repository(text(source.get("namespace")) or namespace, name)
     version = text(spec.get("version")) or "*"
-    reference, mutable, unresolvable = chart_reference(text(spec.get("chart")), version)
+    reference, mutable, versions = chart_reference(text(spec.get("chart")), version, "flux-chart")
     field = f"{path}.version"
-    return [Fetch("chart", reference, field, mutable, unresolvable, through=through)]
+    return [Fetch("chart", reference, field, mutable, versions, through=through)]

@@ -18,6 +18,11 @@ class Limits(msgspec.Struct, frozen=True):
     """Signatures and attestations that are read for one artifact."""
     referrers_pages: int = 8
     """Of one list of referrers."""
+    tags_pages: int = 40
+    """Of one list of tags; each is asked for with :data:`tags_per_page`, and registries may give fewer."""
+    tags_per_page: int = 1_000
+    tags: int = 50_000
+    """Of one repository."""
     redirects: int = 5
     """Of one request."""
     attempts: int = 3

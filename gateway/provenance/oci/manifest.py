@@ -123,5 +123,25 @@ def parse_listing(body: bytes, *, what: str) -> tuple[Descriptor, ...]:
     return tuple(found)
 
 
+class _Tags(msgspec.Struct, frozen=True):
+    tags: tuple[str, ...] | None
+    """A repository without any may say null."""
+
+
+_decode_tags = msgspec.json.Decoder(_Tags).decode
+
+
+def parse_tags(body: bytes, *, what: str) -> tuple[str, ...]:
+    """One page of a list of tags.
+
+    Raises:
+        MalformedError: it is none.
+    """
+    try:
+        return _decode_tags(body).tags or ()
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise MalformedError(f"{what}: not a list: {shown(str(error))}") from None
+
+
 def _guessed(found: Manifest) -> str:
     return OCI_INDEX if found.manifests is not None else OCI_MANIFEST

@@ -120,6 +120,11 @@ def is_digest(text: str) -> bool:
     return bool(_DIGEST.match(text))
 
 
+def is_tag(text: str) -> bool:
+    """Whether it is a tag as registries have them."""
+    return bool(_TAG.match(text))
+
+
 def is_repository(text: str) -> bool:
     """Whether it is a repository's name, without a registry."""
     return bool(_REPOSITORY.match(text)) and len(text) <= _MAX_REPOSITORY_CHARS

@@ -24,8 +24,8 @@ from gateway.provenance.oci.errors import (
 from gateway.provenance.oci.hosts import Hosts, stranger
 from gateway.provenance.oci.http import Answer, Request, Sink, Transport
 from gateway.provenance.oci.limits import Limits
-from gateway.provenance.oci.manifest import MANIFESTS, OCI_INDEX, Descriptor, parse_listing, parse_manifest
-from gateway.provenance.oci.reference import Reference, is_digest
+from gateway.provenance.oci.manifest import MANIFESTS, OCI_INDEX, Descriptor, parse_listing, parse_manifest, parse_tags
+from gateway.provenance.oci.reference import Reference, is_digest, is_tag
 from gateway.provenance.oci.source import Found, Hashing, check_digest
 from gateway.provenance.oci.tls import Material
 
@@ -114,6 +114,24 @@ class Repository:
         if url is not None:
             raise UnfinishedListError(f"{what}: more than {self._limits.referrers_pages} pages", found)
         return tuple(found)
+
+    async def tags(self) -> tuple[str, ...]:
+        """All tags, in the order of the registry; what is no tag is left out."""
+        what = f"tags of {self._name}"
+        url: URL | None = (self._base / "tags" / "list").with_query(n=self._limits.tags_per_page)
+        found: list[str] = []
+        for _ in range(self._limits.tags_pages):
+            if url is None or len(found) > self._limits.tags:
+                break
+            sink = io.BytesIO()
+            answer = await self._get(url, Sink(sink, self._limits.manifest_bytes), what)
+            self._expect(answer, what)
+            found += filter(is_tag, parse_tags(sink.getvalue(), what=what))
+            url = self._next(url, answer)
+        if url is not None or len(found) > self._limits.tags:
+            # Unlike a signature, the newest version may be anywhere: a part of the list says nothing.
+            raise TooLargeError(f"{what}: more than {self._limits.tags_pages} pages or {self._limits.tags} tags")
+        return tuple(dict.fromkeys(found))
 
     async def blob(self, descriptor: Descriptor, sink: IO[bytes], *, limit: int, what: str) -> None:
         """Write a blob's bytes into ``sink``, checked."""

@@ -191,14 +191,55 @@ async def test_sources_must_verify_by_themselves(registry: RealRegistry, cosign:
         assert verdict.decision is Decision.ALLOW
 
 
-async def test_a_range_is_left_to_a_source_that_verifies_soundly(registry: RealRegistry, cosign: Cosign) -> None:
-    """It cannot be told now what it will be; without its own verification it is denied."""
-    spec = {"url": f"oci://{registry.host}/acme/app", "ref": {"semver": ">=1"}}
+async def test_a_range_is_judged_by_the_version_it_stands_for_now(registry: RealRegistry, cosign: Cosign) -> None:
+    """The newest that is in it; the record and the message name it, and that it may be another one later."""
+    repository = f"acme/guard-{next(_names)}"
+    for tag, signed in (("1.0.0", True), ("1.10.0", True), ("1.9.0", False), ("2.0.0-rc.1", False), ("2.0.0", False)):
+        digest = await push(registry.host, repository, tag, {"a.yaml": tag.encode()})
+        if signed:
+            cosign.sign(f"{registry.host}/{repository}@{digest}")
+    name = f"{registry.host}/{repository}"
+
+    def ranged(**reference: str) -> bytes:
+        return review(FLUX, "OCIRepository", {"url": f"oci://{name}", "ref": reference, "verify": SOUND})
+
     async with assembled(policy(cosign, f"{registry.host}/acme/*"), hosts=(registry.host,)) as assembly:
-        sound = await judge(assembly, review(FLUX, "OCIRepository", {**spec, "verify": SOUND}))
-        assert (sound.decision, rules(sound, Action.AUDIT)) == (Decision.ALLOW, ["provenance/unresolvable-reference"])
-        weak = await judge(assembly, review(FLUX, "OCIRepository", spec))
-        assert rules(weak, Action.DENY) == ["provenance/unresolvable-reference"]
+        good = await judge(assembly, ranged(semver="1.x"))
+        assert (good.decision, rules(good)) == (Decision.ALLOW, ["provenance/mutable-reference"])
+        assert any(f"{name}:1.10.0 (sha256:" in reason and "newest in 1.x" in reason for reason in good.reasons)
+        bad = await judge(assembly, ranged(semver=">=1"))
+        assert rules(bad, Action.DENY) == ["provenance/signature"]
+        (denied,) = (found for found in bad.findings if found.action is Action.DENY)
+        assert f"{name}:2.0.0 (sha256:" in denied.message
+        assert "the newest in >=1" in denied.message
+        for asked, reason in ((">=3", "none of 5 tags"), ("nonsense", "cannot be read")):
+            doubt = await judge(assembly, ranged(semver=asked))
+            assert doubt.decision is Decision.UNDECIDED
+            assert reason in doubt.indeterminate[0].reason
+        filtered = await judge(assembly, ranged(semver=">=1", semverFilter=r"^1\."))
+        assert filtered.decision is Decision.ALLOW
+
+
+async def test_ranges_of_charts_and_of_argo_cd_are_judged(registry: RealRegistry, cosign: Cosign) -> None:
+    """A chart's version, an Application's revision; as those who fetch them read them."""
+    repository = f"acme/guard-{next(_names)}"
+    for tag, signed in (("1.0.0", True), ("v1.5.0", False), ("2.0.0_b1", False)):
+        digest = await push(registry.host, repository, tag, {"a.yaml": tag.encode()})
+        if signed:
+            cosign.sign(f"{registry.host}/{repository}@{digest}")
+    name = f"{registry.host}/{repository}"
+    chart = {"repoURL": f"{registry.host}/acme", "chart": repository.rpartition("/")[2]}
+    asked = [
+        ({"repoURL": f"oci://{name}", "targetRevision": "~1.0"}, "1.0.0"),
+        ({"repoURL": f"oci://{name}", "targetRevision": "1.x"}, "v1.5.0"),
+        ({**chart, "targetRevision": "1.x"}, "v1.5.0"),
+        ({**chart, "targetRevision": "2.x"}, "2.0.0_b1"),
+    ]
+    async with assembled(policy(cosign, f"{registry.host}/acme/*"), hosts=(registry.host,)) as assembly:
+        for source, tag in asked:
+            verdict = await judge(assembly, review("argoproj.io", "Application", {"source": source}))
+            assert verdict.decision is (Decision.ALLOW if tag == "1.0.0" else Decision.DENY)
+            assert any(f"{name}:{tag} (sha256:" in reason for reason in verdict.reasons)
 
 
 async def test_a_registry_that_fails_leaves_it_undecided(cosign: Cosign) -> None:

@@ -284,8 +284,8 @@ async def test_pull_secrets_open_a_registry(cluster: Cluster, namespace: str, co
                 await gate.judge(reference, [ready])
             for names in (["none", "pull"], ["pull"]):
                 keychain = await PullSecrets(client)(namespace, names)
-                _, (result,) = await gate.judge(reference, [ready], Reach(keychain, who="/".join(names)))
-                assert "no signature was found" in result.assessment.problems[0].message
+                (verdict,) = await gate.judge(reference, [ready], Reach(keychain, who="/".join(names)))
+                assert "no signature was found" in verdict.results[0].assessment.problems[0].message
             assert await PullSecrets(client)(namespace, ["none"]) is None
         finally:
             await gate.close()

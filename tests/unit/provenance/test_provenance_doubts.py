@@ -16,9 +16,10 @@ from gateway.config.provenance import Provenance
 from gateway.core.guard import Indeterminate, Judged, NotApplicable, OnError, Outcome
 from gateway.core.subject import GroupVersionKind, GroupVersionResource, Json, Subject, UserInfo
 from gateway.kube import KubeClient
-from gateway.provenance.gate import Reach
+from gateway.provenance.gate import Reach, Verdict
 from gateway.provenance.oci.reference import Reference
-from gateway.provenance.verifier import ReadyTrust, Result
+from gateway.provenance.verifier import ReadyTrust
+from gateway.provenance.versions import Versions
 from webhooks.access import Access
 from webhooks.charts import ChartSource
 from webhooks.provenance import ProvenanceGuard
@@ -55,12 +56,17 @@ class Gate:
         self.who: list[str] = []
 
     async def judge(
-        self, reference: Reference, policies: Sequence[ReadyTrust], reach: Reach | None = None
-    ) -> tuple[str, list[Result]]:
-        del policies
+        self,
+        reference: Reference,
+        policies: Sequence[ReadyTrust],
+        reach: Reach | None = None,
+        *,
+        versions: Versions | None = None,
+    ) -> list[Verdict]:
+        del policies, versions
         self.asked.append(reference.name)
         self.who.append(reach.who if reach is not None else "")
-        return DIGEST, []
+        return [Verdict(reference, DIGEST, [])]
 
 
 class Charts:

@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.subject import GroupVersionKind, GroupVersionResource, Subject, UserInfo
+from gateway.provenance.versions import Versions
+from webhooks.sources.crossplane import qualified
 from webhooks.sources.fetch import ArgoRepository, Fetch, Repository, is_exact
 from webhooks.sources.find import concerned, fetches, is_new, own_verification
 from webhooks.sources.matchers import has_open_dot
@@ -54,8 +56,11 @@ def test_an_oci_repository_takes_the_digest_then_the_range_then_the_tag() -> Non
         "config", f"ghcr.io/acme/app@{D}", "spec.ref.digest"
     )
     ranged = one(SOURCES, "OCIRepository", {**URL, "ref": {"tag": "v1", "semver": ">=1"}})
-    assert ranged.unresolvable
+    assert ranged.versions == Versions(">=1", "flux")
+    assert ranged.mutable
     assert ranged.reference == "ghcr.io/acme/app"
+    filtered = one(SOURCES, "OCIRepository", {**URL, "ref": {"semver": ">=1", "semverFilter": "rc"}})
+    assert filtered.versions == Versions(">=1", "flux", "rc")
     assert one(SOURCES, "OCIRepository", {**URL, "ref": {"tag": "v1"}}).reference == "ghcr.io/acme/app:v1"
     assert one(SOURCES, "OCIRepository", {**URL, "ref": {"tag": f"v1@{D}"}}).reference == f"ghcr.io/acme/app@{D}"
     latest = one(SOURCES, "OCIRepository", {**URL, "secretRef": {"name": "pull"}})
@@ -79,7 +84,7 @@ def test_what_flux_has_fetched_is_looked_at_too() -> None:
     asked = subject(SOURCES, "OCIRepository", {**URL, "ref": {"semver": ">=1"}})
     asked.object["status"] = reported
     named, fetched = fetches(asked)
-    assert named.unresolvable
+    assert named.versions
     assert fetched == Fetch("config", f"ghcr.io/acme/app@{D}", "status.artifact.revision")
     for revision in ("", "v1", f"v1@{D}x", 7):
         asked.object["status"] = {"artifact": {"revision": revision}}
@@ -87,7 +92,7 @@ def test_what_flux_has_fetched_is_looked_at_too() -> None:
 
 
 def test_charts_come_through_their_repository() -> None:
-    """Of a HelmRelease and of a HelmChart; a version's plus is an underscore; ranges cannot be told now."""
+    """Of a HelmRelease and of a HelmChart; a version's plus is an underscore."""
     chart = {"chart": "app", "version": "1.2.3+b1", "sourceRef": {"kind": "HelmRepository", "name": "acme"}}
     release = one(HELM, "HelmRelease", {"chart": {"spec": chart}})
     assert release.reference == "app:1.2.3_b1"
@@ -95,8 +100,8 @@ def test_charts_come_through_their_repository() -> None:
     assert release.field == "spec.chart.spec.version"
     elsewhere = {**chart, "sourceRef": {"kind": "HelmRepository", "name": "acme", "namespace": "flux"}}
     assert one(HELM, "HelmRelease", {"chart": {"spec": elsewhere}}).through == Repository("flux", "acme")
-    assert one(SOURCES, "HelmChart", {**chart, "version": ">=1"}).unresolvable
-    assert one(SOURCES, "HelmChart", {**chart, "version": None}).unresolvable
+    assert one(SOURCES, "HelmChart", {**chart, "version": ">=1"}).versions == Versions(">=1", "flux-chart")
+    assert one(SOURCES, "HelmChart", {**chart, "version": None}).versions == Versions("*", "flux-chart")
     assert found(SOURCES, "HelmChart", {**chart, "sourceRef": {"kind": "GitRepository", "name": "x"}}) == []
     assert found(HELM, "HelmRelease", {"chartRef": {"kind": "OCIRepository", "name": "x"}}) == []
 
@@ -148,13 +153,18 @@ def test_what_is_templated_is_judged_when_it_is_made() -> None:
     assert one(ARGO, "ApplicationSet", {"template": {"spec": {"source": source}}}).later
 
 
-def test_ranges_of_argo_cd_cannot_be_told_now() -> None:
-    """Charts and artifacts alike."""
-    for source in (
-        {"repoURL": "ghcr.io/acme/charts", "chart": "app", "targetRevision": "1.x"},
-        {"repoURL": "oci://ghcr.io/acme/app", "targetRevision": ">=1.0"},
-    ):
-        assert one(ARGO, "Application", {"source": source}).unresolvable
+def test_argo_cd_has_ranges() -> None:
+    """Of charts, whatever is not one whole version; of artifacts, what is no tag or may be no tag."""
+    chart = {"repoURL": "ghcr.io/acme/charts", "chart": "app"}
+    for revision in ("1.x", "main", "", "1.2"):
+        fetch = one(ARGO, "Application", {"source": {**chart, "targetRevision": revision}})
+        assert fetch.versions == Versions(revision, "argocd-chart")
+    for revision in (">=1.0", "1.x", "v1.X", "x", "1.2.*", "~1", "1 - 2"):
+        fetch = one(ARGO, "Application", {"source": {"repoURL": "oci://ghcr.io/acme/app", "targetRevision": revision}})
+        assert (fetch.reference, fetch.versions) == ("ghcr.io/acme/app", Versions(revision, "argocd"))
+    for revision in ("1", "v1.2", "linux-x86", "max", "latest"):
+        fetch = one(ARGO, "Application", {"source": {"repoURL": "oci://ghcr.io/acme/app", "targetRevision": revision}})
+        assert (fetch.reference, fetch.versions) == (f"ghcr.io/acme/app:{revision}", None)
 
 
 GOOD_APP = {"repoURL": "oci://ghcr.io/acme/app", "targetRevision": D}
@@ -194,6 +204,29 @@ def test_argo_cd_fetches_what_an_operation_names(where: str, spec: Any, sync: An
     assert {one.field: one.reference for one in new} == {f"{where}.sync.{at}": name for at, name in fetched.items()}
 
 
+@pytest.mark.parametrize(
+    ("sync", "result", "fetched"),
+    [
+        ({"prune": True}, {"revision": D.replace("0", "1")}, {"revision": "ghcr.io/acme/app@" + D.replace("0", "1")}),
+        ({"source": OTHER_APP}, {"revision": "3"}, {"revision": "evil.example/x/y:3"}),
+        ({"sources": [GOOD_APP, OTHER_APP]}, {"revisions": ["", "4"]}, {"revisions[1]": "evil.example/x/y:4"}),
+        ({"source": OTHER_APP}, {"source": GOOD_APP, "revision": ""}, {}),
+        ({"source": OTHER_APP}, 7, {}),
+    ],
+)
+def test_an_operation_under_way_goes_on_at_what_it_has_resolved(
+    sync: Any, result: Any, fetched: dict[str, str]
+) -> None:
+    """Argo CD takes the revisions of the result before it takes those that were asked for; never its sources."""
+    asked = subject(ARGO, "Application", {"source": GOOD_APP}, {"source": GOOD_APP})
+    state = {"phase": "Running", "operation": {"sync": sync}, "syncResult": result}
+    asked.object["status"] = {"operationState": state}
+    found_there = {one.field: one.reference for one in fetches(asked) if "syncResult" in one.field}
+    assert found_there == {f"status.operationState.syncResult.{at}": name for at, name in fetched.items()}
+    state["phase"] = "Succeeded"
+    assert len(fetches(asked)) == 1
+
+
 def test_an_operation_that_fetches_what_the_spec_does_is_not_new() -> None:
     """Such as the sync that somebody asks for by a button."""
     asked = subject(ARGO, "Application", {"source": GOOD_APP}, {"source": GOOD_APP})
@@ -210,14 +243,30 @@ def test_an_operation_that_is_over_fetches_nothing(phase: str, count: int) -> No
 
 
 def test_crossplane_names_packages() -> None:
-    """With a registry, or from one that only Crossplane knows."""
+    """With a registry or without."""
     assert one(XP, "Provider", {"package": "xpkg.example.org/acme/p:v1"}).reference == "xpkg.example.org/acme/p:v1"
     assert (
         one(XP, "FunctionRevision", {"image": f"xpkg.example.org/acme/p:v1@{D}"}).reference
         == f"xpkg.example.org/acme/p@{D}"
     )
-    assert one(XP, "Configuration", {"package": "acme/p:v1"}).unresolvable
+    assert one(XP, "Configuration", {"package": "acme/p:v1"}).reference == "acme/p:v1"
     assert one(XP, "Provider", {"package": "localhost:5000/p", "packagePullSecrets": [{"name": "s"}]}).secrets == ("s",)
+
+
+@pytest.mark.parametrize(
+    ("reference", "whole"),
+    [
+        ("acme/p:v1", "xpkg.example.org/acme/p:v1"),
+        ("p:v1", "xpkg.example.org/p:v1"),
+        (f"p@{D}", f"xpkg.example.org/p@{D}"),
+        ("localhost/p:v1", "xpkg.example.org/localhost/p:v1"),
+        ("ghcr.io/acme/p:v1", "ghcr.io/acme/p:v1"),
+        ("registry:5000/p", "registry:5000/p"),
+    ],
+)
+def test_a_package_without_a_registry_is_from_the_one_that_crossplane_takes(reference: str, whole: str) -> None:
+    """Not from Docker Hub, where an image would be."""
+    assert qualified(reference, "xpkg.example.org") == whole
 
 
 PODS = {"containers": [{"name": "a", "image": "nginx"}], "imagePullSecrets": [{"name": "s"}]}
