@@ -68,16 +68,18 @@ class Verified(msgspec.Struct, frozen=True):
 
 
 def read_saved(path: Path) -> Saved:
-    """Saved evidence.
+    """Saved evidence. That there was no more of it is one of the conclusions that are not believed: whoever wrote the file
+    may have left something out.
 
     Raises:
         GovgateError: the file cannot be read, or is something else.
     """
     data = read_bounded(path, max_bytes=MAX_EVIDENCE_BYTES)
     try:
-        return msgspec.json.decode(data, type=Saved)
+        saved = msgspec.json.decode(data, type=Saved)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise GovgateError(f"{path}: not what govgate verify -o json wrote: {str(error)[:200]}") from None
+    return msgspec.structs.replace(saved, collected=msgspec.structs.replace(saved.collected, complete=False))
 
 
 async def gather(

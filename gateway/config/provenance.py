@@ -94,12 +94,14 @@ class TrustAuthority(_Section, frozen=True):
 class Attestation(_Section, frozen=True):
     """A statement that must be there. ``rego``: a module with a rule ``allow``, asked about the predicate.
 
-    ``authorities``: whose word counts; none: that of all in the policy.
+    ``authorities``: whose word counts; none: that of all in the policy. ``match``: whether the rule must accept one of such
+    statements, or all that there are (and at least one).
     """
 
     predicate_type: Annotated[str, Meta(min_length=1, max_length=512)]
     authorities: tuple[Name, ...] = ()
     rego: Annotated[str, Meta(max_length=65_536)] = ""
+    match: Literal["any", "all"] = "any"
 
 
 class TrustPolicySpec(_Section, frozen=True):

@@ -24,6 +24,9 @@ ERROR_SECONDS: dict[Kind, float] = {
 REFUSED_SECONDS = 10.0
 """How long it is believed that an artifact is not signed as it should be: somebody may be about to sign it."""
 
+ALL_SECONDS = 60.0
+"""How long it is believed that there are no others, for a policy that all attestations have to satisfy."""
+
 
 class CacheKey(NamedTuple):
     """``trust`` is the digest of the policy, with its keys, trusted roots and everything that it says; ``who`` tells by

@@ -52,7 +52,12 @@ class Collected(msgspec.Struct, frozen=True, rename="camel"):
         from gateway.provenance.signatures import verify_candidates  # noqa: PLC0415 - 12 MiB that only signatures need
 
         found = verify_candidates(self.artifact, self.candidates, authorities, now)
-        return msgspec.structs.replace(found, rejected=(*found.rejected, *self.unreadable))
+        return msgspec.structs.replace(found, rejected=(*found.rejected, *self.unreadable), complete=self.whole)
+
+    @property
+    def whole(self) -> bool:
+        """Whether everything that is listed was looked at, and could be read."""
+        return self.complete and not self.unreadable
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -77,7 +82,8 @@ async def collect(
 ) -> Collected:
     """Look until there is enough, or everything was seen. ``found``: the artifact's manifest, if it was read already.
 
-    More evidence never takes anything from a policy's satisfaction: that is why it is safe to stop.
+    More evidence never takes anything from a policy's satisfaction: that is why it is safe to stop. A policy that must know
+    all of it is not satisfied before there is no more.
 
     Raises:
         RegistryError: something could not be read.

@@ -210,8 +210,12 @@ class Rejected(_Struct, frozen=True):
 
 
 class Evidence(_Struct, frozen=True):
-    """All that the candidates prove about the artifact. One that is not accepted never hides one that is."""
+    """All that the candidates prove about the artifact. One that is not accepted never hides one that is.
+
+    ``complete``: there are no others: everything that is listed about the artifact was looked at, and could be read.
+    """
 
     artifact: Artifact
     signed: tuple[Signed, ...] = ()
     rejected: tuple[Rejected, ...] = ()
+    complete: bool = False

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from gateway.core.errors import ConfigError
-from gateway.provenance.cache import CacheKey, EvidenceCache, Held
+from gateway.provenance.cache import ALL_SECONDS, CacheKey, EvidenceCache, Held
 from gateway.provenance.collecting import Collected, Wanted, collect
 from gateway.provenance.evidence import Artifact, Evidence
 from gateway.provenance.flights import Flights
@@ -134,10 +134,15 @@ class Verifier:
             )
         except RegistryError as error:
             return self._cache.keep_error(key, error)
+        evidence = msgspec.structs.replace(evidence, complete=collected.whole)
+        if trust.needs_all:
+            satisfied = (await ready.assess(evidence)).satisfied
         kept = needed(evidence, trust)
         boundary = trust.boundary(now, evidence.signed)
         # From here on, not from when it was begun: looking took a while.
         at_most = (boundary - self._clock()).total_seconds() if boundary is not None else None
+        if trust.needs_all:
+            at_most = min(ALL_SECONDS, at_most) if at_most is not None else ALL_SECONDS
         return self._cache.keep(key, kept, satisfied=satisfied, complete=collected.complete, at_most=at_most)
 
 

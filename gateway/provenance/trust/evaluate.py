@@ -81,15 +81,41 @@ def evaluate(trust: Trust, evidence: Evidence, said: Mapping[Question, Said]) ->
             index: said.get(Question(number, index), "undecided") if attestation.rego else "yes"
             for index, _ in _attesting(trust, evidence, number)
         }
-        accepted = [index for index, answer in answers.items() if answer == "yes"]
-        by.update(accepted)
-        if accepted:
-            continue
-        if "undecided" in answers.values():
-            doubts.append(f"the rule for {attestation.predicate_type} could not be evaluated")
+        by.update(index for index, answer in answers.items() if answer == "yes")
+        said_all = list(answers.values())
+        if attestation.match == "all" and said_all:
+            found = _by_all(attestation.predicate_type, said_all, evidence)
         else:
-            problems.append(_missing(attestation.predicate_type, len(answers), evidence))
+            found = _by_one(attestation.predicate_type, said_all, evidence)
+        if isinstance(found, Problem):
+            problems.append(found)
+        elif found:
+            doubts.append(found)
     return Assessment(trust.name, tuple(problems), "; ".join(doubts), tuple(sorted(by)))
+
+
+def _by_one(predicate_type: str, answers: list[Said], evidence: Evidence) -> Problem | str:
+    """What is wrong where one accepted attestation is enough: a problem, a doubt, or nothing."""
+    if "yes" in answers:
+        return ""
+    if "undecided" in answers:
+        return f"the rule for {predicate_type} could not be evaluated"
+    return _missing(predicate_type, len(answers), evidence)
+
+
+def _by_all(predicate_type: str, answers: list[Said], evidence: Evidence) -> Problem | str:
+    """The same where every one has to be accepted: then those matter that were not seen."""
+    refused = answers.count("no")
+    if refused:
+        message = (
+            f"{refused} of {len(answers)} attestations {predicate_type} do not satisfy the policy's rule, as all must"
+        )
+        return Problem(ATTESTATION, message, "look at the predicates (govgate verify -o json); make another artifact")
+    if "undecided" in answers:
+        return f"the rule for {predicate_type} could not be evaluated"
+    if not evidence.complete:
+        return f"there may be more attestations {predicate_type}, all of which must satisfy the policy's rule"
+    return ""
 
 
 def _signatures(trust: Trust, evidence: Evidence, by: set[int]) -> Iterator[Problem]:

@@ -71,6 +71,11 @@ class Trust(msgspec.Struct, frozen=True):
         """Whether it is about a repository, such as ``ghcr.io/acme/app``."""
         return concerns(self.policy, repository)
 
+    @property
+    def needs_all(self) -> bool:
+        """Whether it is not enough to have found something: what else there is matters as well."""
+        return any(attestation.match == "all" for attestation in self.policy.attestations)
+
     def boundary(self, now: datetime, signed: Sequence[Signed] = ()) -> datetime | None:
         """When evidence found at ``now`` has to be found anew: a key's validity changes, or something that was ``signed``
         holds only until then.
@@ -199,6 +204,8 @@ def _check_attestation(attestation: Attestation, names: list[str], where: str) -
     for name in attestation.authorities:
         if name not in names:
             raise ConfigError(f"{where}: there is no authority {name}")
+    if attestation.match == "all" and not attestation.rego:
+        raise ConfigError(f"{where}: match: all: of what? Write the rule that all of them must satisfy (rego)")
 
 
 def _authority(one: TrustAuthority, policy: TrustPolicy, contents: _Contents, where: str) -> Authority:

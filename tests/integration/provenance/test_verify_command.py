@@ -211,6 +211,34 @@ def test_a_configured_policy_holds(registry: RealRegistry, cosign: Cosign, verif
     assert "no trust policy is about" in err
 
 
+def test_saved_evidence_does_not_tell_that_there_was_no_more(
+    registry: RealRegistry, cosign: Cosign, verify: Verify, tmp_path: Path
+) -> None:
+    """Where all attestations must satisfy a rule, only the registry can tell that these are all: whatever the file says."""
+    reference = artifact(registry)
+    cosign.sign(reference)
+    cosign.attest(reference, PREDICATE, {"approved": 1})
+    policy = {
+        "name": "acme",
+        "repositories": [f"{registry.host}/acme/*"],
+        "authorities": [{"name": "release", "keys": [{"file": str(cosign.key)}]}],
+        "attestations": [
+            {"predicateType": PREDICATE, "rego": "package p\nallow if input.predicate.approved == 1", "match": "all"}
+        ],
+    }
+    registries = [{"hosts": [registry.host], "plainHttp": True}]
+    file = tmp_path / "govgate.yaml"
+    file.write_text(json.dumps({"provenance": {"policies": [policy], "registries": registries}}))
+    code, out, _ = verify(reference, "--config", file, "-o", "json", plain=False)
+    assert code == exits.CLEAN
+    assert json.loads(out)["collected"]["complete"] is True
+    saved = tmp_path / "evidence.json"
+    saved.write_text(out)
+    code, out, _ = verify(reference, "--config", file, "--evidence", saved, plain=False)
+    assert code == exits.DENIED
+    assert "undecided: there may be more attestations" in out
+
+
 def test_saved_evidence_is_judged_offline(
     registry: RealRegistry, cosign: Cosign, stranger: Cosign, verify: Verify, tmp_path: Path
 ) -> None:

@@ -196,6 +196,35 @@ def test_a_rule_must_say_yes() -> None:
         assert not doubt.satisfied
 
 
+def test_all_must_satisfy_a_rule_where_the_policy_says_so() -> None:
+    """Each that is there by whom it trusts, and there is one; one refused is a denial, whatever is not known."""
+    wanted = trust(attestations=(Attestation(TYPE, ("a", "b"), "package p", match="all"),))
+    found = (signed("a"), signed("a", TYPE), signed("b", TYPE), signed("c", TYPE))
+    whole = Evidence(ARTIFACT, found, complete=True)
+    first, second = questions(wanted, whole)
+    assert evaluate(wanted, whole, {first: "yes", second: "yes"}).satisfied
+    assert evaluate(wanted, whole, {first: "yes", second: "yes"}).by == (0, 1, 2)
+    for second_said in ("yes", "undecided", "no"):
+        for evidence in (whole, msgspec.structs.replace(whole, complete=False)):
+            denied = evaluate(wanted, evidence, {first: "no", second: second_said})  # type: ignore[dict-item]
+            assert "of 2 attestations" in denied.problems[0].message
+            assert not denied.undecided
+    doubt = evaluate(wanted, whole, {first: "yes", second: "undecided"})
+    assert "could not be evaluated" in doubt.undecided
+    (problem,) = evaluate(wanted, Evidence(ARTIFACT, (signed("a"),), complete=True), {}).problems
+    assert "there is none" in problem.message
+
+
+def test_what_was_not_seen_matters_where_all_must_satisfy() -> None:
+    """Then more of it may take away what is satisfied: so it is not, until there is no more."""
+    wanted = trust(attestations=(Attestation(TYPE, rego="package p", match="all"),))
+    some = Evidence(ARTIFACT, (signed("a"), signed("a", TYPE)))
+    said = dict.fromkeys(questions(wanted, some), "yes")
+    assert "may be more" in evaluate(wanted, some, said).undecided
+    assert evaluate(wanted, msgspec.structs.replace(some, complete=True), said).satisfied
+    assert evaluate(trust(attestations=(Attestation(TYPE, rego="package p"),)), some, said).satisfied
+
+
 def test_the_artifact_must_be_of_the_kind() -> None:
     """By its artifact type or its media type."""
     assert satisfied(trust(artifact_types=("application/flux",)), signed("a"))
@@ -286,7 +315,9 @@ ALL = [signed(name, kind) for name in (*NAMES, "other") for kind in ("", COSIGN_
 def test_more_evidence_never_takes_anything_away(
     found: list[Signed], more: list[Signed], match: Any, attested: bool
 ) -> None:
-    """What is satisfied stays so, whatever else is found or rejected: that is why one may stop looking."""
+    """What is satisfied stays so, whatever else is found or rejected: that is why one may stop looking. (But for what all
+    attestations must satisfy, which is not satisfied before there are no more.)
+    """
     policy = trust(match=match, attestations=(Attestation(TYPE),) if attested else ())
     if satisfied(policy, *found):
         assert satisfied(policy, *found, *more, refused=(rejected(),))
@@ -335,6 +366,7 @@ def identity(**more: Any) -> list[dict[str, Any]]:
         ({"formats": ["sigstore"]}, "formats"),
         ({"mode": "enforce"}, "mode"),
         ({"attestations": [{"predicateType": TYPE, "authorities": ["x"]}]}, "no authority x"),
+        ({"attestations": [{"predicateType": TYPE, "match": "all"}]}, "of what?"),
         ({"attestation": []}, "attestation"),
     ],
 )
