@@ -15,16 +15,12 @@ from gateway.provenance.oci.reference import DOCKER
 from gateway.provenance.oci.tls import MAX_PEM_BYTES, Contexts, Material
 
 _API_HOSTS = {DOCKER: "registry-1.docker.io"}
-_TOKEN_HOSTS = {DOCKER: "auth.docker.io", "docker.elastic.co": "docker-auth.elastic.co"}
-"""Registries whose token server is beside them under a domain of which that alone does not tell whose it is."""
-_SHARED = (
-    "amazonaws.com", "appspot.com", "azure.com", "azurewebsites.net", "cloudapp.net", "cloudfront.net",
-    "cluster.local", "duckdns.org", "fly.dev", "github.io", "gitlab.io", "herokuapp.com", "jfrog.io", "netlify.app",
-    "ngrok.app", "ngrok.io", "ngrok-free.app", "nip.io", "ondigitalocean.app", "onrender.com", "pages.dev", "pkg.dev",
-    "run.app", "sslip.io", "svc", "trycloudflare.com", "vercel.app", "web.app", "windows.net", "workers.dev",
-)  # fmt: skip
-"""Domains below which anybody may have a host."""
-_COUNTRY_CHARS = 2
+_TOKEN_HOSTS = {
+    DOCKER: "auth.docker.io",
+    "docker.elastic.co": "docker-auth.elastic.co",
+    "registry.digitalocean.com": "api.digitalocean.com",
+}
+"""Registries whose token server is not its own host, nor above or below it."""
 _NOTHING = Material()
 
 
@@ -42,6 +38,10 @@ class Hosts(Names):
         """Where a registry's API is."""
         name = self.name(registry)
         return URL(f"{'http' if self.plain(name) else 'https'}://{_API_HOSTS.get(name, name)}")
+
+    def knows(self, registry: str) -> bool:
+        """Whether the settings name it."""
+        return self.settings(registry) is not None
 
     def tls(self, url: URL, owner: str = "", named_by_object: Material = _NOTHING) -> ssl.SSLContext | bool:
         """The TLS settings for where a URL leads; True for the default ones.
@@ -71,7 +71,9 @@ class Hosts(Names):
         """Whether a token server that a registry names may be asked, and told a password.
 
         It must be the registry's own host, one that is configured, one that is known to be its token server, or a host
-        beside it under a domain that is surely one owner's; and it must have TLS wherever the registry is to have it.
+        whose name is above the registry's or below it: who has a name has all that end in it, and could have had the
+        password anyway. Of two hosts beside each other that cannot be told without a list of all domains below which
+        strangers may have hosts. It must have TLS wherever the registry is to have it.
         """
         own = self.base(registry)
         host, name, registry = (realm.host or "").lower(), self.name(named(realm)), self.name(registry)
@@ -82,8 +84,8 @@ class Hosts(Names):
             return True
         if _TOKEN_HOSTS.get(registry) == name:
             return True
-        parent = (own.host or "").partition(".")[2]
-        return _is_ones_own(parent) and (host == parent or host.endswith(f".{parent}"))
+        own_host = (own.host or "").lower()
+        return _is_above(host, own_host) or _is_above(own_host, host)
 
     def _shown(self, host: str, owner: str) -> Material:
         if not owner:
@@ -130,12 +132,6 @@ def named(url: URL) -> str:
     return (url.host_port_subcomponent or "").lower()
 
 
-def _is_ones_own(domain: str) -> bool:
-    """Whether a domain is surely one owner's, not everybody's (``com``, ``or.jp``, ``github.io``), nor the tail of an address.
-
-    Of two labels below a country that cannot be told without a list of all public suffixes: then it is not.
-    """
-    labels = domain.split(".")
-    if len(labels) < 2 or labels[-1].isdigit() or f".{domain}".endswith(tuple(f".{one}" for one in _SHARED)):  # noqa: PLR2004
-        return False
-    return len(labels) > 2 or len(labels[-1]) != _COUNTRY_CHARS  # noqa: PLR2004 - a name and a top level
+def _is_above(upper: str, lower: str) -> bool:
+    """Whether one host's name is a tail of another's; not of an address, nor a top level by itself."""
+    return "." in upper and not upper.rpartition(".")[2].isdigit() and lower.endswith(f".{upper}")

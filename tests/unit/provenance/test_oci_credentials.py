@@ -153,7 +153,14 @@ HOSTS = Hosts(
         ("ghcr.io", "http://ghcr.io/token", False),
         ("ghcr.io", "https://evil.io/token", False),
         ("acme.co.uk", "https://evil.co.uk/token", False),
-        ("r.acme.co.uk", "https://auth.acme.co.uk/token", True),
+        ("r.acme.co.uk", "https://auth.acme.co.uk/token", False),
+        ("r.acme.co.uk", "https://acme.co.uk/token", True),
+        ("r.acme.co.uk", "https://auth.r.acme.co.uk/token", True),
+        ("r.acme.com", "https://auth.acme.com/token", False),
+        ("r.acme.com", "https://com/token", False),
+        ("foo.kunitachi.tokyo.jp", "https://evil.kunitachi.tokyo.jp/token", False),
+        ("localhost:5000", "https://evil.localhost/token", False),
+        ("[2001:db8::1]", "https://[::1]/token", False),
         ("docker.elastic.co", "https://docker-auth.elastic.co/auth", True),
         ("docker.elastic.co", "https://other.elastic.co/auth", False),
         ("docker.io", "https://evil.docker.io/token", False),
@@ -168,6 +175,8 @@ HOSTS = Hosts(
         ("r.web.svc", "https://other.web.svc/token", False),
         ("r.web.svc.cluster.local", "https://other.web.svc.cluster.local/token", False),
         ("10.0.0.1", "https://9.0.0.1/token", False),
+        ("10.0.0.1", "https://9.10.0.0.1.evil/token", False),
+        ("10.0.0.1", "https://0.0.1/token", False),
         ("ghcr.io", "https://169.254.169.254/latest", False),
         ("localhost:5000", "http://localhost:5000/token", True),
         ("localhost:5000", "http://localhost:5001/token", False),
@@ -175,7 +184,7 @@ HOSTS = Hosts(
         ("s.corp", "https://sso.corp.net/token", False),
     ],
 )
-def test_tokens_come_from_beside_the_registry(registry: str, realm: str, allowed: bool) -> None:
+def test_tokens_come_from_the_registry_or_above_or_below_it(registry: str, realm: str, allowed: bool) -> None:
     """Whoever runs a registry can not have a password sent just anywhere, nor have the gateway ask inside the cluster."""
     assert HOSTS.gives_tokens(registry, URL(realm)) is allowed
 
