@@ -20,6 +20,7 @@ from gateway.provenance.oci.reference import Reference
 from gateway.provenance.oci.registry import Registry, Repository
 from gateway.provenance.oci.source import Found
 from gateway.provenance.oci.tls import Material
+from gateway.provenance.oci.zone import Zone
 from gateway.provenance.verifier import Clock, ReadyTrust, Result, Target, Verifier, new_cache
 from gateway.provenance.versions import Versions, resolve
 
@@ -59,8 +60,13 @@ class Gate:
         clock: Clock = now_utc,
         cache: EvidenceCache | None = None,
         limits: Limits | None = None,
+        zone: Zone = "public",
     ) -> None:
-        """Raises ConfigError where a file that the settings name cannot be used."""
+        """``zone``: of registries that neither a policy nor the settings name.
+
+        Raises ConfigError where a file that the settings name cannot be used.
+        """
+        self._zone: Zone = zone
         self._settings = settings
         self._registry = Registry(Hosts(settings.registries), limits)
         self._keychain: Keychain = read_docker_config(settings.docker_config) if settings.docker_config else Anonymous()
@@ -90,7 +96,11 @@ class Gate:
             UndecidedError: the range cannot be resolved.
         """
         settings = self._settings
-        budget = Budget(seconds=settings.timeout_seconds, requests=settings.max_requests)
+        hosts = self._registry.transport.hosts
+        names = hosts.names(reference.registry)
+        named = hosts.knows(reference.registry) or any(ready.trust.names(one) for ready in policies for one in names)
+        zone = "anywhere" if named else self._zone
+        budget = Budget(seconds=settings.timeout_seconds, requests=settings.max_requests, zone=zone)
         reach = reach or Reach()
         repository = self._registry.repository(reference, budget, self._chain(reach), reach.tls)
         if versions is None:

@@ -1,17 +1,19 @@
-"""What one look-up may cost: so many requests, and so much time."""
+"""What one look-up may cost: so many requests, and so much time; and how far it may reach."""
 
 from __future__ import annotations
 
 import time
 
 from gateway.provenance.oci.errors import BudgetError, UnreachableError
+from gateway.provenance.oci.zone import Zone
 
 
 class Budget:
     """Handed down to every request of one verification, and spent there."""
 
-    def __init__(self, *, seconds: float, requests: int) -> None:
+    def __init__(self, *, seconds: float, requests: int, zone: Zone = "anywhere") -> None:
         self.spent = 0
+        self.zone = zone
         self._requests = requests
         self._until = time.monotonic() + seconds
 

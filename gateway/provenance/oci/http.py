@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from ipaddress import ip_address
 from typing import IO, NamedTuple
 
 import aiohttp
@@ -21,6 +22,7 @@ from gateway.provenance.oci.errors import MalformedError, ThrottledError, TooLar
 from gateway.provenance.oci.hosts import Hosts, named, stranger
 from gateway.provenance.oci.limits import Limits
 from gateway.provenance.oci.tls import Material
+from gateway.provenance.oci.zone import Zone, is_public, public_socket
 
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 _OK, _THROTTLED, _SERVER_ERROR = 200, 429, 500
@@ -67,13 +69,12 @@ class Transport:
     def __init__(self, hosts: Hosts, limits: Limits) -> None:
         self.hosts = hosts
         self._limits = limits
-        self._session: aiohttp.ClientSession | None = None
+        self._sessions: dict[Zone, aiohttp.ClientSession] = {}
 
     async def close(self) -> None:
         """Close all connections."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        while self._sessions:
+            await self._sessions.popitem()[1].close()
 
     async def send(self, request: Request, budget: Budget) -> Answer:
         """The answer, whatever its status but 429 and 5xx: then it is asked again while there is time.
@@ -133,17 +134,21 @@ class Transport:
     async def _once(self, request: Request, budget: Budget) -> Answer:
         what, url, form = request.what, request.url, request.form
         budget.spend(what)
-        tls = self._tls(request)
+        tls, proxy, zone = self._tls(request), _proxy(url), budget.zone
+        if proxy is not None and zone == "public":
+            zone = "anywhere"  # of the proxy: it knows whom it may ask; an address in a URL is seen here
+            if _is_address(url.host) and not is_public(url.host or ""):
+                raise _stranger(what, url)
         try:
             async with (
                 asyncio.timeout(budget.seconds),
-                self._open().request(
+                self._open(zone).request(
                     "GET" if form is None else "POST",
                     url,
                     headers={**_HEADERS, **request.headers},
                     data=None if form is None else dict(form),
                     ssl=tls,
-                    proxy=_proxy(url),
+                    proxy=proxy,
                     allow_redirects=False,
                 ) as response,
             ):
@@ -158,6 +163,8 @@ class Transport:
                 hint = "; a registry without TLS is named in provenance.registries with plainHttp (--plain-http)"
             raise UnreachableError(f"{what}: {url.host}: TLS: {_short(error)}{hint}") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
+            if zone == "public" and isinstance(error, aiohttp.ClientConnectorError):
+                raise _stranger(what, url) from None
             raise UnreachableError(f"{what}: cannot reach {url.host}: {_short(error)}") from None
 
     def _tls(self, request: Request) -> ssl.SSLContext | bool:
@@ -166,18 +173,23 @@ class Transport:
         except ConfigError as error:
             raise MalformedError(f"{request.what}: TLS with {request.url.host}: {error}") from None
 
-    def _open(self) -> aiohttp.ClientSession:
-        if self._session is None:
+    def _open(self, zone: Zone) -> aiohttp.ClientSession:
+        session = self._sessions.get(zone)
+        if session is None:
             limits = self._limits
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=limits.connections, limit_per_host=limits.connections_per_host),
+            session = self._sessions[zone] = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(
+                    limit=limits.connections,
+                    limit_per_host=limits.connections_per_host,
+                    socket_factory=public_socket if zone == "public" else None,
+                ),
                 timeout=aiohttp.ClientTimeout(
                     total=None, sock_connect=limits.connect_seconds, sock_read=limits.silence_seconds
                 ),
                 auto_decompress=False,
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
-        return self._session
+        return session
 
 
 def retry_after(text: str, now: datetime) -> float | None:
@@ -216,6 +228,22 @@ def _proxy(url: URL) -> str | None:
     if host in {"localhost", "127.0.0.1", "::1"} or urllib.request.proxy_bypass_environment(named(url)):  # type: ignore[attr-defined]
         return None
     return urllib.request.getproxies_environment().get(url.scheme)
+
+
+def _is_address(host: str | None) -> bool:
+    try:
+        ip_address(host or "")
+    except ValueError:
+        return False
+    return True
+
+
+def _stranger(what: str, url: URL) -> UnreachableError:
+    """One text for all that can keep a connection from a registry that nobody named."""
+    return UnreachableError(
+        f"{what}: {url.host} is not reached at a public address, and no policy names it: if it is to be asked, name the"
+        " host in a policy's repositories, or in provenance.registries"
+    )
 
 
 def _short(error: BaseException) -> str:

@@ -71,6 +71,10 @@ class Trust(msgspec.Struct, frozen=True):
         """Whether it is about a repository, such as ``ghcr.io/acme/app``."""
         return concerns(self.policy, repository)
 
+    def names(self, registry: str) -> bool:
+        """Whether it names a registry itself, not by a wildcard."""
+        return any(pattern.partition("/")[0] == registry for pattern in self.policy.repositories)
+
     @property
     def needs_all(self) -> bool:
         """Whether it is not enough to have found something: what else there is matters as well."""

@@ -93,7 +93,9 @@ class Site(NamedTuple):
         client = await connected(self.cluster, user)
         gate = Gate(settings)
         authority = TrustAuthority("a", keys=(TrustedKey(pem=KEY),))
-        policy = TrustPolicy(repositories=("**",), authorities=(authority,), name="p", sources="off")
+        policy = TrustPolicy(
+            repositories=("**", f"{self.strict.host}/**"), authorities=(authority,), name="p", sources="off"
+        )
         trust = ConfiguredTrust([await make_ready(read_policy(policy, source="test"), trial=False)])
         access = ClusterAccess(client, settings, self.namespace)
         guard = ProvenanceGuard(trust, gate, settings, exempt=(), charts=charts or FileCharts(), access=access)
