@@ -15,6 +15,7 @@ from gateway.core.guard import Indeterminate, Judged, OnError
 from gateway.core.subject import Subject
 from gateway.kube import KubeClient
 from gateway.provenance.gate import Gate
+from gateway.provenance.meter import Meter
 from gateway.provenance.trust.findings import GUARD
 from policies.ruleset import Outcome, Undecided
 from webhooks.access import ClusterAccess, access_of
@@ -72,10 +73,11 @@ class Artifacts:
         trust: ConfiguredTrust | ClusterTrust,
         charts: FileCharts | ClusterCharts,
         access: ClusterAccess | None = None,
+        meter: Meter | None = None,
     ) -> None:
         settings = config.provenance
         self._trust = trust
-        self._gate = Gate(settings)
+        self._gate = Gate(settings, meter=meter)
         self._charts = charts
         exempt = (*settings.exempt_namespaces, config.cluster.own_namespace)
         self._guard = ProvenanceGuard(trust, self._gate, settings, exempt=exempt, charts=charts, access=access)
@@ -134,8 +136,9 @@ class Artifacts:
         return outcome.joined(findings=(*said.findings, _doubt(subject, said.reason, action)), judged=1)
 
 
-async def artifacts_in_cluster(config: Config, client: KubeClient) -> Artifacts:
-    """What judges what stands in a cluster, by its TrustPolicies too; they are watched once it is started.
+async def artifacts_in_cluster(config: Config, client: KubeClient, *, meter: Meter | None = None) -> Artifacts:
+    """What judges what stands in a cluster, by its TrustPolicies too; they are watched once it is started. ``meter``
+    counts.
 
     Raises:
         ConfigError: a trust policy of the configuration cannot be used.
@@ -143,7 +146,7 @@ async def artifacts_in_cluster(config: Config, client: KubeClient) -> Artifacts:
     charts = ClusterCharts(client)
     configured = await configured_trust(config.provenance)
     trust = cluster_trust(config, client, configured, charts.start)
-    return Artifacts(config, trust, charts, access_of(config, client))
+    return Artifacts(config, trust, charts, access_of(config, client), meter)
 
 
 async def artifacts_in_files(config: Config) -> Artifacts:

@@ -17,6 +17,7 @@ from gateway.core.subject import Json, Subject
 from gateway.core.verdict import Verdict
 from gateway.kube import KubeClient, connect
 from gateway.provenance.gate import Gate
+from gateway.provenance.meter import Meter
 from policies.engine import Engine
 from policies.engines import engine_of
 from policies.gatekeeper.constraint import WEBHOOK
@@ -125,10 +126,10 @@ class Assembly:
             await self._rules.close()
 
 
-async def assemble(config: Config, *, patient: bool = False) -> Assembly:
+async def assemble(config: Config, *, patient: bool = False, meter: Meter | None = None) -> Assembly:
     """Build everything that decides. Caches begin to fill; :meth:`Assembly.ready` tells when they are.
 
-    ``patient``: an engine that is not there yet is waited for.
+    ``patient``: an engine that is not there yet is waited for. ``meter`` counts what provenance does.
 
     Raises:
         ConfigError: the configuration asks for something that cannot be had.
@@ -138,7 +139,7 @@ async def assemble(config: Config, *, patient: bool = False) -> Assembly:
     """
     engine = engine_of(config.policy, trial=True, patient=patient)
     rules = await rules_in_files(config, engine)
-    configured, gate = await configured_trust(config.provenance), Gate(config.provenance)
+    configured, gate = await configured_trust(config.provenance), Gate(config.provenance, meter=meter)
     client = await connect(config.cluster)
     if client is None:
         if CLUSTER_GATEKEEPER in config.policy.sources:

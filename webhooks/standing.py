@@ -17,6 +17,7 @@ from gateway.config.model import Config
 from gateway.core.errors import ClusterError
 from gateway.core.subject import Json, Subject
 from gateway.kube import KubeClient
+from gateway.provenance.meter import Meter
 from policies.engines import engine_of
 from policies.gatekeeper.constraint import AUDIT
 from policies.rule import NAMESPACE, USER, Asked, RuleInfo
@@ -145,8 +146,9 @@ class Standing:
         return asked
 
 
-async def assemble_standing(config: Config, client: KubeClient) -> Standing:
-    """Load the rules that a configuration asks for, and begin to read what they need of the cluster.
+async def assemble_standing(config: Config, client: KubeClient, *, meter: Meter | None = None) -> Standing:
+    """Load the rules that a configuration asks for, and begin to read what they need of the cluster. ``meter`` counts what
+    provenance does.
 
     Raises:
         ConfigError: a source cannot be read.
@@ -155,7 +157,7 @@ async def assemble_standing(config: Config, client: KubeClient) -> Standing:
     """
     engine = engine_of(config.policy, trial=True)
     rules = await rules_in_files(config, engine, point=AUDIT)
-    artifacts = await artifacts_in_cluster(config, client)
+    artifacts = await artifacts_in_cluster(config, client, meter=meter)
     surroundings = ClusterSurroundings(client, config.policy.inventory)
     surroundings.start()
     if rules is not None:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from gateway.provenance.evidence import Evidence
+from gateway.provenance.meter import Meter, NoMeter
 from gateway.provenance.oci.errors import Kind, RegistryError
 
 ERROR_SECONDS: dict[Kind, float] = {
@@ -59,7 +60,16 @@ class EvidenceCache:
     ``clock`` counts seconds and never goes back.
     """
 
-    def __init__(self, *, entries: int, seconds: float, clock: Callable[[], float], max_bytes: int = MAX_BYTES) -> None:
+    def __init__(
+        self,
+        *,
+        entries: int,
+        seconds: float,
+        clock: Callable[[], float],
+        max_bytes: int = MAX_BYTES,
+        meter: Meter | None = None,
+    ) -> None:
+        self._meter = meter or NoMeter()
         self._entries = entries
         self._max_bytes = max_bytes
         self._bytes = 0
@@ -102,6 +112,7 @@ class EvidenceCache:
         self._bytes += held.size
         while len(self._held) > self._entries or (self._bytes > self._max_bytes and self._held):
             self._drop(next(iter(self._held)))
+            self._meter.cached("eviction")
         return held
 
     def _drop(self, key: CacheKey) -> None:

@@ -12,6 +12,7 @@ import msgspec
 from gateway.config.provenance import Provenance
 from gateway.provenance.cache import EvidenceCache
 from gateway.provenance.flights import Flights
+from gateway.provenance.meter import Meter
 from gateway.provenance.oci.budget import Budget
 from gateway.provenance.oci.credentials import Anonymous, Chain, Keychain, read_docker_config
 from gateway.provenance.oci.hosts import Hosts
@@ -61,6 +62,7 @@ class Gate:
         cache: EvidenceCache | None = None,
         limits: Limits | None = None,
         zone: Zone = "public",
+        meter: Meter | None = None,
     ) -> None:
         """``zone``: of registries that neither a policy nor the settings name.
 
@@ -68,10 +70,10 @@ class Gate:
         """
         self._zone: Zone = zone
         self._settings = settings
-        self._registry = Registry(Hosts(settings.registries), limits)
+        self._registry = Registry(Hosts(settings.registries), limits, meter)
         self._keychain: Keychain = read_docker_config(settings.docker_config) if settings.docker_config else Anonymous()
-        kept = cache or new_cache(entries=settings.cache_entries, seconds=settings.cache_seconds)
-        self._verifier = Verifier(kept, clock, limits=limits)
+        kept = cache or new_cache(entries=settings.cache_entries, seconds=settings.cache_seconds, meter=meter)
+        self._verifier = Verifier(kept, clock, limits=limits, meter=meter)
         self._resolving: Flights[tuple[str, str], Found] = Flights()
         self._listing: Flights[tuple[str, str], tuple[str, ...]] = Flights()
 

@@ -15,6 +15,7 @@ from gateway.provenance.cache import ALL_SECONDS, CacheKey, EvidenceCache, Held
 from gateway.provenance.collecting import Collected, Wanted, collect
 from gateway.provenance.evidence import Artifact, Evidence
 from gateway.provenance.flights import Flights
+from gateway.provenance.meter import Meter, NoMeter, Outcome
 from gateway.provenance.oci.errors import RegistryError
 from gateway.provenance.oci.limits import Limits
 from gateway.provenance.oci.source import Found, Source
@@ -81,7 +82,10 @@ class Result(msgspec.Struct, frozen=True):
 class Verifier:
     """Holds the evidence. For one event loop; concurrent use is what it is for."""
 
-    def __init__(self, cache: EvidenceCache, clock: Clock, *, limits: Limits | None = None) -> None:
+    def __init__(
+        self, cache: EvidenceCache, clock: Clock, *, limits: Limits | None = None, meter: Meter | None = None
+    ) -> None:
+        self._meter = meter or NoMeter()
         self._cache = cache
         self._clock = clock
         self._limits = limits or Limits()
@@ -105,7 +109,10 @@ class Verifier:
         def look() -> Coroutine[Any, Any, Held]:
             return self._look(key, target, ready)
 
-        held = self._cache.get(key) or await self._flights.join(key, look)
+        held = self._cache.get(key)
+        self._meter.cached("miss" if held is None else "hit")
+        if held is None:
+            held = await self._flights.join(key, look)
         assessment, evidence = await _assess(held, ready)
         if not held.complete and not assessment.satisfied:
             # Kept when there was enough; it no longer is: look at everything.
@@ -114,14 +121,21 @@ class Verifier:
         return Result(ready.trust, assessment, evidence)
 
     async def _look(self, key: CacheKey, target: Target, ready: ReadyTrust) -> Held:
+        began = time.monotonic()
+        held, outcome = await self._looked(key, target, ready)
+        self._meter.verified(outcome, time.monotonic() - began)
+        return held
+
+    async def _looked(self, key: CacheKey, target: Target, ready: ReadyTrust) -> tuple[Held, Outcome]:
         now, trust = self._clock(), ready.trust
-        evidence, satisfied = Evidence(Artifact(target.digest)), False
+        evidence = Evidence(Artifact(target.digest))
+        said = Assessment(trust.name)
 
         async def enough(collected: Collected) -> bool:
-            nonlocal evidence, satisfied
+            nonlocal evidence, said
             evidence = await asyncio.to_thread(collected.evidence, trust.authorities, now)
-            satisfied = (await ready.assess(evidence)).satisfied
-            return satisfied
+            said = await ready.assess(evidence)
+            return said.satisfied
 
         try:
             collected = await collect(
@@ -133,17 +147,18 @@ class Verifier:
                 found=target.found,
             )
         except RegistryError as error:
-            return self._cache.keep_error(key, error)
+            return self._cache.keep_error(key, error), error.kind
         evidence = msgspec.structs.replace(evidence, complete=collected.whole)
         if trust.needs_all:
-            satisfied = (await ready.assess(evidence)).satisfied
+            said = await ready.assess(evidence)
         kept = needed(evidence, trust)
         boundary = trust.boundary(now, evidence.signed)
         # From here on, not from when it was begun: looking took a while.
         at_most = (boundary - self._clock()).total_seconds() if boundary is not None else None
         if trust.needs_all:
             at_most = min(ALL_SECONDS, at_most) if at_most is not None else ALL_SECONDS
-        return self._cache.keep(key, kept, satisfied=satisfied, complete=collected.complete, at_most=at_most)
+        held = self._cache.keep(key, kept, satisfied=said.satisfied, complete=collected.complete, at_most=at_most)
+        return held, "satisfied" if said.satisfied else "undecided" if said.undecided else "refused"
 
 
 def needed(evidence: Evidence, trust: Trust) -> Evidence:
@@ -164,6 +179,6 @@ async def _assess(held: Held, ready: ReadyTrust) -> tuple[Assessment, Evidence]:
     return await ready.assess(held.evidence), held.evidence
 
 
-def new_cache(*, entries: int, seconds: float) -> EvidenceCache:
+def new_cache(*, entries: int, seconds: float, meter: Meter | None = None) -> EvidenceCache:
     """A cache by the clock of this machine that never goes back."""
-    return EvidenceCache(entries=entries, seconds=seconds, clock=time.monotonic)
+    return EvidenceCache(entries=entries, seconds=seconds, clock=time.monotonic, meter=meter)

@@ -6,6 +6,7 @@ import asyncio
 import time
 
 from gateway.core.errors import GovgateError
+from gateway.provenance.meter import Meter
 from gateway.server import control, logs
 from gateway.server.acceptor import Acceptor
 from gateway.server.admission import Admission, Serving
@@ -19,13 +20,22 @@ Change = control.Prepare | control.Commit | control.Abort | control.Rotate
 
 
 class Changes:
-    """Carries out :data:`Change` orders in the order they came."""
+    """Carries out :data:`Change` orders in the order they came. ``meter`` counts, whatever configuration is in force."""
 
-    def __init__(self, admission: Admission, listener: Listener, acceptor: Acceptor, channel: control.Channel) -> None:
+    def __init__(
+        self,
+        admission: Admission,
+        listener: Listener,
+        acceptor: Acceptor,
+        channel: control.Channel,
+        *,
+        meter: Meter,
+    ) -> None:
         self._admission = admission
         self._listener = listener
         self._acceptor = acceptor
         self._channel = channel
+        self._meter = meter
         self._orders: asyncio.Queue[Change] = asyncio.Queue()
         self._prepared: tuple[int, Serving] | None = None
         self._retired: set[asyncio.Task[None]] = set()
@@ -52,7 +62,7 @@ class Changes:
         await self._forget()
         problem = ""
         try:
-            assembly = await assemble(order.config)
+            assembly = await assemble(order.config, meter=self._meter)
         except GovgateError as error:
             problem = str(error)
         else:

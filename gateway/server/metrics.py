@@ -12,6 +12,7 @@ from gateway.audit.recorder import RecorderStats
 from gateway.core.finding import Action
 from gateway.core.subject import Subject
 from gateway.core.verdict import Verdict
+from gateway.provenance.metrics import ProvenanceMetrics
 
 RESULTS = ("allowed", "denied", "undecided", "malformed", "shed", "unrecorded", "error")
 """What can become of a request; ``unrecorded``: refused because the decision could not be recorded."""
@@ -66,6 +67,7 @@ class WorkerMetrics:
             ["reason"],
             registry=registry,
         )
+        self.provenance = ProvenanceMetrics(registry)
         self.request = _remembered(requests, *RESULTS)
         self.malformed = _remembered(malformed)
         self.shed = _remembered(shed)

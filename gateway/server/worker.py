@@ -75,13 +75,15 @@ class Worker:
         self._recorder = AuditClient(start.config.audit, folder=Path(start.state_dir))
         await self._recorder.start()
         limits = start.config.server.limits
-        assembly = await assemble(start.config, patient=True)
+        assembly = await assemble(start.config, patient=True, meter=counted.provenance)
         self._admission = Admission(Serving(assembly, limits), self._recorder, counted, on_bug=self._bug)
         self._listener = Listener(
             self._admission, limits, on_malformed=self._admission.malformed, on_refused=counted.refused_connection
         )
         self._acceptor = Acceptor(self._sock, self._listener)
-        self._changes = Changes(self._admission, self._listener, self._acceptor, self._channel)
+        self._changes = Changes(
+            self._admission, self._listener, self._acceptor, self._channel, meter=counted.provenance
+        )
         await self._acceptor.serve(start.material)
         reporter = Reporter(self._admission, self._recorder, metrics.WorkerGauges(), self._channel)
         running = (self._listener.sweep(), self._changes.run(), reporter.run())

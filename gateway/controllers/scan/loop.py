@@ -19,6 +19,7 @@ from gateway.controllers.scan.tally import Counts
 from gateway.controllers.scan.threads import in_thread
 from gateway.core.errors import ClusterError, GovgateError
 from gateway.kube.pace import Pacer
+from gateway.provenance.metrics import ProvenanceMetrics
 from policies.sources import source_files
 from webhooks.standing import Standing, assemble_standing
 
@@ -56,6 +57,7 @@ class ScanLoop:
         self._client = context.client
         self._path = context.folder / FILE
         self._metrics = ScanMetrics(context.registry)
+        self._meter = ProvenanceMetrics(context.registry)
         self._pace = Pacer(self._settings.requests_per_second, self._settings.burst)
         self._publisher = Publisher(context.client, self._settings.reports, self._pace, self._metrics)
         self._standing: Standing | None = None
@@ -77,7 +79,7 @@ class ScanLoop:
             GovgateError: a scan failed.
         """
         self._seen = self._files()
-        self._standing = await assemble_standing(self._config, self._client)
+        self._standing = await assemble_standing(self._config, self._client, meter=self._meter)
         try:
             store = await in_thread(Store, self._path)
             try:
@@ -166,7 +168,7 @@ class ScanLoop:
             return standing
         self._seen = files
         try:
-            new = await assemble_standing(self._config, self._client)
+            new = await assemble_standing(self._config, self._client, meter=self._meter)
         except GovgateError as error:
             self._rules_problem = str(error)
             _log.warning("rules not reloaded", extra={"fields": {"problem": str(error)}})

@@ -17,8 +17,16 @@ from yarl import URL
 
 from gateway import __version__
 from gateway.core.errors import ConfigError
+from gateway.provenance.meter import Answer as Counted
+from gateway.provenance.meter import Meter, NoMeter
 from gateway.provenance.oci.budget import Budget
-from gateway.provenance.oci.errors import MalformedError, ThrottledError, TooLargeError, UnreachableError
+from gateway.provenance.oci.errors import (
+    MalformedError,
+    RegistryError,
+    ThrottledError,
+    TooLargeError,
+    UnreachableError,
+)
 from gateway.provenance.oci.hosts import Hosts, named, stranger
 from gateway.provenance.oci.limits import Limits
 from gateway.provenance.oci.tls import Material
@@ -26,6 +34,7 @@ from gateway.provenance.oci.zone import Zone, is_public, public_socket
 
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 _OK, _THROTTLED, _SERVER_ERROR = 200, 429, 500
+_COUNTED: dict[int, Counted] = {401: "unauthorised", 403: "unauthorised", 404: "not-found", _THROTTLED: "throttled"}
 _DROPPED_BYTES = 64 * 1024
 _HEADERS = {"User-Agent": f"govgate/{__version__}", "Accept-Encoding": "identity"}
 
@@ -66,8 +75,9 @@ class Answer(NamedTuple):
 class Transport:
     """Connections to registries, kept alive. For one event loop; concurrent use is fine."""
 
-    def __init__(self, hosts: Hosts, limits: Limits) -> None:
+    def __init__(self, hosts: Hosts, limits: Limits, meter: Meter | None = None) -> None:
         self.hosts = hosts
+        self._meter = meter or NoMeter()
         self._limits = limits
         self._sessions: dict[Zone, aiohttp.ClientSession] = {}
 
@@ -109,7 +119,13 @@ class Transport:
         for _ in range(self._limits.redirects + 1):
             request.sink.file.seek(0)
             request.sink.file.truncate()
-            answer = await self._once(request, budget)
+            budget.spend(request.what)
+            try:
+                answer = await self._once(request, budget)
+            except RegistryError as error:
+                self._meter.requested(error.kind)
+                raise
+            self._meter.requested(_counted(answer.status))
             if answer.status not in _REDIRECTS:
                 return answer
             at = request.url
@@ -133,7 +149,6 @@ class Transport:
 
     async def _once(self, request: Request, budget: Budget) -> Answer:
         what, url, form = request.what, request.url, request.form
-        budget.spend(what)
         tls, proxy, zone = self._tls(request), _proxy(url), budget.zone
         if proxy is not None and zone == "public":
             zone = "anywhere"  # of the proxy: it knows whom it may ask; an address in a URL is seen here
@@ -190,6 +205,12 @@ class Transport:
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
         return session
+
+
+def _counted(status: int) -> Counted:
+    if status >= _SERVER_ERROR:
+        return "unreachable"
+    return _COUNTED.get(status, "ok" if status == _OK or status in _REDIRECTS else "malformed")
 
 
 def retry_after(text: str, now: datetime) -> float | None:

@@ -11,6 +11,7 @@ from typing import IO, cast
 from yarl import URL
 
 from gateway.core.canonical import sha256_digest
+from gateway.provenance.meter import Meter
 from gateway.provenance.oci.auth import Authenticator, Reader, parse_challenges
 from gateway.provenance.oci.budget import Budget
 from gateway.provenance.oci.credentials import Anonymous, Credential, Keychain
@@ -37,9 +38,9 @@ _NEXT = re.compile(r'<([^<>]+)>\s*;[^,]*\brel="?next"?')
 class Registry:
     """All registries, with what is remembered about them. For one event loop; concurrent use is fine."""
 
-    def __init__(self, hosts: Hosts | None = None, limits: Limits | None = None) -> None:
+    def __init__(self, hosts: Hosts | None = None, limits: Limits | None = None, meter: Meter | None = None) -> None:
         self.limits = limits or Limits()
-        self.transport = Transport(hosts or Hosts(), self.limits)
+        self.transport = Transport(hosts or Hosts(), self.limits, meter)
         self.authenticator = Authenticator(self.transport, self.limits)
 
     def repository(
