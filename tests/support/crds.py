@@ -1,4 +1,4 @@
-"""CustomResourceDefinitions of Flux and Argo CD, as small as can be: any spec, any status, the status subresource."""
+"""CustomResourceDefinitions of Flux, Argo CD and Crossplane, as small as can be: any spec, any status, the status subresource."""
 
 from __future__ import annotations
 
@@ -56,3 +56,11 @@ ARGO_CD = (
     Crd("argoproj.io", "Application", "applications", ("v1alpha1",)),
     Crd("argoproj.io", "AppProject", "appprojects", ("v1alpha1",)),
 )
+PACKAGES = (
+    Crd("argoproj.io", "ApplicationSet", "applicationsets", ("v1alpha1",)),
+    *(
+        Crd("pkg.crossplane.io", kind, f"{kind.lower()}s", ("v1",), "Cluster")
+        for kind in ("Provider", "Configuration", "Function", "ProviderRevision")
+    ),
+)
+"""More that name what is fetched."""

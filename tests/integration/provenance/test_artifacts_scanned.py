@@ -73,3 +73,30 @@ def test_what_runs_is_verified_as_it_stands(
     revoked = scan(revokedAt="2026-01-01T00:00:00Z")
     assert {finding["field"] for finding in revoked} == {"spec.ref.digest", "status.artifact.revision"}
     assert all("revoked" in finding["message"] for finding in revoked)
+
+
+def test_a_chart_whose_repository_moved_is_found(
+    cluster: Cluster, registry: RealRegistry, cosign: Cosign, namespace: str, scan: Callable[..., list[Json]]
+) -> None:
+    """Wherever the two requests met: a chart that was admitted by the old URL while the new one was admitted without it."""
+    root = cluster.api(ROOT)
+    for where in ("old", "new"):
+        digest = asyncio.run(push(registry.host, f"scan/{where}/app", "1.0.0", {"a": where.encode()}))
+        if where == "old":
+            cosign.sign(f"{registry.host}/scan/old/app@{digest}")
+    metadata = {"name": "moving", "namespace": namespace}
+    repository = {
+        "apiVersion": FLUX,
+        "kind": "HelmRepository",
+        "metadata": metadata,
+        "spec": {"type": "oci", "url": f"oci://{registry.host}/scan/old"},
+    }
+    source = {"kind": "HelmRepository", "name": "moving"}
+    spec = {"chart": "app", "version": "1.0.0", "sourceRef": source, "verify": {"secretRef": {"name": "key"}}}
+    root.create(repository)
+    root.create({"apiVersion": FLUX, "kind": "HelmChart", "metadata": metadata, "spec": spec})
+    assert {finding["rule"] for finding in scan()} <= {"provenance/mutable-reference"}
+    root.patch(repository, {"spec": {"url": f"oci://{registry.host}/scan/new"}})
+    found = [finding for finding in scan() if finding["rule"] == "provenance/signature"]
+    assert {finding["resource"]["kind"] for finding in found} == {"HelmChart", "HelmRepository"}
+    assert all(f"{registry.host}/scan/new/app:1.0.0" in finding["message"] for finding in found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import yaml
 from support.api import Api, ApiError
 from support.cluster import Cluster
 from support.cosign import Cosign
+from support.crds import PACKAGES
 from support.gateway import Gateway, eventually
 from support.registration import registered
 from support.registries import FaultyRegistry, RealRegistry, copy_tag, push
@@ -47,6 +48,7 @@ def gateway(cluster: Cluster, registry: RealRegistry, tmp_path_factory: pytest.T
     """``govgate serve`` that may read what the documentation says, and Secrets besides."""
     root = cluster.api(ROOT)
     root.apply(yaml.safe_load(CRD.read_text()), manager="tests")
+    cluster.install(PACKAGES)
     rules = [
         {"apiGroups": ["govgate.dev"], "resources": ["trustpolicies"], "verbs": ["list", "watch"]},
         {"apiGroups": [FLUX], "resources": ["helmrepositories", "helmcharts"], "verbs": ["list", "watch"]},
@@ -400,3 +402,144 @@ def test_references_are_checked_by_the_cluster(
     """By its schema; and by the gateway, whose Secrets others are."""
     policy = trust_policy("wrong", registry, cosign, authorities=[{"name": "a", **authority}])
     assert text in refused(cluster.api(ROOT), policy)
+
+
+POD = {"containers": [{"name": "main", "image": "registry.example.com/not/ours:1"}]}
+TEMPLATE = {"metadata": {"labels": {"app": "x"}}}
+SELECTED = {"selector": {"matchLabels": {"app": "x"}}}
+
+
+def pod_of(image: str, where: str) -> Json:
+    """The spec of a Pod with this image in a container of this kind."""
+    return {**POD, where: [{"name": "judged", "image": image}]}
+
+
+WORKLOADS: dict[str, tuple[str, Callable[[Json], Json]]] = {
+    "Pod": ("v1", lambda pod: pod),
+    "ReplicationController": ("v1", lambda pod: {"template": {**TEMPLATE, "spec": pod}}),
+    "Deployment": ("apps/v1", lambda pod: {**SELECTED, "template": {**TEMPLATE, "spec": pod}}),
+    "ReplicaSet": ("apps/v1", lambda pod: {**SELECTED, "template": {**TEMPLATE, "spec": pod}}),
+    "DaemonSet": ("apps/v1", lambda pod: {**SELECTED, "template": {**TEMPLATE, "spec": pod}}),
+    "StatefulSet": ("apps/v1", lambda pod: {**SELECTED, "serviceName": "x", "template": {**TEMPLATE, "spec": pod}}),
+    "Job": ("batch/v1", lambda pod: {"template": {**TEMPLATE, "spec": {**pod, "restartPolicy": "Never"}}}),
+    "CronJob": (
+        "batch/v1",
+        lambda pod: {
+            "schedule": "* * * * *",
+            "jobTemplate": {"spec": {"template": {**TEMPLATE, "spec": {**pod, "restartPolicy": "Never"}}}},
+        },
+    ),
+}
+
+
+def test_every_kind_that_makes_pods_is_judged(
+    trusted: Api, registry: RealRegistry, cosign: Cosign, namespace: str
+) -> None:
+    """By a real API server, with its own defaults filled in: init containers too; the message says which, and what to do."""
+    signed, unsigned = asyncio.run(pushed(registry)), asyncio.run(pushed(registry))
+    cosign.sign(signed)
+    for kind, (version, wrapped) in WORKLOADS.items():
+        for where in ("containers", "initContainers"):
+            item = {"apiVersion": version, "kind": kind, "metadata": {"name": "x", "namespace": namespace}}
+            assert refused(trusted, {**item, "spec": wrapped(pod_of(signed, where))}) == "", kind
+            text = refused(trusted, {**item, "spec": wrapped(pod_of(unsigned, where))})
+            assert f"{where}[name=judged].image: {unsigned}: not signed by release" in text, kind
+            assert "sign it, and push the signature to the same repository" in text, kind
+
+
+def test_ephemeral_containers_are_judged(trusted: Api, registry: RealRegistry, cosign: Cosign, namespace: str) -> None:
+    """They come by a subresource, into a Pod that runs."""
+    signed, unsigned = asyncio.run(pushed(registry)), asyncio.run(pushed(registry))
+    cosign.sign(signed)
+    metadata = {"name": "x", "namespace": namespace}
+    trusted.create({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pod_of(signed, "containers")})
+    path = f"/api/v1/namespaces/{namespace}/pods/x/ephemeralcontainers?dryRun=All"
+
+    def debug(image: str) -> Json:
+        added = {"spec": {"ephemeralContainers": [{"name": "debug", "image": image}]}}
+        return trusted.call("PATCH", path, added, content_type="application/strategic-merge-patch+json")
+
+    assert debug(signed)["spec"]["ephemeralContainers"][0]["image"] == signed
+    with pytest.raises(ApiError, match=r"ephemeralContainers\[name=debug\]\.image.*no signature was found"):
+        debug(unsigned)
+
+
+def test_every_kind_that_names_an_artifact_is_judged(
+    trusted: Api, registry: RealRegistry, cosign: Cosign, namespace: str
+) -> None:
+    """Argo CD's Applications and what makes them, Crossplane's packages; a HelmChart, by the version that it stands for."""
+    signed, unsigned = asyncio.run(pushed(registry)), asyncio.run(pushed(registry))
+    cosign.sign(signed)
+
+    def source(reference: str) -> Json:
+        name, _, digest = reference.partition("@")
+        return {"source": {"repoURL": f"oci://{name}", "targetRevision": digest, "path": "."}}
+
+    specs: dict[str, tuple[str, Callable[[str], Json]]] = {
+        "Application": ("argoproj.io/v1alpha1", source),
+        "ApplicationSet": ("argoproj.io/v1alpha1", lambda reference: {"template": {"spec": source(reference)}}),
+        "Provider": ("pkg.crossplane.io/v1", lambda reference: {"package": reference}),
+        "Configuration": ("pkg.crossplane.io/v1", lambda reference: {"package": reference}),
+        "Function": ("pkg.crossplane.io/v1", lambda reference: {"package": reference}),
+        "ProviderRevision": ("pkg.crossplane.io/v1", lambda reference: {"image": reference}),
+    }
+    for kind, (version, spec) in specs.items():
+        metadata = {"name": "x"} if "crossplane" in version else {"name": "x", "namespace": namespace}
+        item = {"apiVersion": version, "kind": kind, "metadata": metadata}
+        assert refused(trusted, {**item, "spec": spec(signed)}) == "", kind
+        text = refused(trusted, {**item, "spec": spec(unsigned)})
+        assert f"{unsigned}: not signed by release: no signature was found" in text, kind
+        assert "sign it, and push the signature to the same repository" in text, kind
+
+
+def test_ranges_are_judged_by_the_version_that_they_stand_for(
+    trusted: Api, registry: RealRegistry, cosign: Cosign, namespace: str, gateway: Gateway
+) -> None:
+    """Of an OCIRepository and of a HelmChart: the audit log has the tag that was judged; a newer one that is unsigned is
+    what is denied.
+    """
+    name = f"live/app-{next(_names)}"
+    older = asyncio.run(push(registry.host, name, "1.2.0", {"a": b"1"}))
+    cosign.sign(f"{registry.host}/{name}@{older}")
+    metadata = {"name": "ranged", "namespace": namespace}
+    repository = {
+        "apiVersion": f"{FLUX}/v1",
+        "kind": "HelmRepository",
+        "metadata": metadata,
+        "spec": {"type": "oci", "url": f"oci://{registry.host}/live"},
+    }
+    chart_source = {"kind": "HelmRepository", "name": "ranged"}
+    chart = {"chart": name.rpartition("/")[2], "version": "1.x", "sourceRef": chart_source, "verify": VERIFY}
+    source = {"url": f"oci://{registry.host}/{name}", "interval": "1m", "ref": {"semver": "1.x"}, "verify": VERIFY}
+    items = [
+        {"apiVersion": f"{FLUX}/v1", "kind": kind, "metadata": metadata, "spec": spec}
+        for kind, spec in (("OCIRepository", source), ("HelmChart", chart))
+    ]
+    trusted.create(repository)
+    for item in items:
+        eventually(lambda item=item: refused(trusted, item) == "")
+    reasons = [reason for record in gateway.records() for reason in record["verdict"]["reasons"]]
+    judged = f"{registry.host}/{name}:1.2.0 ({older}, the newest in 1.x): verified by TrustPolicy live"
+    assert sum(judged in reason for reason in reasons) >= len(items)
+    newer = asyncio.run(push(registry.host, name, "1.10.0", {"a": b"2"}))
+    for item in items:
+        text = refused(trusted, item)
+        assert f"{registry.host}/{name}:1.10.0 ({newer}, the newest in 1.x): not signed by release" in text
+
+
+def test_what_provenance_costs_is_in_the_metrics(
+    trusted: Api, registry: RealRegistry, cosign: Cosign, namespace: str, gateway: Gateway
+) -> None:
+    """Of all workers together."""
+    names = [f"govgate_provenance_{name}" for name in (
+        'registry_requests_total{result="ok"}',
+        'verifications_total{outcome="satisfied"}',
+        'cache_events_total{event="miss"}',
+        "verification_seconds_count",
+    )]  # fmt: skip
+    before = [gateway.metric(name) for name in names]
+    signed = asyncio.run(pushed(registry))
+    cosign.sign(signed)
+    assert refused(trusted, oci_repository(namespace, signed)) == ""
+    after = [gateway.metric(name) for name in names]
+    assert all(now > then for now, then in zip(after, before, strict=True))
