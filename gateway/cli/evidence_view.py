@@ -1,66 +1,69 @@
-"""Evidence for people and for programs."""
+"""What ``govgate verify`` and ``govgate verify-blob`` say to people about signatures: one way for both."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import TYPE_CHECKING
 
-import msgspec
-
-from gateway.cli.output import print_document
+from gateway.ci.report.words import printable
 from gateway.provenance.evidence import Evidence, Rejected, Signed
 
-EvidenceFormat = Literal["table", "json", "yaml"]
+if TYPE_CHECKING:
+    from gateway.ci.artifact import Judgement, Verified
+
+_DIGEST_CHARS = 19
+"""Of a manifest's digest: enough to tell which one is meant."""
 
 
-def print_evidence(evidence: Evidence, output: EvidenceFormat) -> None:
-    """Print what was verified and what was not; as JSON or YAML it is the evidence itself, to be judged again later."""
-    if output != "table":
-        print_document(msgspec.to_builtins(evidence), output)
-        return
-    print(evidence.artifact.digest)
-    for signed in evidence.signed:
-        _print("verified", _facts(signed))
-    for rejected in evidence.rejected:
-        _print("rejected", _refusal(rejected))
-    if not evidence.signed and not evidence.rejected:
-        print("  no signatures")
+def run_lines(verified: Verified) -> list[str]:
+    """The artifact, what each policy says and by whose word, then what is missing and what to do."""
+    found = [verified.saved.reference]
+    for judgement in verified.judgements:
+        found.append(f"  {_word(judgement)}: TrustPolicy {judgement.policy}")
+        found += [f"    {_signed(judgement.evidence.signed[index])}" for index in judgement.assessment.by]
+    for finding in verified.run.findings:
+        found.append(f"  {finding.action}: {finding.message} [{finding.rule}, {finding.id}]")
+        if finding.remedy:
+            found.append(f"    what to do: {finding.remedy}")
+    found += [f"  undecided: {doubt.reason}" for doubt in verified.run.doubts]
+    rejected = {one for judgement in verified.judgements for one in judgement.evidence.rejected}
+    ordered = sorted(rejected, key=lambda one: (one.source, one.authority, one.step))
+    return _printable(found + [f"  {_rejected(one)}" for one in ordered])
 
 
-def _print(title: str, facts: Iterator[tuple[str, str]]) -> None:
-    print(f"  {title}")
-    for name, value in facts:
-        print(f"    {name:<10}{value}")
+def evidence_lines(evidence: Evidence) -> list[str]:
+    """What was verified and what was not, with what to do."""
+    found = [evidence.artifact.digest]
+    found += [f"  verified: {_signed(one)}" for one in evidence.signed]
+    for one in evidence.rejected:
+        found += [f"  {_rejected(one)}", f"    what to do: {one.remedy}"]
+    return _printable(found if len(found) > 1 else [*found, "  no signatures"])
 
 
-def _facts(signed: Signed) -> Iterator[tuple[str, str]]:
-    signer = signed.signer
-    yield "by", f"key {signer.key}" if signer.key else f"{_line(signer.identity)} (issuer {_line(signer.issuer)})"
-    if signed.is_signature:
-        yield "says", "a signature"
-    else:
-        yield "says", f"an attestation, {_line(signed.predicate_type)}"
-    yield "by time", f"{signed.time:%Y-%m-%dT%H:%M:%SZ}" if signed.time else "not proven"
-    log = signed.log
-    yield "in log", f"{_line(log.origin)}, index {log.index} ({log.kind})" if log else "none"
-    yield from _origin(signed)
+def _printable(lines: list[str]) -> list[str]:
+    return [printable(line) for line in lines]
 
 
-def _refusal(rejected: Rejected) -> Iterator[tuple[str, str]]:
-    yield "step", rejected.step
-    yield "reason", _line(rejected.reason)
-    yield "remedy", _line(rejected.remedy)
-    yield from _origin(rejected)
+def _word(judgement: Judgement) -> str:
+    if judgement.satisfied:
+        return "verified"
+    return "undecided" if judgement.assessment.undecided else "not satisfied"
 
 
-def _origin(item: Signed | Rejected) -> Iterator[tuple[str, str]]:
-    yield "format", item.format
-    if item.authority:
-        yield "authority", item.authority
-    if item.source:
-        yield "found in", item.source
+def _signed(one: Signed) -> str:
+    return "".join(_parts(one))
 
 
-def _line(text: str) -> str:
-    """On one line, with nothing that a terminal would act upon."""
-    return "".join(character if character.isprintable() else "\ufffd" for character in text)
+def _parts(one: Signed) -> Iterator[str]:
+    signer = one.signer
+    yield "signed" if one.is_signature else f"attested {one.predicate_type}"
+    yield f" by {f'key {signer.key}' if signer.key else f'{signer.identity} ({signer.issuer})'}"
+    yield f", {one.format}"
+    yield f", at {one.time.isoformat()}" if one.time is not None else ", at a time that nobody vouches for"
+    if one.log is not None:
+        yield f", in the log {one.log.origin} as {one.log.index} ({one.log.kind})"
+
+
+def _rejected(one: Rejected) -> str:
+    source = f" {one.source[:_DIGEST_CHARS]}" if one.source else ""
+    return f"not accepted: {one.format}{source}: {one.step}: {one.reason}"

@@ -15,9 +15,9 @@ from gateway.ci.artifact import Verified, gather, judge, read_saved
 from gateway.ci.report import REPORTERS, Format
 from gateway.ci.report.words import totals
 from gateway.cli import exits
+from gateway.cli.evidence_view import run_lines
 from gateway.cli.output import print_document
 from gateway.cli.verify_access import Access, credential_of, opened
-from gateway.cli.verify_table import lines
 from gateway.config import load_config
 from gateway.config.model import Config
 from gateway.config.provenance import Attestation, TrustAuthority, TrustedIdentity, TrustedKey, TrustedRoot, TrustPolicy
@@ -217,7 +217,7 @@ def _finish(verified: Verified, output: Format, fail_on: str, *, pulled: Path | 
         document = msgspec.to_builtins(verified.document(), str_keys=True)
         print_document(document, "json" if output == "json" else "yaml")
     elif output == "table":
-        print("\n".join(lines(verified)))
+        print("\n".join(run_lines(verified)))
     else:
         sys.stdout.write(REPORTERS[output](run))
     if pulled is not None:

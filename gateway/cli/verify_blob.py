@@ -8,10 +8,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
+import msgspec
 from cyclopts import Parameter
 
 from gateway.cli import exits
-from gateway.cli.evidence_view import EvidenceFormat, print_evidence
+from gateway.cli.evidence_view import evidence_lines
+from gateway.cli.output import print_document
 from gateway.core.errors import ConfigError, UsageError
 from gateway.core.text import shown
 from gateway.provenance.evidence import (
@@ -51,7 +53,7 @@ def verify_blob(
     require_log: Annotated[bool, Parameter(negative=())] = False,
     allow_tsa_only: Annotated[bool, Parameter(negative=())] = False,
     allow_no_log: Annotated[bool, Parameter(negative=())] = False,
-    output: Annotated[EvidenceFormat, Parameter(name=["--output", "-o"])] = "table",
+    output: Annotated[Literal["table", "json", "yaml"], Parameter(name=["--output", "-o"])] = "table",
 ) -> int:
     """Verify one Sigstore bundle: a signature of a file, or an attestation about it. There is no network involved.
 
@@ -104,7 +106,10 @@ def verify_blob(
     candidate = Candidate("sigstore-bundle", _read(bundle, MAX_BYTES + 1))
     evidence = verify_candidates(Artifact(digest), (candidate,), (authority,), datetime.now(UTC), content=content)
     evidence = _only(evidence, predicate_type)
-    print_evidence(evidence, output)
+    if output == "table":
+        print("\n".join(evidence_lines(evidence)))
+    else:
+        print_document(msgspec.to_builtins(evidence), output)
     return exits.CLEAN if evidence.signed else exits.DENIED
 
 
