@@ -8,26 +8,19 @@ Here that costs one call its answer, not the command its life.
 from __future__ import annotations
 
 import os
-import re
 import resource
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from gateway.native import crash
 from gateway.native.library import NativeError, Tuning, call, frames, tune
 
 ENVIRONMENT = frozenset(("PATH", "LD_LIBRARY_PATH", "PYTHONPATH", "PYTHONHOME", "GOGC", "GOMEMLIMIT", "GOMAXPROCS"))
 """What a child gets to see: a file may name variables that its parser puts the values of, and those may be secrets."""
 _MEBIBYTE = 1024 * 1024
-HEAD_BYTES = 4096
-"""Of standard error that are looked at: Go says first why it ends."""
-# Go's garbage collector does not look at whether its own allocations succeed.
-_EXHAUSTED = re.compile(
-    r"out of memory|cannot allocate memory|MemoryError|SIGSEGV[^\0]*?\n\s+\S*runtime/m(?:gc|heap|alloc)"
-)
 
 
 class Bounds(msgspec.Struct, frozen=True):
@@ -91,7 +84,7 @@ def _run(
         return answers, None
     if late:
         return answers, NativeError("timeout", f"takes longer than {bounds.timeout_seconds:g} s to read")
-    return answers, end_of(child.returncode, errors[:HEAD_BYTES].decode(errors="replace"), bounds.memory_bytes)
+    return answers, end_of(child.returncode, errors, bounds.memory_bytes)
 
 
 def environment() -> dict[str, str]:
@@ -124,14 +117,14 @@ def answer_of(part: bytes) -> bytes | NativeError:
     return answer.output if answer.ok else NativeError(answer.code, answer.message, answer.details)
 
 
-def end_of(status: int, errors: str, memory_bytes: int, *, to: str = "read") -> NativeError:
-    """Why a child ended before it answered. ``to``: what it was asked to do."""
-    if "stack overflow" in errors or "stack exceeds" in errors:
-        return NativeError("memory", "is nested too deeply")
-    if _EXHAUSTED.search(errors):
-        return NativeError("memory", f"needs more than {memory_bytes // _MEBIBYTE} MiB of memory to {to}")
-    how = signal.Signals(-status).name if status < 0 else f"status {status}"
-    return NativeError("crash", f"the process that was to {to} it ended with {how}")
+def end_of(status: int, errors: bytes, memory_bytes: int, *, to: str = "read") -> NativeError:
+    """Why a child ended before it answered. ``errors``: what it wrote on standard error; ``to``: what it was asked to do."""
+    match crash.cause(errors):
+        case "stack":
+            return NativeError("memory", "is nested too deeply")
+        case "memory":
+            return NativeError("memory", f"needs more than {memory_bytes // _MEBIBYTE} MiB of memory to {to}")
+    return NativeError("crash", f"the process that was to {to} it ended with {crash.how(status)}")
 
 
 def _answers(output: bytes) -> Iterator[bytes | NativeError]:

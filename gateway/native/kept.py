@@ -21,7 +21,6 @@ from collections.abc import Sequence
 import msgspec
 
 from gateway.native.contained import (
-    HEAD_BYTES,
     answer_of,
     answered,
     confine,
@@ -29,6 +28,7 @@ from gateway.native.contained import (
     environment,
     whole_frames,
 )
+from gateway.native.crash import HEAD_BYTES
 from gateway.native.library import LIBRARY, NativeError, frames, library
 
 _MEBIBYTE = 1024 * 1024
@@ -159,7 +159,7 @@ class Kept:
             if late:
                 child.kill()
             status = child.wait()
-            errors = os.pread(self._errors, HEAD_BYTES, 0).decode(errors="replace")
+            errors = os.pread(self._errors, HEAD_BYTES, 0)
             self._discard()
             if self._closed:
                 return NativeError("closed", "was closed")

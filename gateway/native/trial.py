@@ -7,20 +7,18 @@ that come from others are tried where that costs nothing; only rules that passed
 from __future__ import annotations
 
 import os
-import re
 import resource
-import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 
 import msgspec
 
+from gateway.native import crash
 from gateway.native.library import NativeError, Tuning, frames, tune
 from gateway.native.rego import Diagnostic, Module, Options, RegoError, compile_rules
 
 _MEBIBYTE = 1024 * 1024
-_HEAD_BYTES = 4096  # Go says first why it ends
 
 
 class Bounds(msgspec.Struct, frozen=True):
@@ -86,7 +84,7 @@ def try_rules(
     except subprocess.TimeoutExpired:
         raise TrialError("timeout", f"the rules do not compile within {bounds.timeout_seconds:g} s") from None
     if child.returncode != 0:
-        raise _crash(child.returncode, child.stderr[:_HEAD_BYTES].decode(errors="replace"), bounds)
+        raise _crash(child.returncode, child.stderr, bounds)
     outcome = msgspec.json.decode(child.stdout, type=_Outcome)
     if outcome.diagnostics:
         raise RegoError(outcome.diagnostics)
@@ -94,15 +92,15 @@ def try_rules(
         raise NativeError(outcome.code, outcome.message)
 
 
-def _crash(status: int, errors: str, bounds: Bounds) -> TrialError:
+def _crash(status: int, errors: bytes, bounds: Bounds) -> TrialError:
     """What to say about a child that died."""
-    if re.search("out of memory|cannot allocate memory|MemoryError", errors):
-        limit = bounds.memory_bytes // _MEBIBYTE
-        return TrialError("memory", f"the rules need more than {limit} MiB of memory to compile")
-    if "stack overflow" in errors or "stack exceeds" in errors:
-        return TrialError("memory", "the rules are nested too deeply to compile")
-    how = signal.Signals(-status).name if status < 0 else f"status {status}"
-    return TrialError("crash", f"the process that compiled the rules ended with {how}")
+    match crash.cause(errors):
+        case "memory":
+            limit = bounds.memory_bytes // _MEBIBYTE
+            return TrialError("memory", f"the rules need more than {limit} MiB of memory to compile")
+        case "stack":
+            return TrialError("memory", "the rules are nested too deeply to compile")
+    return TrialError("crash", f"the process that compiled the rules ended with {crash.how(status)}")
 
 
 def _main() -> None:
