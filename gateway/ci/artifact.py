@@ -14,13 +14,14 @@ from gateway.core.canonical import sha256_digest
 from gateway.core.errors import GovgateError
 from gateway.core.finding import Action, Resource
 from gateway.core.guard import OnError
-from gateway.provenance.collecting import Collected, Wanted, collect
+from gateway.provenance.collecting import Collected, Growing, Wanted, collect
 from gateway.provenance.evidence import Evidence
 from gateway.provenance.oci.limits import Limits
 from gateway.provenance.oci.reference import LayoutReference, Reference
 from gateway.provenance.oci.source import Source
 from gateway.provenance.trust.evaluate import Assessment
 from gateway.provenance.trust.findings import GUARD, findings_of
+from gateway.provenance.trust.predicates import Answers
 from gateway.provenance.verifier import ReadyTrust
 
 MAX_EVIDENCE_BYTES = 128 * 1024 * 1024
@@ -83,20 +84,27 @@ def read_saved(path: Path) -> Saved:
 
 
 async def gather(
-    source: Source, reference: Reference | LayoutReference, digest: str, policies: Sequence[ReadyTrust], now: datetime
+    source: Source,
+    reference: Reference | LayoutReference,
+    digest: str,
+    policies: Sequence[ReadyTrust],
+    now: datetime,
+    *,
+    limits: Limits | None = None,
 ) -> Saved:
     """Look for signatures until every policy has enough, or all was seen.
 
     Raises:
         RegistryError: something could not be read.
     """
+    growing = [(ready, Growing(ready.trust.authorities, now), Answers()) for ready in policies]
 
     async def enough(collected: Collected) -> bool:
-        judged = [await _judge(collected, ready, now) for ready in policies]
-        return all(one.satisfied for one in judged)
+        said = [await ready.assess(grown.of(collected), answers) for ready, grown, answers in growing]
+        return all(one.satisfied for one in said)
 
     wanted = Wanted.by([ready.trust for ready in policies])
-    collected = await collect(source, digest, wanted, limits=Limits(), enough=enough)
+    collected = await collect(source, digest, wanted, limits=limits or Limits(), enough=enough)
     return Saved(f"{reference.name}@{digest}", digest, collected)
 
 

@@ -11,10 +11,12 @@ import yaml
 
 
 def print_document(document: Any, output: Literal["yaml", "json"]) -> None:
-    """Print JSON values as YAML or as indented JSON, keys in the order given."""
+    """Print what msgspec takes for JSON as YAML or as indented JSON, keys in the order given."""
+    encoded = msgspec.json.encode(document)
     if output == "json":
-        print(msgspec.json.format(msgspec.json.encode(document)).decode())
+        print(msgspec.json.format(encoded).decode())
     else:
+        document = msgspec.json.decode(encoded)
         print(yaml.safe_dump(document, sort_keys=False, width=120), end="")
 
 

@@ -214,8 +214,7 @@ def _configured(config: Config, reference: Reference | LayoutReference, source: 
 def _finish(verified: Verified, output: Format, fail_on: str, *, pulled: Path | None) -> int:
     run = verified.run
     if output in {"json", "yaml"}:
-        document = msgspec.to_builtins(verified.document(), str_keys=True)
-        print_document(document, "json" if output == "json" else "yaml")
+        print_document(verified.document(), "json" if output == "json" else "yaml")
     elif output == "table":
         print("\n".join(run_lines(verified)))
     else:

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
-import msgspec
 from cyclopts import Parameter
 
 from gateway.cli import exits
@@ -109,7 +108,7 @@ def verify_blob(
     if output == "table":
         print("\n".join(evidence_lines(evidence)))
     else:
-        print_document(msgspec.to_builtins(evidence), output)
+        print_document(evidence, output)
     return exits.CLEAN if evidence.signed else exits.DENIED
 
 

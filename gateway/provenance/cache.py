@@ -98,7 +98,7 @@ class EvidenceCache:
         seconds = self._seconds if satisfied else min(REFUSED_SECONDS, self._seconds)
         if at_most is not None:
             seconds = min(seconds, at_most)
-        size = sum(len(msgspec.json.encode(one.predicate)) for one in evidence.signed if one.predicate is not None)
+        size = sum(len(bytes(one.predicate)) for one in evidence.signed)
         return self._put(key, Held(evidence, None, complete, self._clock() + seconds, size))
 
     def keep_error(self, key: CacheKey, error: RegistryError) -> Held:

@@ -8,7 +8,7 @@ from datetime import datetime
 import msgspec
 
 from gateway.core.canonical import sha256_digest
-from gateway.provenance.evidence import Artifact, Authority, Candidate, Evidence, Format, Rejected
+from gateway.provenance.evidence import Artifact, Authority, Candidate, Evidence, Format, Rejected, Signed
 from gateway.provenance.oci.candidates import Looker
 from gateway.provenance.oci.limits import Limits
 from gateway.provenance.oci.manifest import parse_manifest
@@ -58,6 +58,32 @@ class Collected(msgspec.Struct, frozen=True, rename="camel"):
     def whole(self) -> bool:
         """Whether everything that is listed was looked at, and could be read."""
         return self.complete and not self.unreadable
+
+
+class Growing:
+    """Evidence by some authorities that grows with what is collected: each candidate is verified once."""
+
+    def __init__(self, authorities: tuple[Authority, ...], now: datetime) -> None:
+        self._authorities = authorities
+        self._now = now
+        self._seen = 0
+        self._signed: tuple[Signed, ...] = ()
+        self._rejected: tuple[Rejected, ...] = ()
+
+    def of(self, collected: Collected) -> Evidence:
+        """The evidence; ``collected`` begins with what it had the last time.
+
+        Raises:
+            ConfigError: an authority cannot be used.
+        """
+        # What is verified of a candidate needs no more of the artifact than what was known when it was found.
+        new = msgspec.structs.replace(collected, candidates=collected.candidates[self._seen :], unreadable=())
+        found = new.evidence(self._authorities, self._now)
+        self._seen = len(collected.candidates)
+        self._signed += found.signed
+        self._rejected += found.rejected
+        rejected = (*self._rejected, *collected.unreadable)
+        return Evidence(collected.artifact, self._signed, rejected, complete=collected.whole)
 
 
 class Wanted(msgspec.Struct, frozen=True):

@@ -15,7 +15,7 @@ policy knows which predicate it needs. All of it is JSON by msgspec (camelCase),
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -169,7 +169,7 @@ class Signed(_Struct, frozen=True):
     """One verified statement about the artifact.
 
     ``time`` is the time proven by a log or a time-stamp authority. ``predicate_type`` is "" for the formats that can
-    only be signatures; ``predicate`` is the attestation's. ``annotations`` are the signer's own, and signed.
+    only be signatures; ``predicate`` is the attestation's, as JSON. ``annotations`` are the signer's own, and signed.
     ``statement`` is the digest of the signed payload, ``source`` that of the manifest it was found in.
     ``valid_until``: after this time it may not hold any more, for something that counts only while it is valid now ends:
     a certificate, a Notation signature, a window of the trusted root, a key. None: it holds for ever, because its time
@@ -183,7 +183,7 @@ class Signed(_Struct, frozen=True):
     level: Level
     log: LogEntry | None
     predicate_type: str
-    predicate: Any
+    predicate: msgspec.Raw
     statement: str
     source: str
     annotations: dict[str, str] = {}

@@ -12,7 +12,7 @@ import msgspec
 
 from gateway.core.errors import ConfigError
 from gateway.provenance.cache import ALL_SECONDS, CacheKey, EvidenceCache, Held
-from gateway.provenance.collecting import Collected, Wanted, collect
+from gateway.provenance.collecting import Collected, Growing, Wanted, collect
 from gateway.provenance.evidence import Artifact, Evidence
 from gateway.provenance.flights import Flights
 from gateway.provenance.meter import Meter, NoMeter, Outcome
@@ -20,9 +20,10 @@ from gateway.provenance.oci.errors import RegistryError
 from gateway.provenance.oci.limits import Limits
 from gateway.provenance.oci.source import Found, Source
 from gateway.provenance.trust.evaluate import Assessment, evaluate, questions
-from gateway.provenance.trust.predicates import Predicates, compile_predicates
+from gateway.provenance.trust.predicates import Answers, Predicates, compile_predicates
 from gateway.provenance.trust.reading import Trust
 
+_NOTHING = msgspec.Raw(b"null")
 Clock = Callable[[], datetime]
 
 
@@ -33,10 +34,13 @@ class ReadyTrust:
         self.trust = trust
         self._predicates = predicates
 
-    async def assess(self, evidence: Evidence) -> Assessment:
-        """What the policy says about evidence."""
+    async def assess(self, evidence: Evidence, asked_before: Answers | None = None) -> Assessment:
+        """What the policy says about evidence. ``asked_before``: what its Rego said about the same artifact's statements, to
+        be added to.
+        """
         asked = questions(self.trust, evidence)
-        return evaluate(self.trust, evidence, await self._predicates.ask(evidence, asked) if asked else {})
+        answers = asked_before if asked_before is not None else {}
+        return evaluate(self.trust, evidence, await self._predicates.ask(evidence, asked, answers) if asked else {})
 
     def close(self) -> None:
         """Let go of the Rego."""
@@ -130,11 +134,12 @@ class Verifier:
         now, trust = self._clock(), ready.trust
         evidence = Evidence(Artifact(target.digest))
         said = Assessment(trust.name)
+        growing, answers = Growing(trust.authorities, now), Answers()
 
         async def enough(collected: Collected) -> bool:
             nonlocal evidence, said
-            evidence = await asyncio.to_thread(collected.evidence, trust.authorities, now)
-            said = await ready.assess(evidence)
+            evidence = await asyncio.to_thread(growing.of, collected)
+            said = await ready.assess(evidence, answers)
             return said.satisfied
 
         try:
@@ -150,7 +155,7 @@ class Verifier:
             return self._cache.keep_error(key, error), error.kind
         evidence = msgspec.structs.replace(evidence, complete=collected.whole)
         if trust.needs_all:
-            said = await ready.assess(evidence)
+            said = await ready.assess(evidence, answers)
         kept = needed(evidence, trust)
         boundary = trust.boundary(now, evidence.signed)
         # From here on, not from when it was begun: looking took a while.
@@ -165,7 +170,8 @@ def needed(evidence: Evidence, trust: Trust) -> Evidence:
     """The evidence without the predicates that no rule of the policy is asked about: a bill of materials is large."""
     asked = {attestation.predicate_type for attestation in trust.policy.attestations if attestation.rego}
     slim = tuple(
-        one if one.predicate_type in asked else msgspec.structs.replace(one, predicate=None) for one in evidence.signed
+        one if one.predicate_type in asked else msgspec.structs.replace(one, predicate=_NOTHING)
+        for one in evidence.signed
     )
     return msgspec.structs.replace(evidence, signed=slim)
 

@@ -63,6 +63,7 @@ class Looker:
         self._formats = frozenset(formats)
         self._limits = limits
         self._left = ""
+        self._bytes = 0
 
     async def rounds(self) -> AsyncIterator[Round]:
         """Round by round: whoever has enough need not ask for the next.
@@ -135,6 +136,11 @@ class Looker:
 
     async def _read(self, format_: Format, found: Found, layer: Descriptor) -> Round:
         what = f"layer {layer.digest}"
+        size = min(layer.size, self._limits.signature_bytes)
+        if self._bytes + size > self._limits.candidates_bytes:
+            self._left = f"signatures of more than {self._limits.candidates_bytes} bytes together"
+            return Round((), ())
+        self._bytes += size
         try:
             payload = await blob_bytes(self._source, layer, limit=self._limits.signature_bytes, what=what)
         except BudgetError:

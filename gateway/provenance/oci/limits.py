@@ -16,6 +16,8 @@ class Limits(msgspec.Struct, frozen=True):
     """Of a token server's answer."""
     candidates: int = 64
     """Signatures and attestations that are read for one artifact."""
+    candidates_bytes: int = 32 * 1024 * 1024
+    """Of them together: a few bills of materials, and not all the memory that there is."""
     referrers_pages: int = 8
     """Of one list of referrers."""
     tags_pages: int = 40

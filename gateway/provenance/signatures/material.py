@@ -6,7 +6,7 @@ The claim (what is said about the artifact) is bound to the artifact already whe
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -26,7 +26,7 @@ class Claim(msgspec.Struct, frozen=True):
 
     digest: str
     predicate_type: str = ""
-    predicate: Any = None
+    predicate: msgspec.Raw = msgspec.Raw(b"null")
     annotations: dict[str, str] = {}
 
 

@@ -16,11 +16,14 @@ from gateway.native.inspect import inspect_modules
 from gateway.native.library import NativeError
 from gateway.native.rego import Module, RegoError, RuleSet, Undefined, Value, compile_rules
 from gateway.native.trial import try_rules
-from gateway.provenance.evidence import Evidence
+from gateway.provenance.evidence import Evidence, Signer
 from gateway.provenance.trust.evaluate import Question, Said
 from gateway.provenance.trust.reading import Trust
 
 _SECONDS = 2.0
+
+Answers = dict[tuple[int, str, str, Signer], Said]
+"""By the number of the attestation, the digest of the statement, whose word it is and by what: all that a rule is told."""
 
 
 class Predicates:
@@ -29,11 +32,20 @@ class Predicates:
     def __init__(self, rules: Mapping[int, RuleSet]) -> None:
         self._rules = dict(rules)
 
-    async def ask(self, evidence: Evidence, asked: Sequence[Question]) -> dict[Question, Said]:
-        """What the rules say; a rule that fails or takes too long leaves its question undecided."""
+    async def ask(
+        self, evidence: Evidence, asked: Sequence[Question], before: Answers | None = None
+    ) -> dict[Question, Said]:
+        """What the rules say; a rule that fails or takes too long leaves its question undecided. What they said ``before``
+        about a statement of the same artifact is not asked again, and what they say now is added.
+        """
         found: dict[Question, Said] = {}
+        answers = before if before is not None else {}
         for question in asked:
             one = evidence.signed[question.signed]
+            key = (question.attestation, one.statement, one.authority, one.signer)
+            if key in answers:
+                found[question] = answers[key]
+                continue
             document = msgspec.json.encode(
                 {
                     "predicateType": one.predicate_type,
@@ -43,7 +55,7 @@ class Predicates:
                     "signer": one.signer,
                 }
             )
-            found[question] = await self._said(question.attestation, document)
+            found[question] = answers[key] = await self._said(question.attestation, document)
         return found
 
     async def _said(self, number: int, document: bytes) -> Said:

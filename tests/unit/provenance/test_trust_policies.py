@@ -25,6 +25,7 @@ from gateway.provenance.trust.reading import Trust, is_anchored, read_object, re
 ARTIFACT = Artifact("sha256:" + "0" * 64, "application/vnd.oci.image.manifest.v1+json", "application/flux", 1)
 NAMES = ("a", "b", "c")
 TYPE = "https://example.com/t"
+SAID = msgspec.Raw(b"{}")
 
 
 def trust(names: tuple[str, ...] = NAMES, **more: Any) -> Trust:
@@ -34,7 +35,7 @@ def trust(names: tuple[str, ...] = NAMES, **more: Any) -> Trust:
 
 
 def signed(authority: str, predicate_type: str = "", format_: Any = "sigstore-bundle") -> Signed:
-    return Signed(authority, format_, Signer(key="k"), None, "none", None, predicate_type, {}, "s", f"m-{authority}")
+    return Signed(authority, format_, Signer(key="k"), None, "none", None, predicate_type, SAID, "s", f"m-{authority}")
 
 
 def rejected(reason: str = "wrong") -> Rejected:
@@ -426,9 +427,13 @@ def test_a_policy_knows_when_its_keys_change() -> None:
 
 
 def test_evidence_survives_being_written_down() -> None:
-    """As JSON, and is the same."""
+    """As JSON, and is the same; predicates as they were written."""
     evidence = Evidence(ARTIFACT, (signed("a", TYPE),), (rejected(),))
-    assert msgspec.json.decode(msgspec.json.encode(evidence), type=Evidence) == evidence
+    written = msgspec.json.encode(evidence)
+    read = msgspec.json.decode(written, type=Evidence)
+    assert msgspec.json.encode(read) == written
+    assert read.rejected == evidence.rejected
+    assert bytes(read.signed[0].predicate) == bytes(SAID)
 
 
 ROOT = Path(__file__).parents[3]
