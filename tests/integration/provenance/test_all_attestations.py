@@ -58,7 +58,9 @@ class Scanned:
             name="p",
         )
         ready = await make_ready(read_policy(policy, source="test"), trial=False)
-        settings = Provenance(registries=(RegistrySettings((self.registry.host,), plain_http=True),), max_requests=500)
+        settings = Provenance(
+            registries=(RegistrySettings((self.registry.host,), plain_http=True),), max_requests=500, timeout_seconds=30
+        )
         gate = Gate(settings, limits=limits)
         try:
             (verdict,) = await gate.judge(Reference(self.registry.host, "acme/app", digest=self.digest), [ready])

@@ -62,7 +62,7 @@ async def assembled(*policies: Json, hosts: tuple[str, ...], **more: Any) -> Asy
     document = {
         "cluster": {"connect": "none"},
         "policy": {"sources": []},
-        "provenance": {"policies": list(policies), "registries": registries, **more},
+        "provenance": {"policies": list(policies), "registries": registries, "timeoutSeconds": 30, **more},
     }
     found = await assemble(parse_config(json.dumps(document).encode(), source="test"))
     try:
@@ -71,7 +71,7 @@ async def assembled(*policies: Json, hosts: tuple[str, ...], **more: Any) -> Asy
         await found.close()
 
 
-async def judge(assembly: Assembly, body: bytes, *, seconds: float = 10.0) -> Verdict:
+async def judge(assembly: Assembly, body: bytes, *, seconds: float = 60.0) -> Verdict:
     return await assembly.judge.judge(decode_review(body), deadline_seconds=seconds)
 
 

@@ -71,13 +71,15 @@ def gateway(cluster: Cluster, registry: RealRegistry, tmp_path_factory: pytest.T
             "pullSecrets": True,
             "referenceNamespaces": ["test-*"],
             "referenceSeconds": 1,
+            "timeoutSeconds": 30,  # a busy machine is not what is tested
         },
     )
     authority = folder / "ca.crt"
     authority.write_bytes(server.authority.pem)
     try:
         server.start()
-        with registered(cluster, f"https://127.0.0.1:{server.port}/v1/validate", authority):
+        url = f"https://127.0.0.1:{server.port}/v1/validate"
+        with registered(cluster, url, authority, "--timeout-seconds", "30"):
             yield server
         server.stop()
     finally:

@@ -54,7 +54,8 @@ async def _counted(entries: int) -> AsyncIterator[Counted]:
         authority = TrustAuthority("a", keys=(TrustedKey(pem=pem(KEY)),))
         policy = TrustPolicy(repositories=(f"{faulty.host}/**",), authorities=(authority,), name="p")
         ready = await make_ready(read_policy(policy, source="test"), trial=False)
-        settings = Provenance(registries=(RegistrySettings((faulty.host,), plain_http=True),), cache_entries=entries)
+        plain = (RegistrySettings((faulty.host,), plain_http=True),)
+        settings = Provenance(registries=plain, cache_entries=entries, timeout_seconds=30)
         gate = Gate(settings, meter=ProvenanceMetrics(registry), limits=Limits(backoff_seconds=0.01))
         try:
             yield Counted(faulty, gate, ready, registry)

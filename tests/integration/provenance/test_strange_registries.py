@@ -47,7 +47,7 @@ async def failure(reference: str, *repositories: str, hosts: tuple[str, ...] = (
     authority = TrustAuthority("a", keys=(TrustedKey(pem=pem(p256())),))
     policy = TrustPolicy(repositories=repositories, authorities=(authority,), name="p")
     ready = await make_ready(read_policy(policy, source="test"), trial=False)
-    gate = Gate(Provenance(registries=(RegistrySettings(hosts),) if hosts else (), timeout_seconds=20), limits=QUICK)
+    gate = Gate(Provenance(registries=(RegistrySettings(hosts),) if hosts else (), timeout_seconds=30), limits=QUICK)
     try:
         with pytest.raises(UnreachableError) as caught:
             await gate.judge(parse_reference(reference), [ready])
