@@ -72,8 +72,9 @@ class Gate:
         self._settings = settings
         self._registry = Registry(Hosts(settings.registries), limits, meter)
         self._keychain: Keychain = read_docker_config(settings.docker_config) if settings.docker_config else Anonymous()
-        kept = cache or new_cache(entries=settings.cache_entries, seconds=settings.cache_seconds, meter=meter)
-        self._verifier = Verifier(kept, clock, limits=limits, meter=meter)
+        if cache is None:
+            cache = new_cache(entries=settings.cache_entries, seconds=settings.cache_seconds, meter=meter)
+        self._verifier = Verifier(cache, clock, limits=limits, meter=meter)
         self._resolving: Flights[tuple[str, str], Found] = Flights()
         self._listing: Flights[tuple[str, str], tuple[str, ...]] = Flights()
 

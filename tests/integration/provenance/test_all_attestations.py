@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from gateway.config.provenance import (
     TrustedKey,
     TrustPolicy,
 )
+from gateway.provenance.cache import ALL_SECONDS, EvidenceCache
 from gateway.provenance.gate import Gate
 from gateway.provenance.oci.errors import TooLargeError
 from gateway.provenance.oci.limits import Limits
@@ -50,6 +52,13 @@ class Scanned:
         self._add(statement(self.digest, SCAN, {"found": found, "number": number}), key or self.key)
 
     async def judged(self, *, match: Any = "all", limits: Limits | None = None) -> Assessment:
+        async with self.judging(match=match, limits=limits) as judge:
+            return await judge()
+
+    @asynccontextmanager
+    async def judging(
+        self, *, match: Any = "all", limits: Limits | None = None, cache: EvidenceCache | None = None
+    ) -> AsyncIterator[Callable[[], Awaitable[Assessment]]]:
         authority = TrustAuthority("a", keys=(TrustedKey(pem=pem(self.key)),))
         policy = TrustPolicy(
             repositories=(f"{self.registry.host}/**",),
@@ -58,16 +67,18 @@ class Scanned:
             name="p",
         )
         ready = await make_ready(read_policy(policy, source="test"), trial=False)
-        settings = Provenance(
-            registries=(RegistrySettings((self.registry.host,), plain_http=True),), max_requests=500, timeout_seconds=30
-        )
-        gate = Gate(settings, limits=limits)
-        try:
+        plain = (RegistrySettings((self.registry.host,), plain_http=True),)
+        gate = Gate(Provenance(registries=plain, max_requests=500, timeout_seconds=30), limits=limits, cache=cache)
+
+        async def judge() -> Assessment:
             (verdict,) = await gate.judge(Reference(self.registry.host, "acme/app", digest=self.digest), [ready])
+            return verdict.results[0].assessment
+
+        try:
+            yield judge
         finally:
             await gate.close()
             ready.close()
-        return verdict.results[0].assessment
 
 
 @pytest.fixture
@@ -117,3 +128,18 @@ async def test_more_than_is_read_is_no_verdict(scanned: Scanned) -> None:
     with pytest.raises(TooLargeError):
         await scanned.judged(limits=Limits(candidates=10))
     assert (await scanned.judged(match="any", limits=Limits(candidates=10))).satisfied
+
+
+async def test_a_new_one_is_seen_soon(scanned: Scanned) -> None:
+    """What is kept says that there are no others: it is believed for a minute; that there is one, for as long as configured."""
+    scanned.attest(CLEAN)
+    for match, kept_after in (("all", False), ("any", True)):
+        now = [0.0]
+        cache = EvidenceCache(entries=10, seconds=3_600, clock=lambda now=now: now[0])
+        async with scanned.judging(match=match, cache=cache) as judge:
+            assert (await judge()).satisfied
+            asked = len(scanned.registry.requests)
+            for seconds, kept in ((ALL_SECONDS - 1, True), (ALL_SECONDS, kept_after)):
+                now[0] = seconds
+                assert (await judge()).satisfied
+                assert (len(scanned.registry.requests) == asked) is kept
