@@ -20,7 +20,7 @@ from policies.waivers import read_waiver, spec_digest
 Json = dict[str, Any]
 pytestmark = pytest.mark.native
 
-CRDS = Path(__file__).parents[3] / "charts" / "govgate" / "crds"
+CRDS = Path(__file__).parents[3] / "charts" / "govgate" / "files" / "crds"
 READS = (("", ["namespaces"]), ("govgate.dev", ["*"]), ("authorization.k8s.io", ["*"]))
 
 
@@ -28,7 +28,7 @@ READS = (("", ["namespaces"]), ("govgate.dev", ["*"]), ("authorization.k8s.io", 
 def root(cluster: Cluster) -> Iterator[Api]:
     """The API as root, with the CRDs as the chart has them."""
     api = cluster.api(ROOT)
-    for file in sorted(CRDS.glob("*.yaml")):
+    for file in sorted(CRDS.glob("*polic*.yaml")):
         api.apply(yaml.safe_load(file.read_text()), manager="tests")
     eventually(lambda: len(api.call("GET", "/apis/govgate.dev/v1alpha1")["resources"]) >= 4)
     yield api

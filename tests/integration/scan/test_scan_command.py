@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import yaml
+from support.api import ApiError
 from support.cluster import Cluster, wait_for
 from support.kyverno import classic
 from support.tools import tool
@@ -137,15 +138,21 @@ KYVERNO = """
   match: {any: [{resources: {kinds: [ConfigMap]}}]}
   validate: {message: team is required, pattern: {metadata: {labels: {team: "?*"}}}}
 """
-CRDS = Path(__file__).parents[3] / "charts" / "govgate" / "crds"
+CRDS = Path(__file__).parents[3] / "charts" / "govgate" / "files" / "crds"
 
 
 def test_kyvernos_policies_and_waivers_hold_in_a_scan(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
     """What Kyverno's command line finds has the ids that it has in check; what a waiver covers is kept, and does not count."""
     root = cluster.api(ROOT)
-    for file in sorted(CRDS.glob("*.yaml")):
+    for file in sorted(CRDS.glob("*polic*.yaml")):
         root.apply(yaml.safe_load(file.read_text()), manager="tests")
-    wait_for(lambda: len(root.call("GET", "/apis/govgate.dev/v1alpha1")["resources"]) >= 4)
+
+    def served() -> bool:
+        with contextlib.suppress(ApiError):  # the group itself is served a moment after its first CRD
+            return len(root.call("GET", "/apis/govgate.dev/v1alpha1")["resources"]) >= 4
+        return False
+
+    wait_for(served, seconds=60)
     items = [
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": namespace}}
         for name in ("a", "b")
