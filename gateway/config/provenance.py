@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 from gateway.core.guard import OnError
 
 Mode = Literal["deny", "warn", "audit"]
-Format = Literal["cosign-legacy", "cosign-legacy-attestation", "sigstore-bundle", "notation-jws"]
+Format = Literal["cosign-legacy", "cosign-legacy-attestation", "sigstore-bundle", "notation-jws", "notation-cose"]
 Time = Annotated[str, Meta(pattern=r"^([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+(Z|[+-][0-9]{2}:[0-9]{2}))?$", max_length=40)]
 """RFC 3339, such as ``2026-01-31T00:00:00Z``; empty for none."""
 Pem = Annotated[str, Meta(max_length=65_536)]
@@ -66,16 +66,26 @@ class TrustedRoot(_Section, frozen=True):
     config_map_key_ref: ObjectKey | None = None
 
 
-class Notation(_Section, frozen=True):
-    """Trust anchors of Notation signatures: certificates in PEM, as text, in a file or in an object, and who may sign
-    (RFC 4514).
-    """
+class Certificates(_Section, frozen=True):
+    """Certificates in PEM, as text, in a file or in an object of the cluster."""
 
     pem: Pem = ""
     file: str = ""
     secret_key_ref: ObjectKey | None = None
     config_map_key_ref: ObjectKey | None = None
+
+
+class Notation(Certificates, frozen=True):
+    """Trust anchors of Notation signatures (root certificates), and who may sign (RFC 4514), if not everybody under them.
+
+    ``tsa``: of time-stamp authorities; with ``require_timestamp`` a signature needs their word. ``signing_authority``: of
+    services that sign for others and tell the time. Each is a type of Notation's trust stores, the section's own is ``ca``.
+    """
+
     subjects: tuple[str, ...] = ()
+    tsa: Certificates = Certificates()
+    require_timestamp: bool = False
+    signing_authority: Certificates = Certificates()
 
 
 class TrustAuthority(_Section, frozen=True):
@@ -119,7 +129,13 @@ class TrustPolicySpec(_Section, frozen=True):
     match: Literal["any", "all"] = "any"
     signature: bool = True
     attestations: Annotated[tuple[Attestation, ...], Meta(max_length=32)] = ()
-    formats: tuple[Format, ...] = ("sigstore-bundle", "cosign-legacy", "cosign-legacy-attestation", "notation-jws")
+    formats: tuple[Format, ...] = (
+        "sigstore-bundle",
+        "cosign-legacy",
+        "cosign-legacy-attestation",
+        "notation-jws",
+        "notation-cose",
+    )
     artifact_types: tuple[str, ...] = ()
     sources: Mode | Literal["off"] = "warn"
 

@@ -9,7 +9,7 @@ import msgspec
 
 from gateway.core.canonical import sha256_digest
 from gateway.provenance.evidence import Artifact, Authority, Candidate, Evidence, Format, Rejected, Signed
-from gateway.provenance.oci.candidates import Looker
+from gateway.provenance.oci.candidates import NOTATION_FORMATS, Looker
 from gateway.provenance.oci.limits import Limits
 from gateway.provenance.oci.manifest import parse_manifest
 from gateway.provenance.oci.source import Found, Source, check_digest
@@ -118,7 +118,7 @@ async def collect(
         found = await source.manifest(digest)
     collected = Collected(_artifact(digest, found), manifest=found.body if found is not None else b"")
     async for more in Looker(source, digest, wanted.formats, limits).rounds():
-        if found is None and any(one.format == "notation-jws" for one in more.candidates):
+        if found is None and any(one.format in NOTATION_FORMATS.values() for one in more.candidates):
             found = await source.manifest(digest)  # its type and size are part of what Notation signs
         candidates, unreadable = (*collected.candidates, *more.candidates), (*collected.unreadable, *more.rejected)
         manifest = found.body if found is not None else b""

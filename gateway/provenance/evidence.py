@@ -15,16 +15,18 @@ policy knows which predicate it needs. All of it is JSON by msgspec (camelCase),
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
 COSIGN_SIGN = "https://sigstore.dev/cosign/sign/v1"
 """The predicate type by which cosign v3 says "this is a signature"; every other one is an attestation."""
 
-Format = Literal["cosign-legacy", "cosign-legacy-attestation", "sigstore-bundle", "notation-jws"]
+Format = Literal["cosign-legacy", "cosign-legacy-attestation", "sigstore-bundle", "notation-jws", "notation-cose"]
+FORMATS: tuple[Format, ...] = get_args(Format)
 Hash = Literal["", "sha256", "sha384", "sha512"]
-Level = Literal["log", "tsa", "none"]
+Level = Literal["log", "tsa", "authority", "none"]
+"""What proves when it was signed: a log, a time-stamp authority, a Notation signing authority's own word, or nothing."""
 Step = Literal[
     "size",
     "format",
@@ -132,8 +134,11 @@ class Authority(_Struct, frozen=True):
     """Somebody trusted: any of the keys, any of the identities, or any certificate under the Notation trust anchors.
 
     ``trusted_root`` is a Sigstore TrustedRoot (JSON); empty is the public-good instance's, as the sigstore package
-    carries it. ``notation_anchors`` are certificates in PEM; ``notation_subjects``, if any, are the distinguished names
-    (RFC 4514) that a leaf may have. ``formats``: which formats are accepted from it.
+    carries it. The Notation trust anchors are certificates in PEM, of the three types of Notation's trust stores:
+    ``notation_anchors`` (ca) for the scheme ``notary.x509``, ``notation_signing_authorities`` (signingAuthority) for
+    ``notary.x509.signingAuthority``, ``notation_timestamp_authorities`` (tsa) for time stamps of the former, demanded with
+    ``notation_require_timestamp``. ``notation_subjects``, if any, are the distinguished names (RFC 4514) that a leaf may
+    have. ``formats``: which formats are accepted from it.
     """
 
     name: str
@@ -143,7 +148,10 @@ class Authority(_Struct, frozen=True):
     levels: Levels = Levels()
     notation_anchors: str = ""
     notation_subjects: tuple[str, ...] = ()
-    formats: tuple[Format, ...] = ("cosign-legacy", "cosign-legacy-attestation", "sigstore-bundle", "notation-jws")
+    notation_signing_authorities: str = ""
+    notation_timestamp_authorities: str = ""
+    notation_require_timestamp: bool = False
+    formats: tuple[Format, ...] = FORMATS
 
 
 class Signer(_Struct, frozen=True, omit_defaults=True):

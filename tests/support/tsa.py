@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
@@ -15,21 +16,52 @@ _DER = serialization.Encoding.DER
 
 
 class TimestampAuthority:
-    """A root, and a signing certificate below it."""
+    """A root, and a signing certificate below it, ``uses`` what it is for."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        uses: Sequence[x509.ObjectIdentifier] = (ExtendedKeyUsageOID.TIME_STAMPING,),
+        *,
+        critical: bool = True,
+        days: int = 3650,
+    ) -> None:
         root_key = ec.generate_private_key(ec.SECP256R1())
         self._key = ec.generate_private_key(ec.SECP256R1())
-        root = _certificate("test TSA root", root_key, "test TSA root", root_key, ca=True)
-        self._leaf = _certificate("test TSA", self._key, "test TSA root", root_key, ca=False)
+        root = _certificate("test TSA root", root_key, "test TSA root", root_key, None)
+        leaf_use = x509.ExtendedKeyUsage(uses), critical
+        self._leaf = _certificate("test TSA", self._key, "test TSA root", root_key, leaf_use, days=days)
         self.chain = [self._leaf, root]
+
+    @property
+    def anchors(self) -> str:
+        """The root, in PEM."""
+        return self.chain[-1].public_bytes(serialization.Encoding.PEM).decode()
 
     def stamp(self, message: bytes, at: datetime) -> bytes:
         """A TimeStampResp, granted, over the SHA-256 of the message."""
+        return response(self.token(message, at))
+
+    def token(
+        self,
+        message: bytes,
+        at: datetime,
+        *,
+        imprint: bytes = b"",
+        accuracy: bytes = b"",
+        nonce: int | None = None,
+        policy: str = "1.2.3.4.1",
+        carried: Sequence[x509.Certificate] | None = None,
+    ) -> bytes:
+        """A TimeStampToken over the SHA-256 of the message, or over an ``imprint`` (DER of a MessageImprint).
+
+        ``accuracy``: the DER of one. ``carried``: the certificates in it; by default the signing one.
+        """
         sha256 = _sequence(_oid("2.16.840.1.101.3.4.2.1"))
-        imprint = _sequence(sha256, _tlv(0x04, hashlib.sha256(message).digest()))
+        listed = [self._leaf] if carried is None else carried
+        imprint = imprint or _sequence(sha256, _tlv(0x04, hashlib.sha256(message).digest()))
         time = _tlv(0x18, at.astimezone(UTC).strftime("%Y%m%d%H%M%SZ").encode())
-        info = _sequence(_integer(1), _oid("1.2.3.4.1"), imprint, _integer(7), time)
+        asked = b"" if nonce is None else _integer(nonce)
+        info = _sequence(_integer(1), _oid(policy), imprint, _integer(7), time, accuracy, asked)
         token_type = _oid("1.2.840.113549.1.9.16.1.4")
         certificate = self._leaf.public_bytes(_DER)
         # ESSCertIDv2 with its default hash, SHA-256
@@ -57,16 +89,34 @@ class TimestampAuthority:
             _integer(3),
             _tlv(0x31, sha256),
             _sequence(token_type, _tlv(0xA0, _tlv(0x04, info))),
-            _tlv(0xA0, certificate),
+            _tlv(0xA0, b"".join(one.public_bytes(_DER) for one in listed)),
             _tlv(0x31, signer),
         )
-        content = _sequence(_oid("1.2.840.113549.1.7.2"), _tlv(0xA0, signed))
-        return _sequence(_sequence(_integer(0)), content)
+        return _sequence(_oid("1.2.840.113549.1.7.2"), _tlv(0xA0, signed))
+
+
+def response(token: bytes) -> bytes:
+    """A TimeStampResp, granted, with a token."""
+    return _sequence(_sequence(_integer(0)), token)
+
+
+def accuracy(seconds: int, millis: int = 0) -> bytes:
+    """How accurate a time is, as a token says it."""
+    return _sequence(_integer(seconds), _tlv(0x80, bytes((millis >> 8, millis & 0xFF))) if millis else b"")
 
 
 def _certificate(
-    name: str, key: ec.EllipticCurvePrivateKey, issuer: str, issuer_key: ec.EllipticCurvePrivateKey, *, ca: bool
-):
+    name: str,
+    key: ec.EllipticCurvePrivateKey,
+    issuer: str,
+    issuer_key: ec.EllipticCurvePrivateKey,
+    leaf_use: tuple[x509.ExtendedKeyUsage, bool] | None,
+    *,
+    days: int = 3650,
+) -> x509.Certificate:
+    ca = leaf_use is None
+    usage = dict.fromkeys(("content_commitment", "key_encipherment", "data_encipherment", "key_agreement"), False)
+    usage |= dict.fromkeys(("crl_sign", "encipher_only", "decipher_only"), False)
     builder = (
         x509.CertificateBuilder()
         .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
@@ -74,13 +124,14 @@ def _certificate(
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(_EPOCH)
-        .not_valid_after(_EPOCH + timedelta(days=3650))
+        .not_valid_after(_EPOCH + timedelta(days=days))
         .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+        .add_extension(x509.KeyUsage(digital_signature=not ca, key_cert_sign=ca, **usage), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
     )
-    if not ca:
-        builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING]), critical=True)
+    if leaf_use is not None:
+        builder = builder.add_extension(leaf_use[0], critical=leaf_use[1])
     return builder.sign(issuer_key, hashes.SHA256())
 
 

@@ -30,12 +30,13 @@ BUNDLE = "application/vnd.dev.sigstore.bundle"
 NOTATION = "application/vnd.cncf.notary.signature"
 _SIMPLE_SIGNING = "application/vnd.dev.cosign.simplesigning.v1+json"
 _DSSE = "application/vnd.dsse.envelope.v1+json"
-_JWS = "application/jose+json"
+NOTATION_FORMATS: dict[str, Format] = {"application/jose+json": "notation-jws", "application/cose": "notation-cose"}
+"""By the media type of the layer."""
 _TAGS: tuple[tuple[Format, str, str], ...] = (
     ("cosign-legacy", ".sig", _SIMPLE_SIGNING),
     ("cosign-legacy-attestation", ".att", _DSSE),
 )
-_REFERRING: frozenset[Format] = frozenset(("sigstore-bundle", "notation-jws"))
+_REFERRING: frozenset[Format] = frozenset(("sigstore-bundle", *NOTATION_FORMATS.values()))
 _TAGGED: frozenset[Format] = frozenset(("cosign-legacy", "cosign-legacy-attestation"))
 _SILENT = frozenset(("application/vnd.oci.image.config.v1+json", "application/vnd.oci.empty.v1+json", ""))
 """What a list says about a thing that has no artifact type of its own."""
@@ -101,7 +102,7 @@ class Looker:
 
     async def _referrer(self, listed: Descriptor) -> list[Round]:
         """The listing was a hint: what counts is what the manifest says."""
-        format_ = _format_of(listed.artifact_type) or "sigstore-bundle"
+        format_: Format = next((one for one in _formats_of(listed.artifact_type)), "sigstore-bundle")
         if not is_digest(listed.digest):
             return [
                 _rejected(format_, shown(listed.digest), MalformedError("not listed by a digest that is supported"))
@@ -171,17 +172,14 @@ class Looker:
 
     def _may_be(self, artifact_type: str) -> bool:
         """Whether a listed thing is worth a look: a listing without a type says nothing."""
-        return artifact_type in _SILENT or _format_of(artifact_type) in self._formats
+        return artifact_type in _SILENT or not self._formats.isdisjoint(_formats_of(artifact_type))
 
     def _format(self, layer: Descriptor, kinds: Collection[str]) -> Format | None:
         """What a layer of a manifest of these kinds is, if that is looked for."""
         if "sigstore-bundle" in self._formats and layer.media_type.startswith(BUNDLE):
             return "sigstore-bundle"
-        return (
-            "notation-jws"
-            if "notation-jws" in self._formats and layer.media_type == _JWS and NOTATION in kinds
-            else None
-        )
+        found = NOTATION_FORMATS.get(layer.media_type) if NOTATION in kinds else None
+        return found if found in self._formats else None
 
     def _first(self, found: list[Descriptor], what: str) -> list[Descriptor]:
         """As many as are read; that there are more is remembered."""
@@ -202,7 +200,8 @@ def _rejected(format_: Format, digest: str, error: RegistryError) -> Round:
     return Round((), (Rejected(format_, digest, step, str(error), "remove it from the registry, or sign again"),))
 
 
-def _format_of(artifact_type: str) -> Format | None:
+def _formats_of(artifact_type: str) -> tuple[Format, ...]:
+    """What a thing that is listed with this type may be."""
     if artifact_type.startswith(BUNDLE):
-        return "sigstore-bundle"
-    return "notation-jws" if artifact_type == NOTATION else None
+        return ("sigstore-bundle",)
+    return tuple(NOTATION_FORMATS.values()) if artifact_type == NOTATION else ()

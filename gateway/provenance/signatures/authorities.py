@@ -23,7 +23,8 @@ class Trusted:
     def __init__(self, settings: Authority) -> None:
         """Raises ConfigError with the authority's name and what is wrong with it."""
         self.settings = settings
-        if not (settings.keys or settings.identities or settings.notation_anchors):
+        notation = settings.notation_anchors or settings.notation_signing_authorities
+        if not (settings.keys or settings.identities or notation):
             raise ConfigError(f"authority {settings.name}: no key, no identity, no Notation anchor: it trusts nobody")
         if len(settings.keys) > MAX_KEYS or len(settings.identities) > MAX_IDENTITIES:
             raise ConfigError(f"authority {settings.name}: more than {MAX_KEYS} keys or {MAX_IDENTITIES} identities")
@@ -31,6 +32,8 @@ class Trusted:
             self.keys = tuple(TrustedKey(key) for key in settings.keys)
             self.matchers = tuple(Matcher(identity) for identity in settings.identities)
             self.anchors = _anchors(settings.notation_anchors)
+            self.signing_authorities = _anchors(settings.notation_signing_authorities)
+            self.timestamp_authorities = _anchors(settings.notation_timestamp_authorities)
             if settings.identities or settings.trusted_root:
                 read_root(settings.trusted_root)
         except ConfigError as error:

@@ -78,15 +78,24 @@ def prove(material: Material, key: PublicKey, question: Question, trusted: Trust
     logged = [verify_entry(entry, signed, root) for entry in material.entries]
     times = [verify_timestamp(stamp, material.stamped, root) for stamp in material.timestamps]
     times += [entry.time for entry in logged if entry.time is not None]
-    if times and max(times) > question.now + MAX_SKEW:
-        reason = f"its log or time stamp says {max(times).isoformat()}, and it is {question.now.isoformat()} here"
-        raise RefusedError(
-            "timestamp", reason, "set this machine's clock right; if it is, that log or authority is wrong"
-        )
+    if times:
+        check_present(max(times), question.now)
     for entry in logged:
         check_window(entry, entry.time or min(times, default=question.now))
     proofs = Proofs("log" if logged else "tsa", tuple(times), logged[0].record if logged else None)
     return proofs.ending(*(entry.log.window.end for entry in logged))
+
+
+def check_present(time: datetime, now: datetime) -> None:
+    """Refuse a proven time that is yet to come.
+
+    Raises:
+        RefusedError: at the step ``timestamp``.
+    """
+    if time > now + MAX_SKEW:
+        reason = f"its log or time stamp says {time.isoformat()}, and it is {now.isoformat()} here"
+        remedy = "set this machine's clock right; if it is, that log or authority is wrong"
+        raise RefusedError("timestamp", reason, remedy)
 
 
 def check_level(levels: Levels, level: Level, *, keyed: bool) -> None:

@@ -12,7 +12,7 @@ import msgspec
 from gateway.core.errors import UndecidedError
 from gateway.core.text import shown
 from gateway.provenance.evidence import Artifact, Authority, Candidate, Evidence, Format, Rejected, Signed
-from gateway.provenance.signatures import bundle, legacy, notation
+from gateway.provenance.signatures import bundle, legacy, notation_cose, notation_jws
 from gateway.provenance.signatures.authorities import Trusted, trusted
 from gateway.provenance.signatures.decoding import RESIGN, check_size
 from gateway.provenance.signatures.keyed import verify_keyed
@@ -35,7 +35,8 @@ _KINDS: dict[Format, _Kind] = {
     "cosign-legacy": _Kind((legacy.SIMPLE_SIGNING,), legacy.read_signature),
     "cosign-legacy-attestation": _Kind((legacy.DSSE,), legacy.read_attestation),
     "sigstore-bundle": _Kind(bundle.MEDIA_TYPES, bundle.read_bundle),
-    "notation-jws": _Kind((notation.MEDIA_TYPE,), notation.read_notation),
+    "notation-jws": _Kind((notation_jws.MEDIA_TYPE,), notation_jws.read_jws),
+    "notation-cose": _Kind((notation_cose.MEDIA_TYPE,), notation_cose.read_cose),
 }
 
 

@@ -1,4 +1,4 @@
-"""Chains of code-signing certificates, complete and in order, as Notation carries them.
+"""Chains of code-signing and time-stamping certificates, complete and in order, as Notation asks for them.
 
 Source: notaryproject/specifications, signature-specification.md, "certificate requirements"; RFC 5280. The general
 verifier of cryptography is made for servers and clients and demands names that code-signing certificates do not have.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -27,9 +27,24 @@ _UNDERSTOOD = {ExtensionOID.BASIC_CONSTRAINTS, ExtensionOID.KEY_USAGE, Extension
 _NOT_FOR_CODE = {
     ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE,
     ExtendedKeyUsageOID.SERVER_AUTH,
+    ExtendedKeyUsageOID.CLIENT_AUTH,
     ExtendedKeyUsageOID.EMAIL_PROTECTION,
     ExtendedKeyUsageOID.TIME_STAMPING,
+    ExtendedKeyUsageOID.OCSP_SIGNING,
 }
+_RESIGN = "sign with a code-signing certificate under a trust anchor, or add its root as one"
+_IN_TIME = "sign again; a signature outlives its certificates by a time stamp whose authority is trusted (notation.tsa)"
+
+
+class Purpose(NamedTuple):
+    """What the leaf is for. ``usage_critical``: whether key usages must be critical, as time-stamp authorities' are not."""
+
+    name: str
+    usage_critical: bool
+
+
+CODE_SIGNING = Purpose("signing code", usage_critical=True)
+TIME_STAMPING = Purpose("stamping times", usage_critical=False)
 
 
 def load_chain(chain: Sequence[bytes]) -> tuple[x509.Certificate, ...]:
@@ -50,26 +65,45 @@ def load_chain(chain: Sequence[bytes]) -> tuple[x509.Certificate, ...]:
     return certificates
 
 
+def ordered_chain(leaf: x509.Certificate, pool: Sequence[x509.Certificate]) -> tuple[x509.Certificate, ...]:
+    """The leaf and those of the pool that issued it, up to one that issued itself; the first that fits is taken.
+
+    Raises:
+        RefusedError: somebody's issuer is not there, or there are too many.
+    """
+    chain = [leaf]
+    while not _issued(chain[-1], chain[-1]):
+        issuers = [one for one in pool if one.subject == chain[-1].issuer and _issued(chain[-1], one)]
+        if not issuers or len(chain) == MAX_CHAIN:
+            raise _refuse(f"whoever issued the certificate of {_name(chain[-1])} is not known")
+        chain.append(issuers[0])
+    return tuple(chain)
+
+
 def check_chain(
-    chain: Sequence[x509.Certificate], anchors: Sequence[x509.Certificate], now: datetime
+    chain: Sequence[x509.Certificate],
+    anchors: Sequence[x509.Certificate],
+    times: Sequence[datetime],
+    purpose: Purpose = CODE_SIGNING,
 ) -> x509.Certificate:
-    """The anchor that vouches for a chain which is right now.
+    """The anchor that vouches for a chain which is right at each of the times.
 
     Raises:
         RefusedError: at the step ``certificate``.
     """
-    _check_leaf(chain[0], alone=len(chain) == 1)
+    _check_leaf(chain[0], purpose, alone=len(chain) == 1)
     for depth, certificate in enumerate(chain):
-        name = certificate.subject.rfc4514_string()
-        if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
-            raise _refuse(f"the certificate of {shown(name)} is not valid at {now.isoformat()}")
+        for time in times:
+            if not certificate.not_valid_before_utc <= time <= certificate.not_valid_after_utc:
+                reason = f"the certificate of {_name(certificate)} is not valid at {time.isoformat()}"
+                raise _refuse(reason, _IN_TIME)
         issuer = chain[min(depth + 1, len(chain) - 1)]  # the last one is a root, and issued itself
         if not _issued(certificate, issuer):
             raise _refuse(
-                f"the certificate of {shown(name)} was not issued by the next in the chain, or not by a good hash"
+                f"the certificate of {_name(certificate)} was not issued by the next in the chain, or not by a good hash"
             )
         if depth:
-            _check_authority(certificate, depth - 1)
+            _check_authority(certificate, depth - 1, purpose)
     trusted = {anchor.public_bytes(Encoding.DER) for anchor in anchors}
     for certificate in chain:
         if certificate.public_bytes(Encoding.DER) in trusted:
@@ -77,27 +111,46 @@ def check_chain(
     raise _refuse("none of the certificates in the chain is a trust anchor")
 
 
-def _check_leaf(leaf: x509.Certificate, *, alone: bool) -> None:
-    usage = _extension(leaf, x509.KeyUsage)
-    if usage is None or not usage.critical or not usage.value.digital_signature:
+def _check_leaf(leaf: x509.Certificate, purpose: Purpose, *, alone: bool) -> None:
+    usage = _usage(leaf, purpose)
+    if usage is None or not usage.digital_signature:
         raise _refuse("the certificate is not for signatures (its key usage, which must be critical)")
+    if _has_other_usages(usage):
+        raise _refuse("the certificate is for more than signatures (its key usage)")
     basic = _extension(leaf, x509.BasicConstraints)
     if not alone and basic is not None and basic.value.ca:
         raise _refuse("the signer's certificate is an authority's")
-    extended = _extension(leaf, x509.ExtendedKeyUsage)
-    if extended is not None:
-        uses = set(extended.value)
-        if ExtendedKeyUsageOID.CODE_SIGNING not in uses or uses & _NOT_FOR_CODE:
-            raise _refuse("the certificate is not for signing code")
+    if not _is_for(purpose, _extension(leaf, x509.ExtendedKeyUsage)):
+        raise _refuse(f"the certificate is not for {purpose.name}, or not only (its extended key usage)")
     _check_critical(leaf)
 
 
-def _check_authority(certificate: x509.Certificate, below: int) -> None:
+def _is_for(purpose: Purpose, extended: x509.Extension[x509.ExtendedKeyUsage] | None) -> bool:
+    if purpose is TIME_STAMPING:
+        return (
+            extended is not None and extended.critical and list(extended.value) == [ExtendedKeyUsageOID.TIME_STAMPING]
+        )
+    uses = set(extended.value) if extended is not None else {ExtendedKeyUsageOID.CODE_SIGNING}
+    return ExtendedKeyUsageOID.CODE_SIGNING in uses and not uses & _NOT_FOR_CODE
+
+
+def _usage(certificate: x509.Certificate, purpose: Purpose) -> x509.KeyUsage | None:
+    found = _extension(certificate, x509.KeyUsage)
+    return found.value if found is not None and (found.critical or not purpose.usage_critical) else None
+
+
+def _has_other_usages(usage: x509.KeyUsage) -> bool:
+    """Any that is none of a signer's; non-repudiation is."""
+    issues = usage.key_cert_sign or usage.crl_sign
+    return issues or usage.key_encipherment or usage.data_encipherment or usage.key_agreement
+
+
+def _check_authority(certificate: x509.Certificate, below: int, purpose: Purpose) -> None:
     """``below``: how many authorities stand between it and the leaf."""
-    basic, usage = _extension(certificate, x509.BasicConstraints), _extension(certificate, x509.KeyUsage)
+    basic, usage = _extension(certificate, x509.BasicConstraints), _usage(certificate, purpose)
     if basic is None or not basic.critical or not basic.value.ca:
         raise _refuse("a certificate of the chain is not an authority's")
-    if usage is None or not usage.critical or not usage.value.key_cert_sign:
+    if usage is None or not usage.key_cert_sign:
         raise _refuse("an authority of the chain may not issue certificates (its key usage, which must be critical)")
     if basic.value.path_length is not None and below > basic.value.path_length:
         raise _refuse("the chain is longer than one of its authorities allows")
@@ -129,6 +182,9 @@ def _extension(certificate: x509.Certificate, kind: type[T]) -> x509.Extension[T
         return None
 
 
-def _refuse(reason: str) -> RefusedError:
-    remedy = "sign with a code-signing certificate under a trust anchor, or add its root as one"
+def _name(certificate: x509.Certificate) -> str:
+    return shown(certificate.subject.rfc4514_string())
+
+
+def _refuse(reason: str, remedy: str = _RESIGN) -> RefusedError:
     return RefusedError("certificate", reason, remedy)

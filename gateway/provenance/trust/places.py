@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from gateway.config.provenance import Notation, ObjectKey, TrustAuthority, TrustedKey, TrustedRoot, TrustPolicySpec
+from gateway.config.provenance import Certificates, ObjectKey, TrustAuthority, TrustedKey, TrustedRoot, TrustPolicySpec
 from gateway.core.errors import ConfigError
 
 
@@ -40,7 +40,7 @@ def no_place(place: Place) -> bytes:
     raise ConfigError(f"{place}: no cluster is connected that it could be read from")
 
 
-def place_of(one: TrustedKey | TrustedRoot | Notation) -> Place | None:
+def place_of(one: TrustedKey | TrustedRoot | Certificates) -> Place | None:
     """Where the content is, if it is in an object.
 
     Raises:
@@ -63,14 +63,14 @@ def places(policy: TrustPolicySpec) -> frozenset[Place]:
     )
 
 
-def _all_of(authority: TrustAuthority) -> Iterator[TrustedKey | TrustedRoot | Notation]:
+def _all_of(authority: TrustAuthority) -> Iterator[TrustedKey | TrustedRoot | Certificates]:
     yield from authority.keys
     yield authority.trusted_root
-    yield authority.notation
+    yield from (authority.notation, authority.notation.tsa, authority.notation.signing_authority)
 
 
 def _references(
-    one: TrustedKey | TrustedRoot | Notation,
+    one: TrustedKey | TrustedRoot | Certificates,
 ) -> Iterator[tuple[Literal["Secret", "ConfigMap"], ObjectKey | None]]:
     yield "Secret", one.secret_key_ref
     yield "ConfigMap", one.config_map_key_ref

@@ -17,7 +17,7 @@ import msgspec
 from gateway.config.files import read_bounded
 from gateway.config.provenance import (
     Attestation,
-    Notation,
+    Certificates,
     Provenance,
     TrustAuthority,
     TrustedIdentity,
@@ -213,9 +213,18 @@ def _check_attestation(attestation: Attestation, names: list[str], where: str) -
 
 
 def _authority(one: TrustAuthority, policy: TrustPolicy, contents: _Contents, where: str) -> Authority:
-    anchors = _text(one.notation, one.notation.pem, contents, f"{where}: notation")
-    if not one.keys and not one.identities and not anchors:
+    notation = one.notation
+    anchors = _certificates(notation, contents, f"{where}: notation")
+    services = _certificates(notation.signing_authority, contents, f"{where}: notation.signingAuthority")
+    stamping = _certificates(notation.tsa, contents, f"{where}: notation.tsa")
+    if not one.keys and not one.identities and not anchors and not services:
         raise ConfigError(f"{where}: nobody is trusted: name keys, identities or notation")
+    if stamping and not anchors:
+        raise ConfigError(
+            f"{where}: notation.tsa vouches for the time of signatures under notation.pem: name those too"
+        )
+    if notation.require_timestamp and not stamping:
+        raise ConfigError(f"{where}: notation.requireTimestamp needs notation.tsa: nobody's time stamp would count")
     return Authority(
         one.name,
         keys=tuple(_key(key, contents, f"{where}: keys[{index}]") for index, key in enumerate(one.keys)),
@@ -223,7 +232,10 @@ def _authority(one: TrustAuthority, policy: TrustPolicy, contents: _Contents, wh
         trusted_root=_content(one.trusted_root, one.trusted_root.json, contents, f"{where}: trustedRoot"),
         levels=Levels(one.require_log, one.allow_tsa_only, one.allow_no_log),
         notation_anchors=anchors,
-        notation_subjects=one.notation.subjects,
+        notation_subjects=notation.subjects,
+        notation_signing_authorities=services,
+        notation_timestamp_authorities=stamping,
+        notation_require_timestamp=notation.require_timestamp,
         formats=policy.formats,
     )
 
@@ -286,14 +298,14 @@ def _time(text: str, where: str) -> datetime | None:
         raise ConfigError(f"{where}: {text!r} is no time (RFC 3339, such as 2026-01-31T00:00:00Z)") from None
 
 
-def _content(one: TrustedKey | TrustedRoot | Notation, text: str, contents: _Contents, where: str) -> bytes:
+def _content(one: TrustedKey | TrustedRoot | Certificates, text: str, contents: _Contents, where: str) -> bytes:
     try:
         return _found(one, text, contents)
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from None
 
 
-def _found(one: TrustedKey | TrustedRoot | Notation, text: str, contents: _Contents) -> bytes:
+def _found(one: TrustedKey | TrustedRoot | Certificates, text: str, contents: _Contents) -> bytes:
     place = place_of(one)
     if sum(map(bool, (text, one.file, place))) > 1:
         raise ConfigError("the content, a file or an object: one of them, not both")
@@ -306,7 +318,11 @@ def _found(one: TrustedKey | TrustedRoot | Notation, text: str, contents: _Conte
     return content
 
 
-def _text(one: TrustedKey | Notation, text: str, contents: _Contents, where: str) -> str:
+def _certificates(given: Certificates, contents: _Contents, where: str) -> str:
+    return _text(given, given.pem, contents, where)
+
+
+def _text(one: TrustedKey | Certificates, text: str, contents: _Contents, where: str) -> str:
     try:
         return _content(one, text, contents, where).decode("ascii")
     except UnicodeDecodeError:
@@ -321,5 +337,6 @@ def trust_files(settings: Provenance) -> list[str]:
     for policy in settings.policies:
         for one in policy.authorities:
             found += [key.file for key in one.keys]
-            found += [one.trusted_root.file, one.notation.file]
+            notation = one.notation
+            found += [one.trusted_root.file, notation.file, notation.tsa.file, notation.signing_authority.file]
     return sorted({path for path in found if path})

@@ -10,14 +10,14 @@ GATEWAY = Path(__file__).resolve().parents[3] / "gateway"
 
 
 def test_sigstore_is_imported_only_where_an_identity_is_trusted():
-    """It takes a third of a second and much memory: keys do without it, and without time stamps' library too."""
+    """It takes a third of a second and much memory: keys do without it, and without those of time stamps and COSE too."""
     code = (
         "import sys\n"
         "from gateway.provenance.evidence import Authority, Identity, Key\n"
         "from gateway.provenance.signatures import prepare\n"
         "from gateway.provenance.signatures.root import read_root\n"
         "read_root(b'')\n"
-        "print([name for name in ('sigstore.verify', 'pydantic', 'rfc3161_client') if name in sys.modules])\n"
+        "print([name for name in ('sigstore.verify', 'pydantic', 'rfc3161_client', 'cbor2') if name in sys.modules])\n"
         "prepare([Authority('a', identities=(Identity('https://issuer.test', 'me'),))])\n"
         "print('sigstore.verify' in sys.modules)\n"
     )
@@ -26,8 +26,13 @@ def test_sigstore_is_imported_only_where_an_identity_is_trusted():
 
 
 def test_each_foreign_library_has_one_adapter():
-    """sigstore-python, the time stamps' library and RE2 are each imported by one module."""
-    for library, adapter in (("sigstore", "sigstore_python"), ("rfc3161_client", "timestamps"), ("re2", "identities")):
+    """sigstore-python, the libraries of time stamps and of CBOR, and RE2 are each imported by one module."""
+    for library, adapter in (
+        ("sigstore", "sigstore_python"),
+        ("rfc3161_client", "timestamps"),
+        ("cbor2", "cbor"),
+        ("re2", "identities"),
+    ):
         importers = [
             path.stem
             for path in GATEWAY.rglob("*.py")

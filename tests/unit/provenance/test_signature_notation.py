@@ -254,7 +254,7 @@ def test_an_envelope_of_another_form_is_refused():
         {**right, "protected": "e30"},
         {**right, "protected": "W10"},
     ):
-        assert refused(verify(jws_candidate(changed), TRUSTED)).step in ("format", "critical-header")
+        assert refused(verify(jws_candidate(changed), TRUSTED)).step in ("format", "critical-header", "algorithm")
     for chain in ([], [b64(b"x" * 40)]):
         assert refused(verify(jws_candidate({**right, "header": {"x5c": chain}}), TRUSTED)).step == "certificate"
     for signature in ("", "AAAA", "A" * 86):

@@ -1,4 +1,8 @@
-"""The six algorithms that Notation allows, each tied to a kind of key. Source: signature-envelope-jws.md; RFC 7518."""
+"""The six algorithms that Notation allows, each tied to a kind of key, by their names in JWS; COSE has numbers for the same.
+
+Source: notaryproject/specifications, signature-specification.md ("algorithm selection"); RFC 7518; RFC 9053, whose ECDSA
+signatures have the form of JWS.
+"""
 
 from __future__ import annotations
 
@@ -27,13 +31,13 @@ def _kind(certificate: x509.Certificate) -> tuple[str, hashes.HashAlgorithm] | N
     return _RSA.get(key.key_size) if isinstance(key, rsa.RSAPublicKey) else None
 
 
-def jws_algorithm(certificate: x509.Certificate) -> str:
+def algorithm_of(certificate: x509.Certificate) -> str:
     """The one algorithm that the certificate's key signs with; "" for a key that is not allowed."""
     kind = _kind(certificate)
     return kind[0] if kind else ""
 
 
-def jws_verifies(certificate: x509.Certificate, signature: bytes, message: bytes) -> bool:
+def made_by_key(certificate: x509.Certificate, signature: bytes, message: bytes) -> bool:
     """Whether the certificate's key made the signature."""
     kind, key = _kind(certificate), certificate.public_key()
     if kind is None:
