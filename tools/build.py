@@ -152,6 +152,7 @@ TOOLS = {
             "github.com/bitnami/sealed-secrets/cmd/controller",
             "github.com/bitnami/sealed-secrets",
         ),
+        Tool("notation", "notation", ".", "github.com/notaryproject/notation-go"),
         Tool("opa", "opa", "github.com/open-policy-agent/opa", "github.com/open-policy-agent/opa"),
         Tool("registry", "registry", "."),
     )

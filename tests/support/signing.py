@@ -126,12 +126,12 @@ def attestation(payload: bytes, key: Any, **annotations: str) -> Candidate:
 class NotationSigner:
     """A root, an intermediate and a code-signing leaf; each part of an envelope can be replaced."""
 
-    def __init__(self, key: Any = None, **leaf: Any) -> None:
+    def __init__(self, key: Any = None, *, now: datetime = NOW, **leaf: Any) -> None:
         self.key = key or p256()
         root_key, middle_key = p256(), p256()
-        self.root = notation_certificate("root", root_key, "root", root_key, ca=True)
-        self.middle = notation_certificate("middle", middle_key, "root", root_key, ca=True, path_length=0)
-        self.leaf = notation_certificate("signer", self.key, "middle", middle_key, **leaf)
+        self.root = notation_certificate("root", root_key, "root", root_key, ca=True, now=now)
+        self.middle = notation_certificate("middle", middle_key, "root", root_key, ca=True, path_length=0, now=now)
+        self.leaf = notation_certificate("signer", self.key, "middle", middle_key, now=now, **leaf)
         self.chain = [self.leaf, self.middle, self.root]
 
     @property
@@ -195,6 +195,7 @@ def notation_certificate(
     *,
     ca: bool = False,
     path_length: int | None = None,
+    now: datetime = NOW,
     uses: tuple[x509.ObjectIdentifier, ...] = (ExtendedKeyUsageOID.CODE_SIGNING,),
     days: int = 30,
     digital_signature: bool | None = None,
@@ -218,8 +219,8 @@ def notation_certificate(
         .issuer_name(_name(issuer))
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(NOW - timedelta(days=1))
-        .not_valid_after(NOW + timedelta(days=days))
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=days))
         .add_extension(x509.BasicConstraints(ca=ca, path_length=path_length), critical=True)
         .add_extension(usage, critical=True)
     )

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from gateway.provenance.signatures.der import elements
 
 _EPOCH = datetime(2024, 1, 1, tzinfo=UTC)
 _DER = serialization.Encoding.DER
@@ -93,6 +98,38 @@ class TimestampAuthority:
             _tlv(0x31, signer),
         )
         return _sequence(_oid("1.2.840.113549.1.7.2"), _tlv(0xA0, signed))
+
+
+@contextmanager
+def served(authority: TimestampAuthority) -> Iterator[str]:
+    """The authority over HTTP on loopback; its URL."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked = self.rfile.read(int(self.headers["Content-Length"]))
+            (outer,) = elements(asked, 0, len(asked))
+            _, imprint, *rest = elements(asked, outer.content, outer.end)
+            nonce = next(int.from_bytes(asked[one.content : one.end], "big") for one in rest if one.tag == 0x02)
+            wanted = asked[imprint.start : imprint.end]
+            carried = authority.chain[::-1]  # as they come: real ones keep no order
+            token = authority.token(b"", datetime.now(UTC), imprint=wanted, nonce=nonce, carried=carried)
+            self.send_response(200)
+            self.send_header("Content-Type", "application/timestamp-reply")
+            self.end_headers()
+            self.wfile.write(response(token))
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def response(token: bytes) -> bytes:
