@@ -17,6 +17,9 @@ _EXTENSION_BYTES = 1024 * 1024
 """Of one header that says more about the next member (a long name, PAX records): the library reads it into memory."""
 _GLOBAL_BYTES = 64 * 1024
 """Of PAX records about all members that follow, in all: the library copies them for each member."""
+_WINDOW_BYTES = 32 * 1024 * 1024
+"""Of what a zstd frame may have its reader keep: RFC 8878 recommends 8 MiB; layers that are packed the hardest take this."""
+_ZSTD_HEADER_BYTES = 18
 _EXTENSIONS = frozenset(
     (tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
 )
@@ -125,5 +128,13 @@ def _decompressed(file: IO[bytes]) -> IO[bytes]:
     if head[:2] == b"\x1f\x8b":
         return gzip.open(file, "rb")  # type: ignore[return-value]
     if head == b"\x28\xb5\x2f\xfd":
-        return zstandard.ZstdDecompressor().stream_reader(file)
+        return _zstd(file)
     return file
+
+
+def _zstd(file: IO[bytes]) -> IO[bytes]:
+    window = zstandard.get_frame_parameters(file.read(_ZSTD_HEADER_BYTES)).window_size
+    file.seek(0)
+    if window > _WINDOW_BYTES:
+        raise TooLargeError(f"archive: a zstd frame that takes {window} bytes to read, more than {_WINDOW_BYTES}")
+    return zstandard.ZstdDecompressor(max_window_size=_WINDOW_BYTES).stream_reader(file)

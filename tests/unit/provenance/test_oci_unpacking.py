@@ -68,6 +68,27 @@ def names(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir() or path.is_symlink())
 
 
+def zstd_frame(descriptor: bytes, content: bytes) -> bytes:
+    """A frame made by hand: what it says of itself, and the content in one raw block (RFC 8878)."""
+    return b"\x28\xb5\x2f\xfd" + descriptor + (len(content) << 3 | 1).to_bytes(3, "little") + content
+
+
+def test_a_frame_says_how_much_memory_reading_it_takes(tmp_path: Path):
+    """And is refused for that alone: nobody's layer needs a terabyte, and few need more than eight MiB."""
+    content = tar(file("a", b"1"))
+    unpack(tmp_path / "small", zstd_frame(bytes((0, 13 << 3)), content))  # 8 MiB
+    unpack(tmp_path / "most", zstd_frame(bytes((0, 15 << 3)), content))
+    assert (tmp_path / "most/a").read_bytes() == b"1"
+    more_than_most, two_gib = bytes((0, 15 << 3 | 1)), bytes((0, 21 << 3))
+    one_segment = b"\xe0" + (64 * 1024 * 1024).to_bytes(8, "little")
+    for number, descriptor in enumerate((more_than_most, two_gib, one_segment)):
+        with pytest.raises(TooLargeError, match="takes"):
+            unpack(tmp_path / str(number), zstd_frame(descriptor, content))
+    for useless in (b"\x28\xb5\x2f\xfd", b"\x28\xb5\x2f\xfd\x00", zstd_frame(bytes((0, 0xFF)), content)):
+        with pytest.raises(MalformedError):
+            unpack(tmp_path / "useless", useless)
+
+
 @pytest.mark.parametrize("pack", [bytes, gzip.compress, zstandard.ZstdCompressor().compress])
 def test_archives_are_unpacked(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
     """Plain, gzip and zstd; a later layer goes over an earlier one; only the owner's x-bit is kept."""
