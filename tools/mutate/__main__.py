@@ -82,6 +82,8 @@ PARTS = {
         prefix="signature_",
         sources={
             "keys": "keys",
+            "ed25519ph": "keys",
+            "der": "stamps",
             "keyed": "bundles",
             "statement": "bundles",
             "legacy": "legacy",

@@ -43,11 +43,9 @@ def _find(material: Material, question: Question, trusted: Trusted) -> TrustedKe
     if hinted:
         reason = f"the signature is wrong for key {hinted[0].id}, which the bundle names"
         hash_name = hinted[0].public.hash
-        remedy = (
-            f"sign again; or the signer does not hash by {hash_name}: set the key's hash"
-            if hash_name
-            else "sign again, by Ed25519 itself; its prehashed form (Ed25519ph) is not accepted"
-        )
+        remedy = "sign again"
+        if hash_name:
+            remedy += f"; or the signer does not hash by {hash_name}: set the key's hash"
         raise RefusedError("signature", reason, remedy)
     named = f" (the bundle names {shown(material.hint)})" if material.hint else ""
     names = ", ".join(key.id for key in trusted.keys[:4])

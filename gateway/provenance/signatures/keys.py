@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa,
 
 from gateway.core.errors import ConfigError
 from gateway.provenance.evidence import Hash, Key
+from gateway.provenance.signatures.ed25519ph import verifies_prehashed
 from gateway.provenance.signatures.refusal import RefusedError
 
 MIN_RSA_BITS = 2048
@@ -49,6 +50,14 @@ class PublicKey:
         if isinstance(self._key, ed25519.Ed25519PublicKey):
             return _holds(self._key.verify, signature, message)
         return self._verifies(signature, message, HASHES[self.hash]())
+
+    def signed(self, signature: bytes, message: bytes) -> bool:
+        """As ``verifies``; where the key is an Ed25519 key, its prehashed form will do as well, as cosign makes it."""
+        if self.verifies(signature, message):
+            return True
+        if not isinstance(self._key, ed25519.Ed25519PublicKey):
+            return False
+        return verifies_prehashed(self._key.public_bytes_raw(), signature, message)
 
     def verifies_digest(self, signature: bytes, digest: bytes) -> bool:
         """Whether the signature is this key's, over a message of which only the digest is known: by ``hash``, if any."""

@@ -54,9 +54,9 @@ def signature_holds(material: Material, key: PublicKey, question: Question) -> b
         RefusedError: the signature is over the artifact itself, and its digest alone is not enough for such a key.
     """
     if material.message is not None:
-        return key.verifies(material.signature, material.message)
+        return key.signed(material.signature, material.message)
     if question.content is not None:
-        return key.verifies(material.signature, question.content)
+        return key.signed(material.signature, question.content)
     algorithm, _, value = question.artifact.digest.partition(":")
     if key.hash != algorithm:
         needed = f"a digest by {key.hash}" if key.hash else "all of its bytes"

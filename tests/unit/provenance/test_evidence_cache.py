@@ -179,6 +179,35 @@ async def test_evidence_is_not_kept_beyond_what_it_holds_for() -> None:
     ready.close()
 
 
+async def test_a_hit_is_judged_by_every_rule_and_serves_nothing_unverified() -> None:
+    """What is kept is evidence: a signature that is not right stays none, and a policy that wants more wants it each time."""
+    signer = NotationSigner()
+    target = {"digest": sha256_digest(IMAGE), "size": len(IMAGE), "mediaType": OCI_MANIFEST}
+    right = signer.sign(target=target).payload
+    envelope = json.loads(right)
+    wrong = json.dumps({**envelope, "signature": "A" * len(envelope["signature"])}).encode()
+    authority = TrustAuthority("n", notation=Notation(pem=signer.anchors))
+    simple = TrustPolicy(repositories=("**",), authorities=(authority,), name="p")
+    more = TrustPolicy(repositories=("**",), authorities=(authority,), attestations=(Attestation("t"),), name="p")
+    for payload, policy, verified, satisfied in (
+        (right, simple, 1, True),
+        (right, more, 1, False),
+        (wrong, simple, 0, False),
+    ):
+        source, clock = OneSignature(payload), Clock()
+        ready = await make_ready(read_policy(policy, source="test"), trial=False)
+        verifier = Verifier(EvidenceCache(entries=10, seconds=3600, clock=clock), lambda: NOW)
+        for _ in range(3):
+            (result,) = await verifier.judge(Target(source, "r.corp/app", sha256_digest(IMAGE)), [ready])
+            assert result.assessment.satisfied == satisfied
+            assert (len(result.evidence.signed), len(result.evidence.rejected)) == (verified, 1 - verified)
+        asked, clock.now = source.asked, REFUSED_SECONDS - 1
+        await verifier.judge(Target(source, "r.corp/app", sha256_digest(IMAGE)), [ready])
+        assert source.asked == asked, "the answers were kept ones"
+        await verifier.close()
+        ready.close()
+
+
 def flights() -> tuple[Flights[str, int], list[int], Callable[[], Coroutine[Any, Any, int]]]:
     asked: list[int] = []
 

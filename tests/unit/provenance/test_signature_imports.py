@@ -17,7 +17,7 @@ def test_sigstore_is_imported_only_where_an_identity_is_trusted():
         "from gateway.provenance.signatures import prepare\n"
         "from gateway.provenance.signatures.root import read_root\n"
         "read_root(b'')\n"
-        "print([name for name in ('sigstore.verify', 'pydantic', 'rfc3161_client', 'cbor2') if name in sys.modules])\n"
+        "print([name for name in ('sigstore.verify', 'pydantic', 'rfc3161_client', 'cbor2', 'nacl') if name in sys.modules])\n"
         "prepare([Authority('a', identities=(Identity('https://issuer.test', 'me'),))])\n"
         "print('sigstore.verify' in sys.modules)\n"
     )
@@ -26,11 +26,12 @@ def test_sigstore_is_imported_only_where_an_identity_is_trusted():
 
 
 def test_each_foreign_library_has_one_adapter():
-    """sigstore-python, the libraries of time stamps and of CBOR, and RE2 are each imported by one module."""
+    """sigstore-python, the libraries of time stamps, of CBOR and of Ed25519ph, and RE2 are each imported by one module."""
     for library, adapter in (
         ("sigstore", "sigstore_python"),
         ("rfc3161_client", "timestamps"),
         ("cbor2", "cbor"),
+        ("nacl", "ed25519ph"),
         ("re2", "identities"),
     ):
         importers = [

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import timedelta
 
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
+from nacl import bindings
 from support.signing import accepted, by_key, legacy, legacy_logged, p256, pem, refused, simple_signing, verify
 from support.sigstack import NOW, Stack
 
 from gateway.core.errors import ConfigError
 from gateway.provenance.evidence import Key, Levels
+from gateway.provenance.signatures.keys import PublicKey
 
 STACK = Stack()
 PAYLOAD = simple_signing(team="web")
@@ -32,6 +35,42 @@ def test_each_curve_signs_by_its_own_hash(curve, algorithm):
     assert signed.signer.key.startswith("sha256:")
     assert signed.annotations == {"team": "web"}
     assert signed.is_signature
+
+
+def prehashed(key: ed25519.Ed25519PrivateKey, message: bytes) -> bytes:
+    """A signature by Ed25519ph, made by libsodium."""
+    _, secret = bindings.crypto_sign_seed_keypair(key.private_bytes_raw())
+    state = bindings.crypto_sign_ed25519ph_state()
+    bindings.crypto_sign_ed25519ph_update(state, message)
+    return bindings.crypto_sign_ed25519ph_final_create(state, secret)
+
+
+def test_ed25519_signs_messages_and_their_digests():
+    """Both forms of RFC 8032 are the key's; over this message, whole, and no other's."""
+    key, other = ed25519.Ed25519PrivateKey.generate(), ed25519.Ed25519PrivateKey.generate()
+    for signature in (key.sign(PAYLOAD), prehashed(key, PAYLOAD)):
+        accepted(verify(legacy(PAYLOAD, signature), by_key(key)))
+        accepted(verify(legacy(PAYLOAD, signature), by_key(other, key, p256())))
+        for wrong in (signature[:-1], signature + b"\x00", signature[:-1] + bytes([signature[-1] ^ 1])):
+            assert refused(verify(legacy(PAYLOAD, wrong), by_key(key))).step == "signature"
+        assert refused(verify(legacy(PAYLOAD, signature), by_key(other))).step == "signature"
+    for message in (PAYLOAD + b" ", hashlib.sha512(PAYLOAD).digest()):
+        assert refused(verify(legacy(PAYLOAD, prehashed(key, message)), by_key(key))).step == "signature"
+    assert refused(verify(legacy(PAYLOAD, key.sign(hashlib.sha512(PAYLOAD).digest())), by_key(key))).step == "signature"
+
+
+def test_the_vector_of_the_rfc():
+    """Section 7.3, TEST abc."""
+    key = ed25519.Ed25519PrivateKey.from_private_bytes(
+        bytes.fromhex("833fe62409237b9d62ec77587520911e9a759cec1d19755b7da901b96dca3d42")
+    )
+    signature = bytes.fromhex(
+        "98a70222f0b8121aa9d30f813d683f809e462b469c7ff87639499bb94e6dae41"
+        "31f85042463c2a355a2003d062adf5aaa10b8c61e636062aaad11c2a26083406"
+    )
+    assert PublicKey(key.public_key()).signed(signature, b"abc")
+    assert not PublicKey(key.public_key()).signed(signature, b"abd")
+    assert not PublicKey(key.public_key()).verifies(signature, b"abc"), "a log signs by the other form"
 
 
 def test_the_hash_of_a_key_can_be_set():
