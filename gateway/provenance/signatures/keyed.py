@@ -32,7 +32,7 @@ def _find(material: Material, question: Question, trusted: Trusted) -> TrustedKe
     """The key that made the signature. A bundle's hint says which to try first, no more."""
     hinted = [key for key in trusted.keys if _hint(key) == material.hint]
     refusal: RefusedError | None = None
-    for key in hinted + [key for key in trusted.keys if key not in hinted]:
+    for key in sorted(trusted.keys, key=lambda key: _hint(key) != material.hint):
         try:
             if signature_holds(material, key.public, question):
                 return key

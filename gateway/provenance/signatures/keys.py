@@ -6,7 +6,7 @@ import hashlib
 from datetime import datetime
 from typing import Any, Literal
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa, utils
 
@@ -25,7 +25,6 @@ HASHES: dict[str, type[hashes.HashAlgorithm]] = {
     "sha512": hashes.SHA512,
 }
 _CURVES: dict[str, Hash] = {"secp256r1": "sha256", "secp384r1": "sha384", "secp521r1": "sha512"}
-_WRONG = (InvalidSignature, ValueError, UnsupportedAlgorithm)
 
 
 class KeyKindError(ValueError):
@@ -35,14 +34,12 @@ class KeyKindError(ValueError):
 class PublicKey:
     """A key with all that verifying takes. ``hash`` is "" for Ed25519, which signs messages whole."""
 
-    def __init__(self, key: object, hash_name: Hash = "", rsa_padding: Literal["pkcs1v15", "pss"] = "pkcs1v15") -> None:
+    def __init__(self, key: Any, hash_name: Hash = "", rsa_padding: Literal["pkcs1v15", "pss"] = "pkcs1v15") -> None:
         """Raises KeyKindError for a curve, a size or a kind of key that is not accepted."""
-        self._key = key
+        self._key: Any = key
         self._padding = rsa_padding
         self.hash: Hash = _hash_of(key, hash_name)
-        self.der = key.public_bytes(  # type: ignore[attr-defined]
-            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
+        self.der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
         self.fingerprint = hashlib.sha256(self.der).digest()
 
     def verifies(self, signature: bytes, message: bytes) -> bool:
@@ -67,9 +64,7 @@ class PublicKey:
     def _verifies(self, signature: bytes, data: bytes, algorithm: hashes.HashAlgorithm | utils.Prehashed) -> bool:
         if isinstance(self._key, ec.EllipticCurvePublicKey):
             return _holds(self._key.verify, signature, data, ec.ECDSA(algorithm))
-        if isinstance(self._key, rsa.RSAPublicKey):
-            return _holds(self._key.verify, signature, data, _rsa_padding(self._padding, self.hash), algorithm)
-        return False
+        return _holds(self._key.verify, signature, data, _rsa_padding(self._padding, self.hash), algorithm)
 
 
 class TrustedKey:
@@ -168,6 +163,6 @@ def _rsa_padding(name: str, hash_name: str) -> padding.AsymmetricPadding:
 def _holds(verify: Any, *arguments: Any) -> bool:
     try:
         verify(*arguments)
-    except _WRONG:
+    except InvalidSignature:
         return False
     return True

@@ -275,7 +275,10 @@ def test_the_hint_is_no_more_than_a_hint():
     garbled = STACK.envelope(statement(DIGEST), edwards, logged=False)
     garbled["dsseEnvelope"]["signatures"][0]["sig"] = b64(edwards.sign(b"x"))
     assert refused(verify(bundle(garbled), by_key(edwards))).remedy == "sign again"
-    assert "none of the trusted keys" in refused(verify(bundle(stranger), TRUSTED)).reason
+    nobodys = refused(verify(bundle(changed(stranger, *place, to="their-kms-key")), TRUSTED)).reason
+    assert "none of the trusted keys made the signature (the bundle names their-kms-key); trusted: sha256:" in nobodys
+    unhinted = refused(verify(bundle(changed(stranger, *place, to="")), TRUSTED)).reason
+    assert "made the signature; trusted: sha256:" in unhinted
 
 
 @pytest.mark.parametrize(("kind", "content"), [("hashedrekord", pae(statement(DIGEST))), ("dsse", statement(DIGEST))])

@@ -14,7 +14,9 @@ from support.sigstack import NOW, Stack
 
 from gateway.core.errors import ConfigError
 from gateway.provenance.evidence import Key, Levels
+from gateway.provenance.signatures.authorities import trusted
 from gateway.provenance.signatures.keys import PublicKey
+from gateway.provenance.signatures.root import read_root
 
 STACK = Stack()
 PAYLOAD = simple_signing(team="web")
@@ -119,6 +121,7 @@ def test_a_keys_times_are_compared_with_the_proven_time(setting):
     assert signed.time == NOW
     rejected = refused(verify(_logged(key), by_key(Key(pem(key), **{setting: bad}), root=STACK.root()), now=later))
     assert rejected.step == "key-validity"
+    assert f"the signature was made by {NOW.isoformat()}, and the key" in rejected.reason
 
 
 def test_without_a_proven_time_a_key_must_be_good_now():
@@ -173,6 +176,9 @@ def test_a_key_that_cannot_be_used_is_an_error_of_the_configuration(text, said):
     with pytest.raises(ConfigError, match=said) as raised:
         verify(legacy(PAYLOAD, b"x"), by_key(Key(text)))
     assert "BEGIN" not in str(raised.value).replace("-----BEGIN PUBLIC KEY-----)", "")
+    assert "keys: key: " in str(raised.value)
+    with pytest.raises(ConfigError, match=f"keys: key 2026: .*{said}"):
+        verify(legacy(PAYLOAD, b"x"), by_key(Key(text, id="2026")))
 
 
 def test_settings_that_contradict_the_key_are_errors():
@@ -185,3 +191,13 @@ def test_settings_that_contradict_the_key_are_errors():
     ):
         with pytest.raises(ConfigError, match=said):
             verify(legacy(PAYLOAD, b"x"), authority)
+
+
+def test_an_authority_of_keys_reads_no_root():
+    """Not even the one that comes with the sigstore package: only log entries and time stamps need it."""
+    read_root.cache_clear()
+    trusted.cache_clear()
+    trusted(by_key(p256()))
+    assert read_root.cache_info().currsize == 0
+    trusted(by_key(p256(), root=STACK.root()))
+    assert read_root.cache_info().currsize == 1

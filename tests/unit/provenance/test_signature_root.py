@@ -8,13 +8,14 @@ from datetime import UTC, datetime
 from urllib.parse import quote
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from hypothesis import given
 from hypothesis import strategies as st
-from support.sigstack import Stack, _path, _tree
+from support.sigstack import Stack, _path, _tree, b64, spki
 
 from gateway.core.errors import ConfigError
 from gateway.provenance.signatures.merkle import leaf_hash, root_from_proof
-from gateway.provenance.signatures.root import read_root
+from gateway.provenance.signatures.root import Window, read_root
 
 ROOT = json.loads(Stack().root())
 
@@ -34,6 +35,42 @@ def _changed(**changes):
 
 
 LOG = ROOT["tlogs"][0]
+RSA_KEY = rsa.generate_private_key(65537, 2048)
+
+
+@pytest.mark.parametrize(
+    ("details", "key", "hash_name"),
+    [
+        ("PKIX_ECDSA_P256_SHA_256", ec.generate_private_key(ec.SECP256R1()), "sha256"),
+        ("PKIX_ECDSA_P384_SHA_384", ec.generate_private_key(ec.SECP384R1()), "sha384"),
+        ("PKIX_ECDSA_P521_SHA_512", ec.generate_private_key(ec.SECP521R1()), "sha512"),
+        ("PKIX_ED25519", ed25519.Ed25519PrivateKey.generate(), ""),
+        ("PKCS1_RSA_PKCS1V5", RSA_KEY, "sha256"),
+        ("PKIX_RSA_PKCS1V15_2048_SHA256", RSA_KEY, "sha256"),
+        ("PKIX_RSA_PKCS1V15_3072_SHA256", RSA_KEY, "sha256"),
+        ("PKIX_RSA_PKCS1V15_4096_SHA256", RSA_KEY, "sha256"),
+    ],
+)
+def test_a_logs_key_hashes_as_its_details_say(details, key, hash_name):
+    """Every kind that logs sign with; one of a kind to come is passed over, and the others count."""
+    named = {**LOG["publicKey"], "rawBytes": b64(spki(key)), "keyDetails": details}
+    (log,) = read_root(_changed(tlogs=[{**LOG, "publicKey": named}])).logs
+    assert log.key.hash == hash_name
+    later = {**LOG, "publicKey": {**named, "keyDetails": "PKIX_ML_DSA_65"}}
+    assert len(read_root(_changed(tlogs=[LOG, later])).logs) == 1
+
+
+def test_a_root_has_a_size():
+    """More is not even decoded."""
+    with pytest.raises(ConfigError, match="more than 1048576 bytes"):
+        read_root(json.dumps(ROOT).encode() + b" " * 1024 * 1024)
+
+
+def test_a_window_is_told():
+    """From when to when, or for ever."""
+    start, end = datetime(2024, 1, 1, tzinfo=UTC), datetime(2025, 1, 1, tzinfo=UTC)
+    assert str(Window(start)) == "2024-01-01T00:00:00+00:00 on"
+    assert str(Window(start, end)) == "2024-01-01T00:00:00+00:00 to 2025-01-01T00:00:00+00:00"
 
 
 @pytest.mark.parametrize(
