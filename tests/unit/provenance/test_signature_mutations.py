@@ -7,11 +7,13 @@ import copy
 import json
 from typing import Any
 
+import cbor2
 import msgspec
 import pytest
 from cryptography.hazmat.primitives import serialization
 from hypothesis import given
 from hypothesis import strategies as st
+from support.notation import STAMP, by_authority, cose_candidate, parts_of, sign_cose
 from support.signing import (
     ARTIFACT,
     DIGEST,
@@ -20,12 +22,14 @@ from support.signing import (
     bundle,
     by_identity,
     by_key,
+    jws_candidate,
     legacy,
     legacy_logged,
     p256,
     simple_signing,
 )
 from support.sigstack import NOW, Stack, b64, sign, statement
+from support.tsa import TimestampAuthority
 
 from gateway.provenance.evidence import Candidate, Levels
 from gateway.provenance.signatures import verify_candidates
@@ -33,12 +37,12 @@ from gateway.provenance.signatures import verify_candidates
 STACK = Stack()
 KEY, LEAF_KEY = p256(), p256()
 LEAF = STACK.leaf(LEAF_KEY)
-NOTATION = NotationSigner()
+NOTATION, TSA = NotationSigner(), TimestampAuthority()
 ROOT = STACK.root()
 AUTHORITIES = (
     by_key(KEY, root=ROOT),
     by_identity(ROOT, levels=Levels(allow_tsa_only=True)),
-    NOTATION.authority(),
+    NOTATION.authority(notation_timestamp_authorities=TSA.anchors, notation_signing_authorities=NOTATION.anchors),
 )
 
 
@@ -54,6 +58,14 @@ def _legacy() -> Candidate:
     )
 
 
+def _stamped_jws() -> Candidate:
+    document = json.loads(NOTATION.sign().payload)
+    signature = base64.urlsafe_b64decode(document["signature"] + "==")
+    document["header"][STAMP] = b64(TSA.token(signature, NOW))
+    return jws_candidate(document)
+
+
+COSE = "Notation in COSE, stamped"
 VALID = {
     "by key": bundle(STACK.envelope(statement(DIGEST), KEY, stamped=True)),
     "by key, of the artifact": bundle(STACK.message(b'{"schemaVersion": 2}', KEY)),
@@ -64,8 +76,12 @@ VALID = {
     "legacy by identity": _legacy(),
     "legacy attestation": attestation(statement(DIGEST, "https://slsa.dev/provenance/v1", {"a": 1}), KEY),
     "Notation": NOTATION.sign(),
+    "Notation, stamped": _stamped_jws(),
+    COSE: sign_cose(NOTATION, None, {STAMP: lambda signature: TSA.token(signature, NOW)}),
+    "Notation in COSE, by a signing authority": sign_cose(NOTATION, by_authority()),
 }
 NAMES = sorted(VALID)
+IN_JSON = [name for name in NAMES if VALID[name].payload.startswith(b"{")]
 
 
 def facts(candidate: Candidate) -> list[tuple[Any, ...]]:
@@ -115,7 +131,7 @@ def test_bytes_changed(name, data):
     check(name, msgspec.structs.replace(VALID[name], payload=bytes(payload)))
 
 
-@given(st.sampled_from(NAMES), st.data())
+@given(st.sampled_from(IN_JSON), st.data())
 def test_bytes_changed_inside_of_the_encodings(name, data):
     """A byte of something in base64 is changed: signatures, certificates, bodies, proofs, stamps."""
     document = json.loads(VALID[name].payload)
@@ -142,7 +158,7 @@ WEIRD = st.one_of(
 )
 
 
-@given(st.sampled_from(NAMES), st.data())
+@given(st.sampled_from(IN_JSON), st.data())
 def test_values_replaced(name, data):
     """A value of the document becomes another one, of whatever type."""
     document = json.loads(VALID[name].payload)
@@ -150,7 +166,7 @@ def test_values_replaced(name, data):
     check(name, _replaced(name, document, place, data.draw(WEIRD)))
 
 
-@given(st.sampled_from(NAMES), st.data())
+@given(st.sampled_from(IN_JSON), st.data())
 def test_fields_dropped(name, data):
     """A field or an element is left out."""
     document = json.loads(VALID[name].payload)
@@ -158,6 +174,22 @@ def test_fields_dropped(name, data):
     parent = _at(document, place[:-1])
     del parent[place[-1]]
     check(name, msgspec.structs.replace(VALID[name], payload=json.dumps(document).encode()))
+
+
+@given(st.booleans(), st.data())
+def test_items_of_cbor_replaced(drop, data):
+    """As with JSON, in the envelope and in the header that is signed."""
+    body, *rest = parts_of(VALID[COSE])
+    document = [cbor2.loads(body), *rest]
+    place = data.draw(st.sampled_from([place for place in _places(document) if place]))
+    parent = _at(document, place[:-1])
+    if drop:
+        del parent[place[-1]]
+    else:
+        parent[place[-1]] = data.draw(st.one_of(WEIRD, st.binary(max_size=5), st.just(cbor2.CBORTag(1, 1748779200))))
+    if document and isinstance(document[0], dict):
+        document[0] = cbor2.dumps(document[0])
+    check(COSE, cose_candidate(document))
 
 
 OTHERS = {
