@@ -20,7 +20,16 @@ from gateway.cli.output import print_document
 from gateway.cli.verify_access import Access, credential_of, opened
 from gateway.config import load_config
 from gateway.config.model import Config
-from gateway.config.provenance import Attestation, TrustAuthority, TrustedIdentity, TrustedKey, TrustedRoot, TrustPolicy
+from gateway.config.provenance import (
+    Attestation,
+    Certificates,
+    Notation,
+    TrustAuthority,
+    TrustedIdentity,
+    TrustedKey,
+    TrustedRoot,
+    TrustPolicy,
+)
 from gateway.core.errors import GovgateError, UsageError
 from gateway.provenance.evidence import Levels
 from gateway.provenance.oci.limits import Limits
@@ -42,6 +51,8 @@ def verify(
     identity: str = "",
     identity_regexp: str = "",
     issuer: str = "",
+    notation_ca: Path | None = None,
+    notation_tsa: Path | None = None,
     trusted_root: Path | None = None,
     require_log: Annotated[bool, Many] = False,
     allow_tsa_only: Annotated[bool, Many] = False,
@@ -61,7 +72,7 @@ def verify(
 ) -> int:
     """Verify an OCI artifact: who signed it, when, in which log; or which step failed.
 
-    Without --key and --identity, by the trust policies of the configuration that are about it. Exit code 3 when it is
+    Without --key, --identity and --notation-ca, by the trust policies of the configuration that are about it. Exit code 3 when it is
     not signed as it must be, 1 when that cannot be found out.
 
     Parameters
@@ -78,6 +89,10 @@ def verify(
         The same as a regular expression (RE2), anchored by ^ and $.
     issuer
         The issuer of the identity, exactly.
+    notation_ca
+        Root certificates (PEM) of whoever must have signed with Notation.
+    notation_tsa
+        Root certificates (PEM) of the time-stamp authorities that prove when; else certificates must be valid now.
     trusted_root
         A Sigstore TrustedRoot (JSON); else that of the public-good instance, as installed.
     require_log
@@ -114,12 +129,12 @@ def verify(
     loaded = load_config(config)
     parsed = parse_any(reference)
     levels = Levels(require_log, allow_tsa_only, allow_no_log)
-    given = _given(key, key_hash, _identity(identity, identity_regexp, issuer))
+    given = _given(key, key_hash, _identity(identity, identity_regexp, issuer), _notation(notation_ca, notation_tsa))
     if given is not None:
         policies = [_command_line(given, levels, trusted_root, attestation)]
     elif levels != Levels() or trusted_root is not None or attestation or key_hash:
         raise UsageError(
-            "--key or --identity must be there too: else the configuration's trust policies say what is needed"
+            "--key, --identity or --notation-ca must be there too: else the configuration's trust policies say what is needed"
         )
     else:
         policies = _configured(loaded.config, parsed, loaded.source)
@@ -168,13 +183,25 @@ def _close(policies: list[ReadyTrust]) -> None:
         one.close()
 
 
-def _given(keys: tuple[Path, ...], key_hash: str, identity: TrustedIdentity | None) -> TrustAuthority | None:
-    if keys and identity is not None:
-        raise UsageError("--key or --identity, not both: a trust policy can name several authorities")
+def _given(
+    keys: tuple[Path, ...], key_hash: str, identity: TrustedIdentity | None, notation: Notation | None
+) -> TrustAuthority | None:
+    if sum((bool(keys), identity is not None, notation is not None)) > 1:
+        raise UsageError("one of --key, --identity and --notation-ca: a trust policy can name several authorities")
     if keys:
         trusted = tuple(msgspec.convert({"file": str(path), "hash": key_hash}, TrustedKey) for path in keys)
         return TrustAuthority("key", keys=trusted)
+    if notation is not None:
+        return TrustAuthority("notation", notation=notation)
     return TrustAuthority("identity", identities=(identity,)) if identity is not None else None
+
+
+def _notation(anchors: Path | None, stamping: Path | None) -> Notation | None:
+    if anchors is None:
+        if stamping is not None:
+            raise UsageError("--notation-tsa needs --notation-ca: a time stamp by itself is nobody's signature")
+        return None
+    return Notation(file=str(anchors), tsa=Certificates(file=str(stamping) if stamping is not None else ""))
 
 
 def _identity(subject: str, pattern: str, issuer: str) -> TrustedIdentity | None:

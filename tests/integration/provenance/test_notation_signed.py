@@ -171,6 +171,31 @@ def test_what_notation_had_stamped_proves_when(
     assert not notation.verifies(unstamped, "ca,tsa")
 
 
+def test_a_root_may_be_named_on_the_command_line(
+    registry: RealRegistry,
+    notation: Notation,
+    other: Notation,
+    tsa: tuple[str, Path],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """With who stamps times; without any configuration."""
+    reference, (url, root) = artifact(registry), tsa
+    notation.sign(reference, "-tsa", url, "-tsa-root", str(root))
+
+    def call(*options: object) -> tuple[int, str]:
+        code = run(["verify", reference, "--plain-http", *map(str, options)])
+        return code, "".join(capsys.readouterr())
+
+    code, said = call("--notation-ca", notation.anchors, "--notation-tsa", root)
+    assert (code, "signed by C=DE,O=Acme,CN=signer" in said) == (exits.CLEAN, True), said
+    assert call("--notation-ca", notation.anchors)[0] == exits.CLEAN
+    assert call("--notation-ca", other.anchors)[0] == exits.DENIED
+    assert call("--notation-ca", notation.anchors, "--require-log")[0] == exits.DENIED
+    assert call("--notation-ca", notation.folder / "missing")[0] == exits.FAILED
+    for wrong in (("--notation-tsa", root), ("--notation-ca", notation.anchors, "--key", "k.pub")):
+        assert call(*wrong)[0] == exits.USAGE
+
+
 @pytest.mark.parametrize("form", ["jws", "cose"])
 def test_what_a_signing_authority_signed_is_under_its_own_anchors(
     registry: RealRegistry, notation: Notation, verify: Verify, form: str
