@@ -200,9 +200,10 @@ def notation_certificate(
     days: int = 30,
     digital_signature: bool | None = None,
     key_cert_sign: bool | None = None,
+    usage: x509.KeyUsage | None = None,
     extra: x509.UnrecognizedExtension | None = None,
 ) -> x509.Certificate:
-    usage = x509.KeyUsage(
+    usage = usage or x509.KeyUsage(
         digital_signature=not ca if digital_signature is None else digital_signature,
         key_cert_sign=ca if key_cert_sign is None else key_cert_sign,
         crl_sign=False,

@@ -24,20 +24,11 @@ _SEQUENCE, _CERTIFICATES = 0x30, 0xA0
 
 
 class Stamped(msgspec.Struct, frozen=True):
-    """When an authority saw something: ``time``, give or take its ``accuracy``."""
+    """When an authority saw something: ``time``, and between what times that may really have been."""
 
     time: datetime
-    accuracy: timedelta = timedelta()
-
-    @property
-    def earliest(self) -> datetime:
-        """The earliest that it may have been."""
-        return self.time - self.accuracy
-
-    @property
-    def latest(self) -> datetime:
-        """The latest that it may have been."""
-        return self.time + self.accuracy
+    earliest: datetime
+    latest: datetime
 
 
 def verify_timestamp(stamp: bytes, stamped: bytes, root: TrustedRoot) -> datetime:
@@ -71,12 +62,12 @@ def verify_token(token: bytes, stamped: bytes, anchors: Sequence[x509.Certificat
     """
     response = _decode(_response(token))
     try:
-        info, chain = response.tst_info, _signers(response, anchors)
-        stamp = Stamped(info.gen_time, _accuracy(info))
+        chain = _signers(response, anchors)
+        stamp = _stamped(response.tst_info)
         check_chain(chain, anchors, (stamp.time,), TIME_STAMPING)
     except RefusedError as error:
         raise RefusedError("timestamp", f"the time stamp's authority: {error.reason}", _OTHER_ANCHOR) from None
-    except Exception as error:  # noqa: BLE001 - as above
+    except Exception as error:  # noqa: BLE001 - of certificates that cannot be read, of times that there are not
         raise _unreadable(error) from None
     if not _verifies(response, stamped, anchors):
         reason = "the time stamp is not of this signature, or not by the authority that it names"
@@ -134,13 +125,15 @@ def _signers(response: Any, anchors: Sequence[x509.Certificate]) -> tuple[x509.C
     return ordered_chain(leaves[0], (*anchors, *carried))
 
 
-def _accuracy(info: Any) -> timedelta:
-    given = info.accuracy
+def _stamped(info: Any) -> Stamped:
+    given, time = info.accuracy, info.gen_time
+    told = timedelta()
     if given is not None:
-        told = timedelta(seconds=given.seconds or 0, milliseconds=given.millis or 0, microseconds=given.micros or 0)
-        if told:
-            return abs(told)
-    return timedelta(seconds=1 if info.policy.dotted_string == _BASELINE else 0)
+        parts = {"seconds": given.seconds, "milliseconds": given.millis, "microseconds": given.micros}
+        told = abs(timedelta(**{name: value or 0 for name, value in parts.items()}))
+    if not told and info.policy.dotted_string == _BASELINE:
+        told = timedelta(seconds=1)
+    return Stamped(time, time - told, time + told)
 
 
 def _verifies(response: Any, stamped: bytes, roots: Sequence[x509.Certificate]) -> bool:

@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeVar
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 
@@ -23,6 +24,7 @@ from gateway.provenance.signatures.refusal import RefusedError
 T = TypeVar("T", bound=x509.ExtensionType)
 
 MAX_CHAIN = 10
+MIN_RSA_BITS, MIN_CURVE_BITS = 2048, 256
 _UNDERSTOOD = {ExtensionOID.BASIC_CONSTRAINTS, ExtensionOID.KEY_USAGE, ExtensionOID.EXTENDED_KEY_USAGE}
 _NOT_FOR_CODE = {
     ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE,
@@ -97,6 +99,10 @@ def check_chain(
             if not certificate.not_valid_before_utc <= time <= certificate.not_valid_after_utc:
                 reason = f"the certificate of {_name(certificate)} is not valid at {time.isoformat()}"
                 raise _refuse(reason, _IN_TIME)
+        if not _is_strong(certificate):
+            raise _refuse(
+                f"the certificate of {_name(certificate)} has a key that is too short, or no RSA or ECDSA key"
+            )
         issuer = chain[min(depth + 1, len(chain) - 1)]  # the last one is a root, and issued itself
         if not _issued(certificate, issuer):
             raise _refuse(
@@ -155,6 +161,13 @@ def _check_authority(certificate: x509.Certificate, below: int, purpose: Purpose
     if basic.value.path_length is not None and below > basic.value.path_length:
         raise _refuse("the chain is longer than one of its authorities allows")
     _check_critical(certificate)
+
+
+def _is_strong(certificate: x509.Certificate) -> bool:
+    key = certificate.public_key()
+    if isinstance(key, rsa.RSAPublicKey):
+        return key.key_size >= MIN_RSA_BITS
+    return isinstance(key, ec.EllipticCurvePublicKey) and key.key_size >= MIN_CURVE_BITS
 
 
 def _check_critical(certificate: x509.Certificate) -> None:

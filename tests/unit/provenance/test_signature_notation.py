@@ -234,6 +234,53 @@ def test_authorities_of_the_chain_must_be_some():
     assert "longer" in rejected.reason
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: rsa.generate_private_key(65537, 1024),  # noqa: S505 - what is refused
+        lambda: ec.generate_private_key(ec.SECP224R1()),
+    ],
+)
+def test_no_authoritys_key_is_short(make):
+    """RSA from 2,048 bits on, curves from 256: the leaf has its few kinds anyway."""
+    key, root_key = p256(), make()
+    root = notation_certificate("root", root_key, "root", root_key, ca=True)
+    signer = NotationSigner(key)
+    signer.root, leaf = root, notation_certificate("signer", key, "root", root_key)
+    rejected = refused(verify(signer.sign(chain=[leaf, root]), signer.authority()))
+    assert "too short" in rejected.reason
+
+
+@pytest.mark.parametrize(
+    "other", ["key_encipherment", "data_encipherment", "key_agreement", "crl_sign", "key_cert_sign"]
+)
+def test_a_signers_key_is_for_nothing_else(other):
+    """Its usage has signatures, and at most non-repudiation beside."""
+    usages = ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "crl_sign")
+    usages += ("key_cert_sign", "encipher_only", "decipher_only")
+    for name, good in ((other, False), ("content_commitment", True)):
+        usage = x509.KeyUsage(digital_signature=True, **{one: one == name for one in usages})
+        signer = NotationSigner(usage=usage)
+        evidence = verify(signer.sign(), signer.authority())
+        assert bool(evidence.signed) == good
+        assert good or "for more than signatures" in refused(evidence).reason
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        ExtendedKeyUsageOID.CLIENT_AUTH,
+        ExtendedKeyUsageOID.OCSP_SIGNING,
+        ExtendedKeyUsageOID.TIME_STAMPING,
+        ExtendedKeyUsageOID.EMAIL_PROTECTION,
+    ],
+)
+def test_a_signers_certificate_is_not_for_others_uses(use):
+    """Beside code."""
+    signer = NotationSigner(uses=(ExtendedKeyUsageOID.CODE_SIGNING, use))
+    assert "signing code" in refused(verify(signer.sign(), signer.authority())).reason
+
+
 def test_subjects_can_be_named():
     """By the leaf's distinguished name, exactly."""
     accepted(verify(SIGNER.sign(), SIGNER.authority(notation_subjects=("C=DE,O=Acme,CN=signer",))))

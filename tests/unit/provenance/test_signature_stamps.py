@@ -124,6 +124,7 @@ def carrying(*certificates) -> Callable[[bytes], bytes]:
         carrying(),
         carrying(TSA.chain[1]),
         carrying(*TimestampAuthority().chain),
+        lambda signature: TSA.token(signature, NOW, accuracy=accuracy(2**40)),
         carrying(TSA.chain[0], *(NotationSigner().leaf for _ in range(10))),
     ],
     ids=[
@@ -138,6 +139,7 @@ def carrying(*certificates) -> Callable[[bytes], bytes]:
         "without certificates",
         "without its signer's certificate",
         "with another's certificates",
+        "of any time at all",
         "with too many certificates",
     ],
 )
