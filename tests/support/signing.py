@@ -201,6 +201,8 @@ def notation_certificate(
     digital_signature: bool | None = None,
     key_cert_sign: bool | None = None,
     usage: x509.KeyUsage | None = None,
+    usage_critical: bool | None = True,
+    basic_critical: bool | None = True,
     extra: x509.UnrecognizedExtension | None = None,
 ) -> x509.Certificate:
     usage = usage or x509.KeyUsage(
@@ -222,9 +224,11 @@ def notation_certificate(
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=days))
-        .add_extension(x509.BasicConstraints(ca=ca, path_length=path_length), critical=True)
-        .add_extension(usage, critical=True)
     )
+    basic = x509.BasicConstraints(ca=ca, path_length=path_length)
+    for extension, critical in ((basic, basic_critical), (usage, usage_critical)):
+        if critical is not None:  # None: it is not there
+            builder = builder.add_extension(extension, critical=critical)
     if not ca and uses:
         builder = builder.add_extension(x509.ExtendedKeyUsage(uses), critical=False)
     if extra is not None:

@@ -115,10 +115,11 @@ def _in_order(token: bytes) -> bytes:
 def _signers(response: Any, anchors: Sequence[x509.Certificate]) -> tuple[x509.Certificate, ...]:
     """The certificates of whoever signed the token: its one signer's, which the token has once, up to a root."""
     signed = response.signed_data
-    carried, infos = [x509.load_der_x509_certificate(der) for der in signed.certificates], list(signed.signer_infos)
-    if len(carried) > MAX_CHAIN or len(infos) != 1:
-        raise RefusedError("timestamp", f"{len(infos)} signers, {len(carried)} certificates", RESIGN)
-    named = (infos[0].issuer, infos[0].serial_number)
+    carried = [x509.load_der_x509_certificate(der) for der in signed.certificates]
+    if len(carried) > MAX_CHAIN:
+        raise RefusedError("timestamp", f"its token has {len(carried)} certificates, more than {MAX_CHAIN}", RESIGN)
+    (signer,) = signed.signer_infos
+    named = (signer.issuer, signer.serial_number)
     leaves = [one for one in carried if (one.issuer, one.serial_number) == named]
     if len(leaves) != 1:
         raise RefusedError("timestamp", "its token has not exactly one certificate of its signer", RESIGN)

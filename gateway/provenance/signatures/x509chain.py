@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeVar
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 
@@ -75,7 +75,7 @@ def ordered_chain(leaf: x509.Certificate, pool: Sequence[x509.Certificate]) -> t
     """
     chain = [leaf]
     while not _issued(chain[-1], chain[-1]):
-        issuers = [one for one in pool if one.subject == chain[-1].issuer and _issued(chain[-1], one)]
+        issuers = [one for one in pool if _issued(chain[-1], one)]
         if not issuers or len(chain) == MAX_CHAIN:
             raise _refuse(f"whoever issued the certificate of {_name(chain[-1])} is not known")
         chain.append(issuers[0])
@@ -165,9 +165,8 @@ def _check_authority(certificate: x509.Certificate, below: int, purpose: Purpose
 
 def _is_strong(certificate: x509.Certificate) -> bool:
     key = certificate.public_key()
-    if isinstance(key, rsa.RSAPublicKey):
-        return key.key_size >= MIN_RSA_BITS
-    return isinstance(key, ec.EllipticCurvePublicKey) and key.key_size >= MIN_CURVE_BITS
+    least = MIN_RSA_BITS if isinstance(key, rsa.RSAPublicKey) else MIN_CURVE_BITS
+    return getattr(key, "key_size", 0) >= least
 
 
 def _check_critical(certificate: x509.Certificate) -> None:

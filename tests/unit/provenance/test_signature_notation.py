@@ -29,6 +29,8 @@ from support.sigstack import NOW, b64
 
 from gateway.core.errors import ConfigError
 from gateway.provenance.evidence import Authority, Levels
+from gateway.provenance.signatures.refusal import RefusedError
+from gateway.provenance.signatures.x509chain import ordered_chain
 
 SIGNER = NotationSigner()
 TRUSTED = SIGNER.authority()
@@ -171,6 +173,8 @@ def _chain_of(**leaf):
         {"digital_signature": False},
         {"ca": True, "digital_signature": True},
         {"days": 0},
+        {"usage_critical": False},
+        {"usage_critical": None},
         {"extra": UNKNOWN},
         {"extra": x509.UnrecognizedExtension(ExtensionOID.SUBJECT_ALTERNATIVE_NAME, b"\xff")},
     ],
@@ -180,6 +184,8 @@ def _chain_of(**leaf):
         "no signatures",
         "an authority",
         "expired",
+        "usage not critical",
+        "no usage",
         "unknown critical extension",
         "garbled extension",
     ],
@@ -189,6 +195,13 @@ def test_the_leaf_must_be_a_code_signing_certificate(leaf):
     signer = NotationSigner(**leaf)
     rejected = refused(verify(signer.sign(), signer.authority(), now=NOW + timedelta(hours=1)))
     assert rejected.step == "certificate"
+
+
+def test_a_leaf_without_constraints_will_do():
+    """The specification has them optional, and of leaves uncritical too."""
+    for critical in (None, False):
+        signer = NotationSigner(basic_critical=critical)
+        accepted(verify(signer.sign(), signer.authority()))
 
 
 def test_a_leaf_without_extended_usage_will_do():
@@ -218,6 +231,10 @@ def test_authorities_of_the_chain_must_be_some():
         {"ca": False, "key_cert_sign": True},
         {"ca": True, "key_cert_sign": False},
         {"ca": True, "extra": UNKNOWN},
+        {"ca": True, "usage_critical": False},
+        {"ca": True, "usage_critical": None},
+        {"ca": True, "basic_critical": False},
+        {"ca": True, "basic_critical": None},
     ):
         middle = notation_certificate("middle", middle_key, "root", root_key, **options)
         leaf = notation_certificate("signer", key, "middle", middle_key)
@@ -249,6 +266,17 @@ def test_no_authoritys_key_is_short(make):
     signer.root, leaf = root, notation_certificate("signer", key, "root", root_key)
     rejected = refused(verify(signer.sign(chain=[leaf, root]), signer.authority()))
     assert "too short" in rejected.reason
+
+
+def test_chains_that_bite_their_tail_are_refused():
+    """Two authorities that issued each other never end at a root."""
+    first, second, key = p256(), p256(), p256()
+    pool = [
+        notation_certificate("first", first, "second", second, ca=True),
+        notation_certificate("second", second, "first", first, ca=True),
+    ]
+    with pytest.raises(RefusedError, match="not known"):
+        ordered_chain(notation_certificate("signer", key, "first", first), pool)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from support.notation import (
     AUTHENTIC,
@@ -36,6 +38,7 @@ from support.sigstack import NOW, b64
 from support.tsa import TimestampAuthority, accuracy
 
 from gateway.provenance.evidence import Authority, Candidate
+from gateway.provenance.signatures.der import elements, enclose
 
 TSA = TimestampAuthority()
 SIGNER = NotationSigner()
@@ -148,6 +151,40 @@ def test_a_time_stamp_that_is_there_must_be_right(token):
     assert refused(verify(sign_cose(SIGNER, None, {STAMP: token}), STAMPED)).step == "timestamp"
 
 
+def twin() -> x509.Certificate:
+    """A certificate with the name and number of the authority's, by somebody else."""
+    leaf, key = TSA.chain[0], p256()
+    builder = x509.CertificateBuilder(leaf.issuer, leaf.subject, key.public_key(), leaf.serial_number)
+    builder = builder.not_valid_before(leaf.not_valid_before_utc).not_valid_after(leaf.not_valid_after_utc)
+    return builder.sign(key, hashes.SHA256())
+
+
+@pytest.mark.parametrize(
+    ("token", "said"),
+    [
+        (carrying(TSA.chain[1]), "not exactly one certificate of its signer"),
+        (carrying(TSA.chain[0], twin()), "not exactly one certificate of its signer"),
+        (carrying(TSA.chain[0], *(NotationSigner().leaf for _ in range(10))), "11 certificates"),
+    ],
+)
+def test_a_token_has_the_certificate_of_its_signer_once(token, said):
+    """Which of two would have signed, readers could see differently."""
+    assert said in refused(verify(sign_cose(SIGNER, None, {STAMP: token}), STAMPED)).reason
+
+
+def test_der_is_read_within_its_bounds():
+    """Elements fill what they are in; of definite lengths, of four bytes at most."""
+    for size in (0, 1, 127, 128, 255, 256, 65_536):
+        made = enclose(0x30, b"x" * size)
+        (one,) = elements(made, 0, len(made))
+        assert (one.tag, one.start, one.end, one.end - one.content) == (0x30, 0, len(made), size)
+        assert len(made) - size == 2 + (size > 127) + (size > 255) + (size > 65_535)
+    assert [one.tag for one in elements(b"\x02\x00\x05\x00", 0, 4)] == [2, 5]
+    for wrong in (b"\x30", b"\x30\x80\x00\x00", b"\x30\x85\x00\x00\x00\x00\x00", b"\x30\x02\x00", b"\x30\x82\x00"):
+        with pytest.raises(ValueError, match=r"cut|length|longer"):
+            elements(wrong, 0, len(wrong))
+
+
 def test_a_time_stamp_may_be_by_a_longer_hash():
     """Notation stamps by the hash that the signer's key takes."""
     longer = sign_cose(SIGNER, None, {STAMP: by_sha512})
@@ -186,6 +223,8 @@ def test_the_stamped_time_is_within_the_certificates_own():
     for at in (start, end):
         for how in ({"accuracy": accuracy(1)}, {"accuracy": accuracy(0, 500)}, {"policy": BASELINE}):
             assert refused(verify(stamped(at=at, **how), STAMPED, now=LATER)).step == "certificate"
+    told = stamped(at=start + timedelta(seconds=1), policy=BASELINE, accuracy=accuracy(2))
+    assert refused(verify(told, STAMPED, now=LATER)).step == "certificate"
     inside = stamped(at=start + timedelta(seconds=1), policy=BASELINE)
     accepted(verify(inside, STAMPED, now=LATER))
     accepted(verify(stamped(at=start + timedelta(seconds=1), accuracy=accuracy(1)), STAMPED, now=LATER))
