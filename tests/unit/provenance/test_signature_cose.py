@@ -107,6 +107,7 @@ def test_the_largest_keys_have_theirs_too():
         ("critical-header", {TIME: epoch(-(2**60))}),
         ("critical-header", {EXPIRY: epoch(NOON + 10)}),
         ("critical-header", {EXPIRY: epoch(NOON), CRIT: [SCHEME, EXPIRY]}),
+        ("critical-header", {EXPIRY: epoch(NOON + 50), TIME: epoch(NOON + 50), CRIT: [SCHEME, EXPIRY]}),
         ("critical-header", {EXPIRY: NOON + 10, CRIT: [SCHEME, EXPIRY]}),
         ("payload-type", {CTY: "application/json"}),
         ("payload-type", {CTY: 50}),

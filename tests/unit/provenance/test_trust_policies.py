@@ -350,6 +350,16 @@ def identity(**more: Any) -> list[dict[str, Any]]:
         ({"repositories": []}, "repositories"),
         ({"authorities": []}, "authorities"),
         ({"authorities": [{"name": "a"}]}, "nobody is trusted"),
+        ({"authorities": [{"name": "a", "notation": {"subjects": ["CN=x"]}}]}, "nobody is trusted"),
+        ({"authorities": [{"name": "a", "keys": KEYS, "notation": {"tsa": {"pem": "x"}}}]}, "name those too"),
+        (
+            {"authorities": [{"name": "a", "notation": {"pem": "x", "requireTimestamp": True}}]},
+            "requireTimestamp needs notation.tsa",
+        ),
+        (
+            {"authorities": [{"name": "a", "notation": {"signingAuthority": {"file": "/x"}}}]},
+            "signingAuthority: file '/x'",
+        ),
         ({"authorities": [{"name": "a", "keys": [{}]}]}, "pem or file"),
         ({"authorities": [{"name": "a", "keys": [{"file": "/etc/shadow"}]}]}, "names no files"),
         ({"authorities": [{"name": "a", "keys": KEYS, "trustedRoot": {"file": "/x"}}]}, "names no files"),
@@ -424,6 +434,17 @@ def test_a_policy_knows_when_its_keys_change() -> None:
     assert found.boundary(datetime(2026, 1, 15, tzinfo=UTC)) == datetime(2026, 2, 1, tzinfo=UTC)
     assert found.boundary(datetime(2026, 2, 15, tzinfo=UTC)) == datetime(2026, 3, 1, tzinfo=UTC)
     assert found.boundary(datetime(2027, 1, 1, tzinfo=UTC)) is None
+
+
+def test_notation_has_three_kinds_of_anchors() -> None:
+    """Each is read into its own place; a service that signs for others is somebody trusted by itself."""
+    notation = {"pem": "CA", "subjects": ["CN=x"], "tsa": {"pem": "TSA"}, "requireTimestamp": True}
+    (whole,) = from_object(authorities=[{"name": "a", "notation": notation}]).authorities
+    assert (whole.notation_anchors, whole.notation_timestamp_authorities) == ("CA", "TSA")
+    assert (whole.notation_subjects, whole.notation_require_timestamp) == (("CN=x",), True)
+    assert whole.notation_signing_authorities == ""
+    (service,) = from_object(authorities=[{"name": "a", "notation": {"signingAuthority": {"pem": "SA"}}}]).authorities
+    assert (service.notation_signing_authorities, service.notation_anchors) == ("SA", "")
 
 
 def test_evidence_survives_being_written_down() -> None:

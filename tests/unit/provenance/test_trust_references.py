@@ -80,8 +80,15 @@ def references(api: Api, *allowed: str) -> References:
 def test_all_that_a_policy_names_is_known() -> None:
     """Keys, a trusted root, anchors; each in one place only."""
     root, anchors = {"configMapKeyRef": {"name": "roots", "key": "root.json"}}, {"secretKeyRef": {**REF, "name": "n"}}
-    found = policy({"secretKeyRef": REF}, {"pem": PEM}, trustedRoot=root, notation=anchors)
-    assert places(found) == {SECRET, CONFIG_MAP, Place("Secret", "trust", "n", "cosign.pub")}
+    others = {kind: {"configMapKeyRef": {"name": kind.lower(), "key": "pem"}} for kind in ("tsa", "signingAuthority")}
+    found = policy({"secretKeyRef": REF}, {"pem": PEM}, trustedRoot=root, notation={**anchors, **others})
+    assert places(found) == {
+        SECRET,
+        CONFIG_MAP,
+        Place("Secret", "trust", "n", "cosign.pub"),
+        Place("ConfigMap", "", "tsa", "pem"),
+        Place("ConfigMap", "", "signingauthority", "pem"),
+    }
     for keys in ({"pem": PEM, "secretKeyRef": REF}, {"file": "x", "configMapKeyRef": REF},
                  {"secretKeyRef": REF, "configMapKeyRef": REF}):  # fmt: skip
         with pytest.raises(ConfigError, match="not both"):
