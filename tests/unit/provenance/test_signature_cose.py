@@ -253,6 +253,8 @@ def test_other_forms_of_cbor_are_refused(text):
 def test_a_tag_makes_nothing_of_its_value(number):
     """No date, no regular expression, no reference, no set: its number and what is in it."""
     assert read_cbor(cbor2.dumps(cbor2.CBORTag(number, ["(a+)+", b"x"])), "it") == Tagged(number, ["(a+)+", b"x"])
+    inside = [cbor2.CBORTag(number, "x"), {7: cbor2.CBORTag(number, b"y")}]
+    assert read_cbor(cbor2.dumps(inside), "it") == [Tagged(number, "x"), {7: Tagged(number, b"y")}]
 
 
 def test_nesting_is_bounded():
