@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -41,6 +41,10 @@ class Credentials(Protocol):
         """A short-lived token of a service account."""
         ...
 
+    async def annotations(self, namespace: str, name: str) -> Mapping[str, str]:
+        """The annotations of a service account: clouds are told there who it is to them."""
+        ...
+
 
 class NoCredentials:
     """For runs with neither a cluster nor a folder: says what to do."""
@@ -55,6 +59,9 @@ class NoCredentials:
         raise MisconfiguredError(
             f"service account {namespace}/{name}: not connected to a cluster that could give a token"
         )
+
+    async def annotations(self, namespace: str, name: str) -> Mapping[str, str]:
+        raise MisconfiguredError(f"service account {namespace}/{name}: not connected to a cluster that has it")
 
 
 class FolderCredentials(NoCredentials):
@@ -116,6 +123,13 @@ class KubeCredentials:
             raise UnavailableError(f"{label}: the API server gave no token")
         return token
 
+    async def annotations(self, namespace: str, name: str) -> Mapping[str, str]:
+        try:
+            found = await self._client.get(_SERVICE_ACCOUNTS.path("v1", namespace, name))
+        except ClusterError as error:
+            raise _of_cluster(error, f"service account {namespace}/{name}") from None
+        return dict((found.get("metadata") or {}).get("annotations") or {})
+
 
 class Scope:
     """What one store, asked on behalf of one namespace, may take its credentials from."""
@@ -123,9 +137,11 @@ class Scope:
     def __init__(self, manifest: Manifest, credentials: Credentials, *, namespace: str = "default") -> None:
         """``namespace``: of who asks; a store without one in its manifest is taken to be there."""
         self._credentials = credentials
-        self._cluster_wide = manifest.kind == "ClusterSecretStore"
-        self._namespace = namespace if self._cluster_wide else manifest.metadata.namespace or namespace
+        self.kind = manifest.kind
+        self.name = manifest.metadata.name
         self.label = manifest.label
+        self.cluster_wide = manifest.kind == "ClusterSecretStore"
+        self.namespace = namespace if self.cluster_wide else manifest.metadata.namespace or namespace
 
     async def secret(self, selector: Selector, default_key: str = "") -> bytes:
         """The value that a selector names.
@@ -167,17 +183,25 @@ class Scope:
             self._allowed(account.namespace), account.name, (*account.audiences, *audiences)
         )
 
+    async def annotations(self, account: ServiceAccount) -> Mapping[str, str]:
+        """The annotations of a service account.
+
+        Raises:
+            StoreError: they may not be had.
+        """
+        return await self._credentials.annotations(self._allowed(account.namespace), account.name)
+
     async def _read(self, kind: str, namespace: str, name: str, key: str) -> bytes:
         if not name or not key:
             raise MisconfiguredError(f"{self.label}: a reference to a {kind} lacks its {'key' if name else 'name'}")
         return await self._credentials.read(kind, self._allowed(namespace), name, key)
 
     def _allowed(self, namespace: str) -> str:
-        if namespace and not self._cluster_wide and namespace != self._namespace:
+        if namespace and not self.cluster_wide and namespace != self.namespace:
             raise MisconfiguredError(
-                f"{self.label}: refers to namespace {namespace}; a SecretStore may use its own, {self._namespace}, only"
+                f"{self.label}: refers to namespace {namespace}; a SecretStore may use its own, {self.namespace}, only"
             )
-        return namespace or self._namespace
+        return namespace or self.namespace
 
 
 def _of_cluster(error: ClusterError, label: str) -> StoreError:

@@ -18,15 +18,13 @@ import msgspec
 
 from gateway.audit.chain import rfc3339
 from gateway.audit.state import replace_file, write_once
-from gateway.native import paths
-from gateway.native.library import NativeError
 from gateway_secrets.stores.credentials import Scope
 from gateway_secrets.stores.errors import MisconfiguredError, NotFoundError, UnusableError
 from gateway_secrets.stores.filebox import MAX_BYTES, Contents, Item, Kept, new_key, parse_key, seal, unseal
 from gateway_secrets.stores.limits import StoreLimits
 from gateway_secrets.stores.manifest import typed
 from gateway_secrets.stores.model import Find, Metadata, Payload
-from gateway_secrets.stores.values import document_payload
+from gateway_secrets.stores.values import document_payload, matching_names
 
 _MAX_KEY_BYTES = 1024
 _OVERHEAD_BYTES = 1024
@@ -87,10 +85,7 @@ class FileStore:
             for name, item in sorted(self._contents().secrets.items())
             if name.startswith(prefix) and find.tags.items() <= item.tags.items()
         ]
-        try:
-            return paths.matching(find.name, names) if find.name else names
-        except NativeError as error:
-            raise MisconfiguredError(f"find.name: {error}") from None
+        return matching_names(find.name, names)
 
     async def close(self) -> None:
         self._read = None

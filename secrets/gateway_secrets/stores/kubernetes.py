@@ -14,8 +14,6 @@ from gateway.core.errors import ClusterError
 from gateway.core.subject import Json
 from gateway.kube.client import KubeClient, connect_with
 from gateway.kube.errors import ApiError, ResponseTooLargeError
-from gateway.native import paths
-from gateway.native.library import NativeError
 from gateway_secrets.stores.credentials import SECRETS, Scope
 from gateway_secrets.stores.errors import (
     ForbiddenError,
@@ -29,7 +27,7 @@ from gateway_secrets.stores.errors import (
 from gateway_secrets.stores.kubernetes_spec import KubernetesSpec, encoded, kubeconfig, parse_spec, sanitised
 from gateway_secrets.stores.limits import StoreLimits
 from gateway_secrets.stores.model import Find, Metadata, Payload
-from gateway_secrets.stores.values import go_json
+from gateway_secrets.stores.values import go_json, matching_names
 
 _PAGE_OBJECTS = 100
 _KINDS: dict[int, type[StoreError]] = {
@@ -92,10 +90,7 @@ class KubernetesStore:
             query["continue"] = str((page.get("metadata") or {}).get("continue") or "")
             if not query["continue"]:
                 break
-        try:
-            return paths.matching(find.name, names) if find.name else names
-        except NativeError as error:
-            raise MisconfiguredError(f"find.name: {error}") from None
+        return matching_names(find.name, names)
 
     async def close(self) -> None:
         client, self._client = self._client, None

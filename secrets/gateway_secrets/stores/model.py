@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import msgspec
+
+from gateway_secrets.stores.errors import StoreError
 
 Decoding = Literal["Auto", "Base64", "Base64URL", "None"]
 Conversion = Literal["Default", "Unicode"]
@@ -95,4 +97,35 @@ class Store(Protocol):
 
     async def close(self) -> None:
         """Give back connections and tokens."""
+        ...
+
+
+@runtime_checkable
+class BatchStore(Store, Protocol):
+    """A store that can be asked for several secrets in one request."""
+
+    @property
+    def batch_size(self) -> int:
+        """So many keys at most; 1 once it has turned out that this store, or who asks it, cannot."""
+        ...
+
+    async def read_many(self, keys: Sequence[str], *, within: float) -> Mapping[str, Payload | StoreError]:
+        """The newest version of each key, or why there is none; raises what concerns the request as a whole."""
+        ...
+
+
+@runtime_checkable
+class WritableStore(Store, Protocol):
+    """A store that can be written to. Each change is made as a whole, or not at all.
+
+    ``name`` is a literal key of the object that is stored; without one, all that is stored under ``key`` is meant.
+    What was cut off by a deadline may have been done: doing it again does no harm.
+    """
+
+    async def put(self, key: str, name: str, value: bytes, *, within: float) -> str:
+        """Store ``value``; what is stored already is not written again. The version that holds it, if there are any."""
+        ...
+
+    async def delete(self, key: str, name: str, *, within: float) -> None:
+        """Remove ``name``, and the secret with the last of its names; what is not there is removed already."""
         ...

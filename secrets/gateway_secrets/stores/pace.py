@@ -38,6 +38,25 @@ class TokenBucket:
         return wait
 
 
+class Turns:
+    """The rate of what takes several requests: Pace gives a turn to the whole, this one to each part after the first."""
+
+    def __init__(self, limits: StoreLimits) -> None:
+        self._bucket = TokenBucket(limits.requests_per_second, limits.burst_requests)
+
+    async def left(self, ends: float) -> float:
+        """How many seconds are left, of monotonic time, until ``ends``, after waiting for a turn.
+
+        Raises:
+            UnavailableError: the turn comes too late.
+        """
+        wait = self._bucket.take(ends - time.monotonic())
+        if wait is None:
+            raise UnavailableError("the search takes longer than the deadline allows: narrow it")
+        await asyncio.sleep(wait)
+        return ends - time.monotonic()
+
+
 class Pace:
     """Calls of one store: in turn, within a deadline, again after a pause when it is throttled."""
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gateway_secrets.stores.errors import UnusableError
+from gateway_secrets.stores.batches import identity, payloads_of
+from gateway_secrets.stores.errors import MisconfiguredError, StoreError, UnusableError
 from gateway_secrets.stores.limits import StoreLimits
-from gateway_secrets.stores.model import Find, Metadata, Payload, Reference, Secret, Store
+from gateway_secrets.stores.model import Find, Metadata, Payload, Reference, Secret, Store, WritableStore
 from gateway_secrets.stores.pace import Pace
 from gateway_secrets.stores.values import as_map, convert_keys, decode, fields_of, go_json, select
 
@@ -47,6 +48,40 @@ class Reader:
             for name, value in values.items()
         }
 
+    async def get_many(self, references: Sequence[Reference]) -> list[Secret | StoreError]:
+        """What :meth:`get` gives or raises for each: one read of each key and version, and fewer where the store can."""
+        payloads = await payloads_of(self._store, self._pace, self._payload, references, self._limits)
+        found: list[Secret | StoreError] = []
+        for reference in references:
+            payload = payloads[identity(reference)]
+            try:
+                if isinstance(payload, StoreError):
+                    raise payload
+                value = select(payload, reference.property, key=reference.key)
+                found.append(Secret(self._bounded(reference, value), payload.version, payload.created))
+            except StoreError as error:
+                found.append(error)
+        return found
+
+    async def put(self, reference: Reference, value: bytes) -> str:
+        """Store ``value`` under the key, or as the literal property of the object there. The version that holds it.
+
+        Raises:
+            StoreError: see :mod:`.errors`; the store cannot be written to.
+        """
+        store = self._writable()
+        self._bounded(reference, value)
+        return await self._pace.call(lambda within: store.put(reference.key, reference.property, value, within=within))
+
+    async def delete(self, reference: Reference) -> None:
+        """Remove the property, or the key with all that is there; what is not there is removed already.
+
+        Raises:
+            StoreError: as :meth:`put`.
+        """
+        store = self._writable()
+        await self._pace.call(lambda within: store.delete(reference.key, reference.property, within=within))
+
     async def describe(self, key: str) -> Metadata:
         """The version of a secret and the like, without its value.
 
@@ -76,6 +111,11 @@ class Reader:
             whole = go_json(dict(metadata.document), html=False)
             return Payload(whole, fields_of(whole), version=metadata.version, created=metadata.created)
         return await self._pace.call(lambda within: self._store.read(reference.key, reference.version, within=within))
+
+    def _writable(self) -> WritableStore:
+        if not isinstance(self._store, WritableStore):
+            raise MisconfiguredError(f"a store of {self.provider} cannot be written to")
+        return self._store
 
     def _bounded(self, reference: Reference, value: bytes) -> bytes:
         decoded = decode(value, reference.decoding_strategy, key=reference.key)

@@ -17,11 +17,15 @@ Open = Callable[[Any, Scope, StoreLimits], Awaitable[Store]]
 """From what is below ``spec.provider.<name>``; makes no request to the store yet."""
 
 PROVIDERS: dict[str, str] = {
+    "aws": "gateway_secrets.stores.aws",
     "file": "gateway_secrets.stores.file",
     "kubernetes": "gateway_secrets.stores.kubernetes",
     "vault": "gateway_secrets.stores.vault",
 }
 """The module of each, which has an ``open_store``; imported when the first such store is opened."""
+
+EXTRAS: dict[str, str] = {"aws": "aws"}
+"""The extra of the distribution that brings what a module needs."""
 
 
 async def open_reader(
@@ -39,11 +43,21 @@ async def open_reader(
     names = list(manifest.spec.provider)
     if len(names) != 1:
         raise MisconfiguredError(f"{manifest.label}: spec.provider needs exactly one provider, and has {len(names)}")
-    module = PROVIDERS.get(names[0])
-    if module is None:
+    if names[0] not in PROVIDERS:
         known = ", ".join(sorted(PROVIDERS))
         raise MisconfiguredError(f"{manifest.label}: provider {names[0]!r} is not known here (known: {known})")
     bounds = limits or StoreLimits()
     scope = Scope(manifest, credentials or NoCredentials(), namespace=namespace)
-    opened = cast("Open", import_module(module).open_store)
+    opened = _opener(names[0], manifest.label)
     return Reader(await opened(manifest.spec.provider[names[0]], scope, bounds), bounds)
+
+
+def _opener(provider: str, label: str) -> Open:
+    try:
+        return cast("Open", import_module(PROVIDERS[provider]).open_store)
+    except ModuleNotFoundError as error:
+        if provider not in EXTRAS or (error.name or "").startswith("gateway"):
+            raise
+        raise MisconfiguredError(
+            f"{label}: provider {provider} needs what is not installed: pip install 'govgate[{EXTRAS[provider]}]'"
+        ) from None

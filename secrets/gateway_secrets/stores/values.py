@@ -17,7 +17,7 @@ import msgspec
 
 from gateway.native import paths
 from gateway.native.library import NativeError
-from gateway_secrets.stores.errors import NotFoundError, UnusableError
+from gateway_secrets.stores.errors import MisconfiguredError, NotFoundError, UnusableError
 from gateway_secrets.stores.model import Conversion, Decoding, Payload
 
 _decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -80,6 +80,19 @@ def select(payload: Payload, name: str, *, key: str) -> bytes:
     if found is None:
         raise NotFoundError(f"{key}: has no property {name!r}")
     return found
+
+
+def matching_names(pattern: str, names: list[str]) -> list[str]:
+    """The names that an RE2 pattern matches; all of them without one.
+
+    Raises:
+        MisconfiguredError: it is no pattern.
+        NativeMissingError: there is no native library.
+    """
+    try:
+        return paths.matching(pattern, names) if pattern else names
+    except NativeError as error:
+        raise MisconfiguredError(f"find.name: {error}") from None
 
 
 def as_map(payload: Payload, name: str, *, key: str) -> dict[str, bytes]:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from gateway.native import paths
-from gateway.native.library import NativeError
 from gateway_secrets.stores.credentials import Scope
 from gateway_secrets.stores.errors import (
     ForbiddenError,
@@ -20,8 +17,8 @@ from gateway_secrets.stores.errors import (
 )
 from gateway_secrets.stores.limits import StoreLimits
 from gateway_secrets.stores.model import Find, Metadata, Payload
-from gateway_secrets.stores.pace import TokenBucket
-from gateway_secrets.stores.values import document_payload, go_json
+from gateway_secrets.stores.pace import Turns
+from gateway_secrets.stores.values import document_payload, go_json, matching_names
 from gateway_secrets.stores.vault_http import VaultHttp
 from gateway_secrets.stores.vault_spec import VaultSpec, check_version, data_path, metadata_path, parse_spec
 from gateway_secrets.stores.vault_token import Tokens
@@ -58,7 +55,7 @@ class VaultStore:
         self._http = http
         self.tokens = tokens
         self._limits = limits
-        self._bucket = TokenBucket(limits.requests_per_second, limits.burst_requests)
+        self._turns = Turns(limits)
 
     async def read(self, key: str, version: str, *, within: float) -> Payload:
         check_version(self._spec, version, key)
@@ -92,15 +89,12 @@ class VaultStore:
             raise MisconfiguredError("KV v1 has no metadata to find secrets by")
         ends = time.monotonic() + within
         names = await self._names(find.path, ends)
-        try:
-            names = paths.matching(find.name, names) if find.name else names
-        except NativeError as error:
-            raise MisconfiguredError(f"find.name: {error}") from None
+        names = matching_names(find.name, names)
         if not find.tags:
             return names
         tagged = []
         for name in names:
-            metadata = await self.describe(name, within=await self._left(ends))
+            metadata = await self.describe(name, within=await self._turns.left(ends))
             if find.tags.items() <= metadata.document.items():
                 tagged.append(name)
         return tagged
@@ -116,21 +110,13 @@ class VaultStore:
         while folders:
             folder = folders.pop()
             url = metadata_path(self._spec, folder)
-            within = await self._left(ends)
+            within = await self._turns.left(ends)
             answer = await self._ask(partial(_list, f"/v1/{url}"), folder or "/", within)
             for name in _member(answer, "data", folder).get("keys") or []:
                 (folders if str(name).endswith("/") else names).append(f"{folder}{name}")
             if len(names) + len(folders) > self._limits.found_secrets:
                 raise UnusableError(f"more than {self._limits.found_secrets} secrets are there: narrow the search")
         return sorted(names)
-
-    async def _left(self, ends: float) -> float:
-        """A turn of the store's rate, for one request of many; how many seconds are left after it."""
-        wait = self._bucket.take(ends - time.monotonic())
-        if wait is None:
-            raise UnavailableError("the search takes longer than the deadline allows: narrow it")
-        await asyncio.sleep(wait)
-        return ends - time.monotonic()
 
     async def _ask(self, ask: Callable[[Any], _T], what: str, within: float) -> _T:
         ends = time.monotonic() + within

@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 import yaml
 from support.cluster import Cluster
+from support.moto import REGION, Moto
 from support.openbao import OpenBao
 from support.users import ROOT
 
@@ -92,6 +93,59 @@ async def open_vault(bao: OpenBao, credentials: Credentials) -> AsyncIterator[Op
             source="test",
         )
         reader = await open_reader(manifest, credentials=FolderCredentials(credentials.folder), limits=limits)
+        readers.append(reader)
+        return reader
+
+    yield opened
+    for reader in readers:
+        await reader.close()
+
+
+@pytest.fixture(scope="session")
+def moto_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Moto]:
+    """One AWS for all tests."""
+    server = Moto(tmp_path_factory.mktemp("moto"))
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def moto(moto_server: Moto, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Moto]:
+    """AWS, where stores look for it, and nothing of this machine's own."""
+    for name in ("AWS_SECRETSMANAGER_ENDPOINT", "AWS_SSM_ENDPOINT", "AWS_STS_ENDPOINT"):
+        monkeypatch.setenv(name, moto_server.url)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    moto_server.forget()
+    yield moto_server
+    moto_server.enforce(False)
+
+
+@pytest_asyncio.fixture
+async def open_aws(moto: Moto, credentials: Credentials) -> AsyncIterator[Open]:
+    """Opens a SecretStore whose provider is AWS, with static keys unless the test says otherwise."""
+    readers: list[Reader] = []
+    credentials.add("aws", id="test-access-key", secret="test-secret-key")
+    ref = {"name": "aws"}
+    keys = {"accessKeyIDSecretRef": {**ref, "key": "id"}, "secretAccessKeySecretRef": {**ref, "key": "secret"}}
+
+    async def opened(
+        *, kind: str = "SecretStore", limits: StoreLimits | None = None, surroundings: Any = None,
+        namespace: str = "default", **spec: Any,
+    ) -> Reader:  # fmt: skip
+        aws = {"service": "SecretsManager", "region": REGION, "auth": {"secretRef": keys}, **spec}
+        manifest = {
+            "apiVersion": "external-secrets.io/v1", "kind": kind,
+            "metadata": {"name": "cloud"}, "spec": {"provider": {"aws": aws}},
+        }  # fmt: skip
+        reader = await open_reader(
+            parse_manifest(manifest, source="test"), limits=limits, namespace=namespace,
+            credentials=surroundings or FolderCredentials(credentials.folder),
+        )  # fmt: skip
         readers.append(reader)
         return reader
 

@@ -11,14 +11,20 @@ import pytest
 
 import gateway_secrets.stores
 
-ADAPTERS = {"hvac": "vault_http.py", "requests": "vault_http.py", "urllib3": "vault_http.py"}
+ADAPTERS = {
+    "botocore": "aws_client.py",
+    "hvac": "vault_http.py",
+    "requests": "vault_http.py",
+    "urllib3": "vault_http.py",
+}
+EXTRAS = {"aws": ("aws", ["botocore"])}
 
 
 def test_clients_of_stores_are_not_imported_before_their_store_is_opened():
     """The table of stores knows their modules by name alone."""
     code = (
         "import sys\nimport gateway_secrets.stores.table, gateway.cli.secrets\n"
-        "print(sorted({'hvac', 'requests', 'kubernetes'} & set(sys.modules)))\n"
+        "print(sorted({'botocore', 'hvac', 'requests', 'kubernetes'} & set(sys.modules)))\n"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
@@ -33,3 +39,24 @@ def test_each_client_has_one_adapter(client):
     importing = re.compile(rf"^\s*(from|import) {client}\b", re.MULTILINE)
     found = {path.name for root in roots for path in root.rglob("*.py") if importing.search(path.read_text())}
     assert found == {ADAPTERS[client]}
+
+
+@pytest.mark.parametrize("provider", EXTRAS)
+def test_what_is_not_installed_is_named(provider):
+    """As the extra that brings it."""
+    extra, missing = EXTRAS[provider]
+    code = (
+        "import asyncio, sys\n"
+        f"sys.modules.update(dict.fromkeys({missing}))\n"
+        "from gateway_secrets.stores.errors import MisconfiguredError\n"
+        "from gateway_secrets.stores.manifest import parse_manifest\n"
+        "from gateway_secrets.stores.table import open_reader\n"
+        "manifest = {'apiVersion': 'external-secrets.io/v1', 'kind': 'SecretStore', 'metadata': {'name': 'cloud'},\n"
+        f"            'spec': {{'provider': {{'{provider}': {{}}}}}}}}\n"
+        "try:\n"
+        "    asyncio.run(open_reader(parse_manifest(manifest, source='test')))\n"
+        "except MisconfiguredError as error:\n"
+        "    print(error)\n"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert f"SecretStore cloud: provider {provider} needs what is not installed: pip install 'govgate[{extra}]'" in said

@@ -1,0 +1,156 @@
+"""Who asks AWS: keys for all who read a store, obtained once, and anew before they end or when they are refused."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from gateway_secrets.stores.aws_client import AwsClient, Keys, StaleKeysError, keys_of, new_session, own_keys
+from gateway_secrets.stores.aws_spec import (
+    AUDIENCE_ANNOTATION,
+    DEFAULT_AUDIENCE,
+    ROLE_ANNOTATION,
+    AwsSpec,
+    role_chain,
+)
+from gateway_secrets.stores.credentials import Scope
+from gateway_secrets.stores.errors import ForbiddenError, MisconfiguredError
+from gateway_secrets.stores.limits import StoreLimits
+
+_T = TypeVar("_T")
+_RENEW_AT = (0.6, 0.75)
+"""Of the keys' life: somewhere in between, so that keys of one moment are not renewed in one moment."""
+_SESSION = "govgate"
+
+
+class AwsIdentity:
+    """See the module. Gives a client of one service, as who the store is."""
+
+    def __init__(self, service: str, spec: AwsSpec, scope: Scope, limits: StoreLimits) -> None:
+        self._service = service
+        self._spec = spec
+        self._scope = scope
+        self._limits = limits
+        self._threads = ThreadPoolExecutor(limits.connections, thread_name_prefix="aws")
+        self._session = new_session()
+        self._turn = asyncio.Lock()
+        self._client: AwsClient | None = None
+        self._renew_at = float("inf")
+        self.logins = 0
+
+    async def ask(self, ask: Callable[[AwsClient], Awaitable[_T]]) -> _T:
+        """What ``ask`` makes of the client; once more with new keys if the present ones are not good.
+
+        Raises:
+            StoreError: what ``ask`` raised, or why there are no keys.
+        """
+        client = await self._get()
+        try:
+            return await ask(client)
+        except ForbiddenError as error:
+            if not await self._renewed(client, stale=isinstance(error, StaleKeysError)):
+                raise
+        return await ask(await self._get())
+
+    async def close(self) -> None:
+        """Close connections; calls in progress fail."""
+        self._drop()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _get(self) -> AwsClient:
+        client = self._client
+        if client is not None and time.time() < self._renew_at:
+            return client
+        async with self._turn:
+            if self._client is None or time.time() >= self._renew_at:
+                await self._login()
+            return self._client  # type: ignore[return-value] # the login made it
+
+    async def _renewed(self, client: AwsClient, *, stale: bool) -> bool:
+        """After a refusal: whether it was the keys' fault, and others may do better.
+
+        Keys in a Secret are compared, which costs nothing of AWS; a role is assumed again only if its keys are stale.
+        """
+        async with self._turn:
+            if self._client is not client:
+                return True
+            if self._spec.auth.secret_ref is not None and not self._chain():
+                stale = await self._first() != client.keys
+            if stale:
+                self._drop()
+            return stale
+
+    async def _login(self) -> None:
+        began = time.time()
+        keys = await self._first()
+        for role in self._chain():
+            what = f"assuming the role {role['RoleArn']}"
+            keys = keys_of(await self._once("assume_role", keys, what, RoleSessionName=_SESSION, **role))
+        self.logins += 1
+        self._drop()
+        self._client = await self._made(self._service, keys)
+        # A static key ends with no one knowing; a temporary one well before its end.
+        life = random.uniform(*_RENEW_AT)  # noqa: S311 - spreads load, hides nothing
+        self._renew_at = began + (keys.ends - began) * life if keys.ends is not None else float("inf")
+
+    async def _first(self) -> Keys:
+        auth, scope = self._spec.auth, self._scope
+        if auth.secret_ref is not None:
+            given = auth.secret_ref
+            session = await scope.text(given.session_token) if given.session_token is not None else ""
+            keys = Keys(await scope.text(given.access_key_id), await scope.text(given.secret_access_key), session)
+            if not all(part.isascii() and part.isprintable() for part in keys.hidden):
+                raise MisconfiguredError(f"{scope.label}: auth.secretRef: what is there is no key of AWS")
+            return keys
+        if auth.jwt is not None:
+            return await self._by_service_account()
+        if not scope.cluster_wide:
+            raise MisconfiguredError(
+                f"{scope.label}: auth is not set; a SecretStore needs credentials of its own, and only a "
+                "ClusterSecretStore reads as govgate itself"
+            )
+        return await own_keys(self._threads)
+
+    async def _by_service_account(self) -> Keys:
+        account = self._spec.auth.jwt.service_account_ref  # type: ignore[union-attr] # asked for if there is one
+        annotations = await self._scope.annotations(account)
+        role = annotations.get(ROLE_ANNOTATION, "")
+        if not role:
+            raise MisconfiguredError(
+                f"{self._scope.label}: service account {account.name} has no annotation {ROLE_ANNOTATION}"
+            )
+        token = await self._scope.token(account, (annotations.get(AUDIENCE_ANNOTATION) or DEFAULT_AUDIENCE,))
+        answer = await self._once(
+            "assume_role_with_web_identity", None, f"assuming the role {role} as service account {account.name}",
+            RoleArn=role, RoleSessionName=_SESSION, WebIdentityToken=token,
+        )  # fmt: skip
+        return keys_of(answer)
+
+    async def _once(self, operation: str, keys: Keys | None, what: str, **parameters: object) -> dict[str, object]:
+        client = await self._made("sts", keys)
+        try:
+            token = parameters.get("WebIdentityToken")
+            return await client.call(operation, what=what, hidden=(str(token),) if token else (), **parameters)
+        finally:
+            client.close()
+
+    async def _made(self, service: str, keys: Keys | None) -> AwsClient:
+        def make() -> AwsClient:
+            return AwsClient(
+                self._session, service, self._spec.region, keys, limits=self._limits, threads=self._threads
+            )
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, make)
+
+    def _chain(self) -> list[dict[str, object]]:
+        scope = self._scope
+        return role_chain(self._spec, namespace=scope.namespace, store=scope.name, kind=scope.kind)
+
+    def _drop(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
