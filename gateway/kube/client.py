@@ -106,9 +106,13 @@ class KubeClient:
         query = {"fieldManager": manager, "force": "true"}
         return await self._write("PATCH", path, document, query, content_type="application/apply-patch+yaml")
 
-    async def delete(self, path: str) -> None:
-        """Delete the object at ``path``; errors as :meth:`create`."""
-        await self._write("DELETE", path, {})
+    async def delete(self, path: str, *, seen: Mapping[str, str] | None = None) -> None:
+        """Delete the object at ``path``, if its ``uid`` and ``resourceVersion`` are those in ``seen``.
+
+        Raises:
+            ApiError: as :meth:`create`; 409 where it has changed meanwhile.
+        """
+        await self._write("DELETE", path, {"preconditions": dict(seen)} if seen else {})
 
     async def _write(
         self,

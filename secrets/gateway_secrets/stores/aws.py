@@ -108,7 +108,7 @@ class SecretsManagerStore:
                 return matching_names(find.name, sorted(names))
             await self._turns.left(ends)
 
-    async def put(self, key: str, name: str, value: bytes, *, within: float) -> str:
+    async def write(self, key: str, name: str, value: bytes, *, within: float) -> str:
         ends = time.monotonic() + within
         secret = self._spec.prefix + key
         async with self._writing:
@@ -124,7 +124,7 @@ class SecretsManagerStore:
             put = await self._ask("put_secret_value", key, SecretId=secret, **_content(new_value))
             return str(put["VersionId"])
 
-    async def delete(self, key: str, name: str, *, within: float) -> None:
+    async def remove(self, key: str, name: str, *, within: float) -> None:
         ends = time.monotonic() + within
         secret = self._spec.prefix + key
         async with self._writing:

@@ -81,7 +81,7 @@ class ParameterStore:
         inside = [name.removeprefix(self._spec.prefix) for name in sorted(names) if name.startswith(start)]
         return matching_names(find.name, inside)
 
-    async def put(self, key: str, name: str, value: bytes, *, within: float) -> str:
+    async def write(self, key: str, name: str, value: bytes, *, within: float) -> str:
         ends = time.monotonic() + within
         async with self._writing:
             current = await self._own(key)
@@ -92,7 +92,7 @@ class ParameterStore:
             tags = {} if current else {"Tags": [{"Key": MANAGED[0], "Value": MANAGED[1]}]}
             return await self._put(key, new, overwrite=current is not None, **tags)
 
-    async def delete(self, key: str, name: str, *, within: float) -> None:
+    async def remove(self, key: str, name: str, *, within: float) -> None:
         ends = time.monotonic() + within
         async with self._writing:
             current = await self._own(key)

@@ -6,6 +6,7 @@ the file anew when it has changed. Writers take turns by a lock, and replace the
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 import time
@@ -19,12 +20,13 @@ import msgspec
 from gateway.audit.chain import rfc3339
 from gateway.audit.state import replace_file, write_once
 from gateway_secrets.stores.credentials import Scope
-from gateway_secrets.stores.errors import MisconfiguredError, NotFoundError, UnusableError
+from gateway_secrets.stores.errors import MisconfiguredError, NotFoundError, UnavailableError, UnusableError
 from gateway_secrets.stores.filebox import MAX_BYTES, Contents, Item, Kept, new_key, parse_key, seal, unseal
 from gateway_secrets.stores.limits import StoreLimits
 from gateway_secrets.stores.manifest import typed
 from gateway_secrets.stores.model import Find, Metadata, Payload
 from gateway_secrets.stores.values import document_payload, matching_names
+from gateway_secrets.stores.writing import with_member, without_member
 
 _MAX_KEY_BYTES = 1024
 _OVERHEAD_BYTES = 1024
@@ -89,6 +91,37 @@ class FileStore:
 
     async def close(self) -> None:
         self._read = None
+
+    async def write(self, key: str, name: str, value: bytes, *, within: float) -> str:  # noqa: ARG002
+        current = self._newest(key)
+        new = with_member(current.value if current else None, name, value, key=key)
+        if current is not None and new == current.value:
+            return str(current.version)
+        try:
+            return str(await asyncio.to_thread(self.put, key, new))
+        except OSError as error:
+            raise UnavailableError(f"cannot write {self._path}: {error.strerror}") from None
+
+    async def remove(self, key: str, name: str, *, within: float) -> None:  # noqa: ARG002
+        current = self._newest(key)
+        if current is None:
+            return
+        rest = without_member(current.value, name, key=key)
+        try:
+            if rest is None:
+                await asyncio.to_thread(self.delete, key)
+            elif rest != current.value:
+                await asyncio.to_thread(self.put, key, rest)
+        except NotFoundError:
+            return
+        except OSError as error:
+            raise UnavailableError(f"cannot write {self._path}: {error.strerror}") from None
+
+    def _newest(self, key: str) -> Kept | None:
+        try:
+            return self._item(key).versions[-1]
+        except NotFoundError:
+            return None
 
     def put(self, key: str, value: bytes, *, tags: dict[str, str] | None = None) -> int:
         """Store a new version of a secret; makes the file and its key if there are none. The version.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -27,9 +28,12 @@ from gateway_secrets.stores.errors import (
 from gateway_secrets.stores.kubernetes_spec import KubernetesSpec, encoded, kubeconfig, parse_spec, sanitised
 from gateway_secrets.stores.limits import StoreLimits
 from gateway_secrets.stores.model import Find, Metadata, Payload
-from gateway_secrets.stores.values import go_json, matching_names
+from gateway_secrets.stores.pace import Turns
+from gateway_secrets.stores.values import fields_of, go_json, matching_names
 
 _PAGE_OBJECTS = 100
+_ATTEMPTS = 4
+_CONFLICTS = frozenset((HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT))
 _KINDS: dict[int, type[StoreError]] = {
     HTTPStatus.NOT_FOUND: NotFoundError,
     HTTPStatus.UNAUTHORIZED: ForbiddenError,
@@ -55,6 +59,7 @@ class KubernetesStore:
         self._spec = spec
         self._scope = scope
         self._limits = limits
+        self._turns = Turns(limits)
         self._client: KubeClient | None = None
         self._connecting = asyncio.Lock()
 
@@ -92,10 +97,58 @@ class KubernetesStore:
                 break
         return matching_names(find.name, names)
 
+    async def write(self, key: str, name: str, value: bytes, *, within: float) -> str:
+        members = _members(name, value, key)
+        found = await self._changed(key, lambda data: {**data, **members} if name else members, within)
+        return str((found.get("metadata") or {}).get("resourceVersion") or "")
+
+    async def remove(self, key: str, name: str, *, within: float) -> None:
+        await self._changed(key, lambda data: {k: v for k, v in data.items() if name and k != name}, within)
+
     async def close(self) -> None:
         client, self._client = self._client, None
         if client is not None:
             await client.close()
+
+    async def _changed(self, key: str, change: Callable[[Json], Json], within: float) -> Json:
+        """The Secret, with changed data if they differ: of the version that was seen, and else from anew."""
+        ends = time.monotonic() + within
+        for _ in range(_ATTEMPTS):
+            try:
+                found: Json = await self._secret(key)
+            except NotFoundError:
+                found = {}
+            old = found.get("data") or {}
+            new = change(old)
+            if new == old:
+                return found
+            try:
+                return await self._stored(key, found, new)
+            except ApiError as error:
+                if error.code not in _CONFLICTS:
+                    raise _translated(error, key) from None
+            except ClusterError as error:
+                raise _translated(error, key) from None
+            await self._turns.left(ends)
+        raise UnavailableError(f"{key}: others write to this Secret all the time")
+
+    async def _stored(self, key: str, found: Json, data: Json) -> Json:
+        client = await self._connected()
+        path = SECRETS.path("v1", self._spec.remote_namespace)
+        if not found:
+            secret: Json = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": key}, "data": data}
+            return await client.create(path, secret)
+        if data:
+            return await client.replace(f"{path}/{key}", {**found, "data": data})
+        seen = {name: found["metadata"][name] for name in ("uid", "resourceVersion")}
+        await client.delete(f"{path}/{key}", seen=seen)
+        return {}
+
+    async def _connected(self) -> KubeClient:
+        async with self._connecting:
+            if self._client is None:
+                self._client = await connect_with(self._credentials)
+        return self._client
 
     async def _secret(self, key: str) -> Json:
         if not key or quote(key, safe="") != key or key in (".", ".."):
@@ -104,10 +157,7 @@ class KubernetesStore:
 
     async def _get(self, path: str, what: str, query: dict[str, str] | None = None) -> Json:
         try:
-            async with self._connecting:
-                if self._client is None:
-                    self._client = await connect_with(self._credentials)
-            return await self._client.get(path, query)
+            return await (await self._connected()).get(path, query)
         except ClusterError as error:
             raise _translated(error, what) from None
 
@@ -129,6 +179,14 @@ class KubernetesStore:
             user = {"client-certificate-data": encoded(certificate), "client-key-data": encoded(key)}
             return kubeconfig(cluster, user)
         raise MisconfiguredError(f"{scope.label}: no credentials")
+
+
+def _members(name: str, value: bytes, key: str) -> Json:
+    """What is to be in ``data``: one key, or all those of a JSON object."""
+    given = {name: value} if name else fields_of(value)
+    if not given:
+        raise UnusableError(f"{key}: name a property, or give a JSON object: a Secret holds keys and values")
+    return {member: encoded(content) for member, content in given.items()}
 
 
 def _decoded(value: Any, key: str, name: str) -> bytes:

@@ -122,10 +122,10 @@ class WritableStore(Store, Protocol):
     What was cut off by a deadline may have been done: doing it again does no harm.
     """
 
-    async def put(self, key: str, name: str, value: bytes, *, within: float) -> str:
+    async def write(self, key: str, name: str, value: bytes, *, within: float) -> str:
         """Store ``value``; what is stored already is not written again. The version that holds it, if there are any."""
         ...
 
-    async def delete(self, key: str, name: str, *, within: float) -> None:
+    async def remove(self, key: str, name: str, *, within: float) -> None:
         """Remove ``name``, and the secret with the last of its names; what is not there is removed already."""
         ...

@@ -71,7 +71,9 @@ class Reader:
         """
         store = self._writable()
         self._bounded(reference, value)
-        return await self._pace.call(lambda within: store.put(reference.key, reference.property, value, within=within))
+        return await self._pace.call(
+            lambda within: store.write(reference.key, reference.property, value, within=within)
+        )
 
     async def delete(self, reference: Reference) -> None:
         """Remove the property, or the key with all that is there; what is not there is removed already.
@@ -80,7 +82,7 @@ class Reader:
             StoreError: as :meth:`put`.
         """
         store = self._writable()
-        await self._pace.call(lambda within: store.delete(reference.key, reference.property, within=within))
+        await self._pace.call(lambda within: store.remove(reference.key, reference.property, within=within))
 
     async def describe(self, key: str) -> Metadata:
         """The version of a secret and the like, without its value.

@@ -20,6 +20,7 @@ from gateway_secrets.stores.model import Find, Metadata, Payload
 from gateway_secrets.stores.pace import Turns
 from gateway_secrets.stores.values import document_payload, go_json, matching_names
 from gateway_secrets.stores.vault_http import VaultHttp
+from gateway_secrets.stores.vault_push import VaultPush
 from gateway_secrets.stores.vault_spec import VaultSpec, check_version, data_path, metadata_path, parse_spec
 from gateway_secrets.stores.vault_token import Tokens
 
@@ -56,6 +57,11 @@ class VaultStore:
         self.tokens = tokens
         self._limits = limits
         self._turns = Turns(limits)
+        self._push = VaultPush(
+            spec, self._turns, ask=self._ask,
+            read=lambda key, within: self.read(key, "", within=within),
+            describe=lambda key, within: self.describe(key, within=within),
+        )  # fmt: skip
 
     async def read(self, key: str, version: str, *, within: float) -> Payload:
         check_version(self._spec, version, key)
@@ -98,6 +104,12 @@ class VaultStore:
             if find.tags.items() <= metadata.document.items():
                 tagged.append(name)
         return tagged
+
+    async def write(self, key: str, name: str, value: bytes, *, within: float) -> str:
+        return await self._push.write(key, name, value, within=within)
+
+    async def remove(self, key: str, name: str, *, within: float) -> None:
+        await self._push.remove(key, name, within=within)
 
     async def close(self) -> None:
         await self.tokens.close()

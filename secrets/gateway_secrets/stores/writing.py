@@ -50,11 +50,20 @@ def without_member(current: bytes, name: str, *, key: str) -> bytes | None:
     return go_json(members, html=False) if members else None
 
 
+def as_object(document: bytes, *, key: str) -> bytes:
+    """A JSON object in the one form in which two of them can be compared.
+
+    Raises:
+        UnusableError: it is none.
+    """
+    return go_json(_members(document, key), html=False)
+
+
 def _members(current: bytes | None, key: str) -> dict[str, Any]:
     try:
         found = parse_json(current) if current else {}
     except ValueError:
         found = None
     if not isinstance(found, dict):
-        raise UnusableError(f"{key}: what is stored is no JSON object, of which a property could be set")
+        raise UnusableError(f"{key}: no JSON object, which it has to be here")
     return found
