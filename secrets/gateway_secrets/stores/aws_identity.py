@@ -14,17 +14,35 @@ from gateway_secrets.stores.aws_spec import (
     AUDIENCE_ANNOTATION,
     DEFAULT_AUDIENCE,
     ROLE_ANNOTATION,
+    Auth,
     AwsSpec,
     role_chain,
 )
 from gateway_secrets.stores.credentials import Scope
 from gateway_secrets.stores.errors import ForbiddenError, MisconfiguredError
 from gateway_secrets.stores.limits import StoreLimits
+from gateway_secrets.stores.vault_spec import IamAuth
 
 _T = TypeVar("_T")
 _RENEW_AT = (0.6, 0.75)
 """Of the keys' life: somewhere in between, so that keys of one moment are not renewed in one moment."""
 _SESSION = "govgate"
+
+
+async def keys_for_vault(auth: IamAuth, scope: Scope) -> Keys:
+    """The keys that a login to Vault by AWS IAM is signed with.
+
+    Raises:
+        StoreError: they cannot be had.
+    """
+    spec = AwsSpec(
+        "SecretsManager", auth.region, Auth(auth.secret_ref, auth.jwt), auth.role, external_id=auth.external_id
+    )
+    identity = AwsIdentity("sts", spec, scope, StoreLimits())
+    try:
+        return await identity.keys()
+    finally:
+        await identity.close()
 
 
 class AwsIdentity:
@@ -84,12 +102,21 @@ class AwsIdentity:
                 self._drop()
             return stale
 
-    async def _login(self) -> None:
-        began = time.time()
+    async def keys(self) -> Keys:
+        """New keys, at the end of the chain of roles.
+
+        Raises:
+            StoreError: they cannot be had.
+        """
         keys = await self._first()
         for role in self._chain():
             what = f"assuming the role {role['RoleArn']}"
             keys = keys_of(await self._once("assume_role", keys, what, RoleSessionName=_SESSION, **role))
+        return keys
+
+    async def _login(self) -> None:
+        began = time.time()
+        keys = await self.keys()
         self.logins += 1
         self._drop()
         self._client = await self._made(self._service, keys)

@@ -58,7 +58,7 @@ class VaultStore:
         self._limits = limits
         self._turns = Turns(limits)
         self._push = VaultPush(
-            spec, self._turns, ask=self._ask,
+            spec, self._turns, ask=self.ask,
             read=lambda key, within: self.read(key, "", within=within),
             describe=lambda key, within: self.describe(key, within=within),
         )  # fmt: skip
@@ -67,7 +67,7 @@ class VaultStore:
         check_version(self._spec, version, key)
         path = data_path(self._spec, key)
         params = {"version": version} if version else {}
-        answer = await self._ask(lambda client: client.adapter.get(f"/v1/{path}", params=params), key, within)
+        answer = await self.ask(lambda client: client.adapter.get(f"/v1/{path}", params=params), key, within)
         data = _member(answer, "data", key)
         if self._spec.version == "v1":
             return _payload(data, key)
@@ -82,7 +82,7 @@ class VaultStore:
         if self._spec.version == "v1":
             raise MisconfiguredError(f"{key}: KV v1 has no metadata")
         path = metadata_path(self._spec, key)
-        answer = await self._ask(lambda client: client.adapter.get(f"/v1/{path}"), key, within)
+        answer = await self.ask(lambda client: client.adapter.get(f"/v1/{path}"), key, within)
         data = _member(answer, "data", key)
         version = str(data.get("current_version") or "")
         newest = (data.get("versions") or {}).get(version) or {}
@@ -111,8 +111,8 @@ class VaultStore:
     async def remove(self, key: str, name: str, *, within: float) -> None:
         await self._push.remove(key, name, within=within)
 
-    async def close(self) -> None:
-        await self.tokens.close()
+    async def close(self, *, keep_token: bool = False) -> None:
+        await self.tokens.close(revoke=not keep_token)
         self._http.close()
 
     async def _names(self, path: str, ends: float) -> list[str]:
@@ -123,14 +123,19 @@ class VaultStore:
             folder = folders.pop()
             url = metadata_path(self._spec, folder)
             within = await self._turns.left(ends)
-            answer = await self._ask(partial(_list, f"/v1/{url}"), folder or "/", within)
+            answer = await self.ask(partial(_list, f"/v1/{url}"), folder or "/", within)
             for name in _member(answer, "data", folder).get("keys") or []:
                 (folders if str(name).endswith("/") else names).append(f"{folder}{name}")
             if len(names) + len(folders) > self._limits.found_secrets:
                 raise UnusableError(f"more than {self._limits.found_secrets} secrets are there: narrow the search")
         return sorted(names)
 
-    async def _ask(self, ask: Callable[[Any], _T], what: str, within: float) -> _T:
+    async def ask(self, ask: Callable[[Any], _T], what: str, within: float) -> _T:
+        """What ``ask`` makes of a client of hvac, with the store's token; ``what`` begins every error.
+
+        Raises:
+            StoreError: the server refused, failed, or was not reached.
+        """
         ends = time.monotonic() + within
         token = await self.tokens.get(within)
         namespace = self._spec.namespace

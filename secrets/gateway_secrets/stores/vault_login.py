@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -92,20 +93,28 @@ async def _ldap(auth: Any, scope: Scope) -> Login:
 
 
 async def _iam(auth: Any, scope: Scope) -> Login:
-    if auth.secret_ref is None or auth.role or auth.jwt is not None:
-        raise MisconfiguredError(
-            f"{scope.label}: auth.iam: only static keys (secretRef) are known here yet, and no role"
-        )
-    keys = auth.secret_ref
-    key, secret = await scope.text(keys.access_key_id), await scope.text(keys.secret_access_key)
-    session = await scope.text(keys.session_token) if keys.session_token is not None else None
+    key, secret, session = await _aws_keys(auth, scope)
     return Login(
         lambda client: client.auth.aws.iam_login(
-            key, secret, session_token=session, header_value=auth.server_id or None, role=auth.vault_role,
+            key, secret, session_token=session or None, header_value=auth.server_id or None, role=auth.vault_role,
             use_token=False, region=auth.region, mount_point=auth.path,
         ),
-        (key, secret, session or ""),
+        (key, secret, session),
     )  # fmt: skip
+
+
+async def _aws_keys(auth: Any, scope: Scope) -> tuple[str, str, str]:
+    keys = auth.secret_ref
+    if keys is not None and not auth.role:
+        session = await scope.text(keys.session_token) if keys.session_token is not None else ""
+        return await scope.text(keys.access_key_id), await scope.text(keys.secret_access_key), session
+    try:
+        found = await import_module("gateway_secrets.stores.aws_identity").keys_for_vault(auth, scope)
+    except ModuleNotFoundError:
+        raise MisconfiguredError(
+            f"{scope.label}: auth.iam with roles needs what is not installed: pip install 'govgate[aws]'"
+        ) from None
+    return found.key_id, found.secret, found.session
 
 
 def _own_token(path: Path, scope: Scope) -> str:

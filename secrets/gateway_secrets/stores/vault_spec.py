@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from gateway_secrets.stores.aws_spec import Jwt, Keys
 from gateway_secrets.stores.errors import MisconfiguredError
 from gateway_secrets.stores.manifest import CaProvider, Selector, ServiceAccount, typed
 
@@ -70,25 +71,17 @@ class CertAuth(_Part, frozen=True):
     vault_role: str = ""
 
 
-class IamKeys(_Part, frozen=True):
-    """Static keys of AWS."""
-
-    access_key_id: Selector = msgspec.field(name="accessKeyIDSecretRef")
-    secret_access_key: Selector = msgspec.field(name="secretAccessKeySecretRef")
-    session_token: Selector | None = msgspec.field(name="sessionTokenSecretRef", default=None)
-
-
 class IamAuth(_Part, frozen=True):
-    """A signed request to AWS that Vault plays; with static keys in ``secretRef``."""
+    """A signed request to AWS that Vault plays: signed as :mod:`.aws_identity` has it."""
 
     vault_role: str
-    secret_ref: IamKeys | None = None
+    secret_ref: Keys | None = None
     path: str = "aws"
     region: str = "us-east-1"
     role: str = ""
     external_id: str = msgspec.field(name="externalID", default="")
     server_id: str = msgspec.field(name="vaultAwsIamServerID", default="")
-    jwt: dict[str, Any] | None = None
+    jwt: Jwt | None = None
 
 
 class VaultAuth(_Part, frozen=True):
@@ -152,7 +145,7 @@ def data_path(spec: VaultSpec, key: str) -> str:
         MisconfiguredError: the key leads elsewhere.
     """
     mount, rest = _split(spec, key)
-    return _quoted([mount, "data", rest] if spec.version == "v2" else [mount, rest], key)
+    return quoted([mount, "data", rest] if spec.version == "v2" else [mount, rest], key)
 
 
 def metadata_path(spec: VaultSpec, key: str) -> str:
@@ -162,7 +155,7 @@ def metadata_path(spec: VaultSpec, key: str) -> str:
         MisconfiguredError: as :func:`data_path`.
     """
     mount, rest = _split(spec, key)
-    return _quoted([mount, "metadata", rest] if spec.version == "v2" else [mount, rest], key)
+    return quoted([mount, "metadata", rest] if spec.version == "v2" else [mount, rest], key)
 
 
 def check_version(spec: VaultSpec, version: str, key: str) -> None:
@@ -192,7 +185,12 @@ def _split(spec: VaultSpec, key: str) -> tuple[str, str]:
     return mount, rest
 
 
-def _quoted(parts: list[str], key: str) -> str:
+def quoted(parts: list[str], key: str) -> str:
+    """Parts of a path as one, as a URL has it.
+
+    Raises:
+        MisconfiguredError: they lead elsewhere.
+    """
     path = "/".join(part.strip("/") for part in parts if part)
     # A client resolves dots before it sends: such a key would leave the mount.
     if any(segment in ("", ".", "..") for segment in path.split("/")) or not path.isprintable():

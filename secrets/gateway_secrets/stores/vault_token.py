@@ -84,10 +84,14 @@ class Tokens:
                 return True
             return False
 
-    async def close(self) -> None:
-        """Give back a token that was obtained here."""
+    def seconds_left(self) -> float:
+        """How long the present token is good, if it is not renewed."""
+        return self._held.ends - time.monotonic() if self._held is not None else 0.0
+
+    async def close(self, *, revoke: bool = True) -> None:
+        """Give back a token that was obtained here; what was made with it ends then."""
         held, self._held = self._held, None
-        if held is not None and self._spec.auth.token_secret_ref is None:
+        if revoke and held is not None and self._spec.auth.token_secret_ref is None:
             with contextlib.suppress(StoreError):
                 await self._ask(
                     lambda client: client.auth.token.revoke_self(), "revoking the token", held.text, _REVOKE_SECONDS

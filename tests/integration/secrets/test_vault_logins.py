@@ -221,3 +221,27 @@ async def test_the_shape_of_an_aws_login(recorder, open_vault, credentials):
     assert "/eu-west-1/sts/aws4_request" in headers["Authorization"][0]
     assert b"GetCallerIdentity" in base64.b64decode(body["iam_request_body"])
     assert leaks(json.dumps(recorder.asked), ["secret-key-secret-key"]) == []
+
+
+async def test_an_aws_login_with_a_role(recorder, moto, open_vault, credentials):
+    """It is assumed first; what signs are its keys, with its session token."""
+    credentials.add("aws", id="AKIATESTTESTTEST", key="secret-key-secret-key")
+    keys = {
+        "accessKeyIDSecretRef": {"name": "aws", "key": "id"}, "secretAccessKeySecretRef": {"name": "aws", "key": "key"},
+    }  # fmt: skip
+    role = "arn:aws:iam::123456789012:role/vault"
+    iam = {"vaultRole": "dev", "region": "eu-west-1", "role": role, "externalID": "ext", "secretRef": keys}
+    store = await open_vault({"iam": iam}, server=recorder.url)
+    assert (await store.get(Reference("k", "v"))).value == b"there"
+    (assumed,) = moto.asked("AssumeRole")
+    assert (assumed["RoleArn"], assumed["ExternalId"]) == (role, "ext")
+    headers = json.loads(base64.b64decode(recorder.asked[0][3]["iam_request_headers"]))
+    assert "Credential=ASIA" in headers["Authorization"][0]
+    assert headers["X-Amz-Security-Token"][0]
+
+
+async def test_an_aws_login_as_govgate_itself_is_for_cluster_stores(moto, open_vault, secret):
+    """A SecretStore has to bring keys, or a service account."""
+    store = await open_vault({"iam": {"vaultRole": "dev"}})
+    with pytest.raises(MisconfiguredError, match="only a ClusterSecretStore reads as govgate itself"):
+        await store.get(secret)

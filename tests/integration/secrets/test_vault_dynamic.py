@@ -1,0 +1,180 @@
+"""Secrets that a real OpenBao makes: users of a message broker, certificates, tokens; their leases renewed and revoked."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import hvac
+import pytest
+from aiohttp import web
+
+from gateway_secrets.stores.credentials import FolderCredentials, Scope
+from gateway_secrets.stores.errors import ForbiddenError, MisconfiguredError, NotFoundError
+from gateway_secrets.stores.manifest import parse_manifest
+from gateway_secrets.stores.vault_dynamic import open_dynamic
+
+RIGHTS = """
+path "rabbitmq/creds/*" { capabilities = ["read"] }
+path "pki/*" { capabilities = ["read", "update", "list"] }
+path "auth/token/create" { capabilities = ["update"] }
+path "kv/*" { capabilities = ["read", "update", "delete"] }
+path "sys/leases/renew" { capabilities = ["update"] }
+path "sys/leases/revoke" { capabilities = ["update"] }
+"""
+
+
+class Broker:
+    """RabbitMQ's management, as far as OpenBao uses it: the users that there are."""
+
+    def __init__(self) -> None:
+        self.users: set[str] = set()
+
+    async def answer(self, request: web.Request) -> web.Response:
+        kind, name = request.path.split("/")[2], request.path.rsplit("/", 1)[1]
+        if kind == "users":
+            {"PUT": self.users.add, "DELETE": self.users.discard}[request.method](name)
+        return web.Response(status=204)
+
+
+@pytest.fixture
+async def broker(bao):
+    """One that the engine ``rabbitmq`` makes users of: for an hour, and renewed two hours at most."""
+    broker = Broker()
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", broker.answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+
+    def configure() -> None:
+        if "rabbitmq/" not in bao.root.sys.list_mounted_secrets_engines()["data"]:
+            bao.root.sys.enable_secrets_engine("rabbitmq")
+        connection = {
+            "connection_uri": f"http://127.0.0.1:{runner.addresses[0][1]}", "username": "a", "password": "b",
+            "verify_connection": False,
+        }  # fmt: skip
+        bao.root.write_data("rabbitmq/config/connection", data=connection)
+        bao.root.write_data("rabbitmq/config/lease", data={"ttl": 3600, "max_ttl": 7200})
+        vhosts = '{"/": {"configure": "", "write": ".*", "read": ".*"}}'
+        bao.root.write_data("rabbitmq/roles/app", data={"vhosts": vhosts})
+
+    await asyncio.to_thread(configure)
+    yield broker
+    await asyncio.to_thread(bao.root.sys.revoke_prefix, "rabbitmq/")
+    await runner.cleanup()
+
+
+@pytest.fixture
+async def dynamic(bao, credentials):
+    """Opens a VaultDynamicSecret; logs in with AppRole, so that the token is its own."""
+    bao.root.sys.create_or_update_policy("dynamic", RIGHTS)
+    bao.root.auth.approle.create_or_update_approle("dynamic", token_policies=["dynamic"], token_ttl="10h")
+    role = bao.root.auth.approle.read_role_id("dynamic")["data"]["role_id"]
+    credentials.add("approle", secret=bao.root.auth.approle.generate_secret_id("dynamic")["data"]["secret_id"])
+    auth = {"appRole": {"roleId": role, "secretRef": {"name": "approle", "key": "secret"}}}
+    manifest = {
+        "apiVersion": "external-secrets.io/v1", "kind": "SecretStore", "metadata": {"name": "s"}, "spec": {"provider": {}},
+    }  # fmt: skip
+    scope = Scope(parse_manifest(manifest, source="test"), FolderCredentials(credentials.folder))
+    made = []
+
+    async def opened(path, **spec):
+        source = await open_dynamic({"path": path, "provider": {"server": bao.url, "auth": auth}, **spec}, scope)
+        made.append(source)
+        return source
+
+    yield opened
+    for source in made:
+        await source.close()
+
+
+async def test_a_user_is_made_and_its_lease_renewed_and_revoked(broker, dynamic):
+    """It is there until then, and not after."""
+    source = await dynamic("rabbitmq/creds/app")
+    first, second = await source.generate(), await source.generate()
+    assert {first.values["username"].decode(), second.values["username"].decode()} == broker.users
+    assert len(first.values["password"]) > 20
+    lease = first.lease
+    assert (lease.seconds, lease.renewable) == (3600, True)
+    assert lease.due(0.5) - time.time() == pytest.approx(1800, abs=600)
+    assert (await source.renew(lease)).seconds == pytest.approx(3600, abs=600)
+    await source.revoke(lease)
+    assert broker.users == {second.values["username"].decode()}
+    with pytest.raises(NotFoundError, match=r"renewing: .*lease not found"):
+        await source.renew(lease)
+    assert first.values["password"].decode() not in repr(first)
+
+
+async def test_closing_does_not_end_what_is_in_use(broker, dynamic):
+    """A token takes its leases with it: it is given back only if there are none."""
+    source = await dynamic("rabbitmq/creds/app")
+    made = await source.generate()
+    await source.close()
+    assert broker.users == {made.values["username"].decode()}
+    other = await dynamic("rabbitmq/creds/app")
+    await other.revoke(made.lease)
+    assert broker.users == set()
+    token = other._store.tokens._held.text
+    await other.close()
+    lookup = hvac.Client(url=other._store._spec.server, token=token)
+    with pytest.raises(hvac.exceptions.Forbidden):
+        await asyncio.to_thread(lookup.auth.token.lookup_self)
+    lookup.adapter.close()
+
+
+async def test_a_lease_is_not_told_to_last_longer_than_its_token(bao, broker, dynamic):
+    """It is revoked with it."""
+    bao.root.auth.approle.create_or_update_approle("dynamic", token_policies=["dynamic"], token_ttl="10m")
+    made = await (await dynamic("rabbitmq/creds/app")).generate()
+    assert 0 < made.lease.seconds <= 600
+
+
+async def test_a_certificate_is_issued_and_revoked(bao, dynamic):
+    """By a write with parameters; its lease, where the role makes one, revokes it."""
+    if "pki/" not in bao.root.sys.list_mounted_secrets_engines()["data"]:
+        bao.root.sys.enable_secrets_engine("pki")
+    bao.root.write_data("pki/root/generate/internal", data={"common_name": "tests", "ttl": "1h"})
+    role = {"allow_any_name": True, "generate_lease": True, "key_type": "ec", "key_bits": 256}
+    bao.root.write_data("pki/roles/app", data=role)
+    parameters = {"common_name": "app.example.com", "ttl": "10m"}
+    source = await dynamic("/pki/issue/app", method="POST", parameters=parameters)
+    made = await source.generate()
+    assert made.values["certificate"].startswith(b"-----BEGIN CERTIFICATE-----")
+    assert made.values["private_key"].startswith(b"-----BEGIN")
+    await source.revoke(made.lease)
+    serial = made.values["serial_number"].decode()
+    assert bao.root.read(f"pki/cert/{serial}")["data"]["revocation_time"] > 0
+
+
+async def test_what_part_of_the_answer_is_given(bao, dynamic):
+    """``data``, ``auth`` or all of it; anything but text as JSON."""
+    token = await dynamic("auth/token/create", method="POST", parameters={"ttl": "1h"}, resultType="Auth")
+    made = await token.generate()
+    assert made.values["policies"] == b'["default","dynamic"]'
+    assert made.values["client_token"]
+    assert made.lease is None
+    raw = await (await dynamic("auth/token/create", method="POST", resultType="Raw")).generate()
+    assert b'"client_token"' in raw.values["auth"]
+    with pytest.raises(NotFoundError, match="has no data"):
+        await (await dynamic("auth/token/create", method="POST")).generate()
+
+
+async def test_an_empty_answer_may_be_allowed(bao, dynamic):
+    """Else it is an error."""
+    bao.put("dynamic/empty", v="1")
+    with pytest.raises(NotFoundError, match="has no data"):
+        await (await dynamic("kv/data/dynamic/empty", method="DELETE")).generate()
+    made = await (await dynamic("kv/data/dynamic/empty", method="DELETE", allowEmptyResponse=True)).generate()
+    assert (made.values, made.lease) == ({}, None)
+
+
+async def test_what_is_refused_is_forbidden_and_what_is_wrong_says_so(dynamic):
+    """Each before or after it was sent."""
+    with pytest.raises(ForbiddenError, match="sys/raw"):
+        await (await dynamic("sys/raw/core")).generate()
+    for path, says in (("a/../../b", "no path"), ("", "no path")):
+        with pytest.raises(MisconfiguredError, match=says):
+            await dynamic(path)
+    with pytest.raises(MisconfiguredError, match="resultType"):
+        await dynamic("a", resultType="Other")
