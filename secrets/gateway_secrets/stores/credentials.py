@@ -163,6 +163,18 @@ class Scope:
         except UnicodeDecodeError:
             raise MisconfiguredError(f"{self.label}: Secret {selector.name}, {selector.key}: not UTF-8") from None
 
+    async def config_text(self, selector: Selector) -> str:
+        """One key of a ConfigMap.
+
+        Raises:
+            StoreError: as :meth:`text`.
+        """
+        data = await self._read("ConfigMap", selector.namespace, selector.name, selector.key)
+        try:
+            return data.decode()
+        except UnicodeDecodeError:
+            raise MisconfiguredError(f"{self.label}: ConfigMap {selector.name}, {selector.key}: not UTF-8") from None
+
     async def ca(self, bundle: bytes, provider: CaProvider | None) -> bytes:
         """The CA certificates (PEM) that are given inline or named; empty if there are none.
 

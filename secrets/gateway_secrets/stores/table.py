@@ -19,12 +19,13 @@ Open = Callable[[Any, Scope, StoreLimits], Awaitable[Store]]
 PROVIDERS: dict[str, str] = {
     "aws": "gateway_secrets.stores.aws",
     "file": "gateway_secrets.stores.file",
+    "gcpsm": "gateway_secrets.stores.gcp",
     "kubernetes": "gateway_secrets.stores.kubernetes",
     "vault": "gateway_secrets.stores.vault",
 }
 """The module of each, which has an ``open_store``; imported when the first such store is opened."""
 
-EXTRAS: dict[str, str] = {"aws": "aws"}
+EXTRAS: dict[str, str] = {"aws": "aws", "gcpsm": "gcp"}
 """The extra of the distribution that brings what a module needs."""
 
 

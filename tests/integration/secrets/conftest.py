@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ import pytest
 import pytest_asyncio
 import yaml
 from support.cluster import Cluster
+from support.gcp import PROJECT, Gcp
 from support.moto import REGION, Moto
 from support.openbao import OpenBao
+from support.pki import Authority
 from support.users import ROOT
 
 from gateway_secrets.stores.credentials import FolderCredentials
@@ -144,6 +147,46 @@ async def open_aws(moto: Moto, credentials: Credentials) -> AsyncIterator[Open]:
         }  # fmt: skip
         reader = await open_reader(
             parse_manifest(manifest, source="test"), limits=limits, namespace=namespace,
+            credentials=surroundings or FolderCredentials(credentials.folder),
+        )  # fmt: skip
+        readers.append(reader)
+        return reader
+
+    yield opened
+    for reader in readers:
+        await reader.close()
+
+
+@pytest_asyncio.fixture
+async def gcp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Gcp]:
+    """Google Cloud, where stores look for it."""
+    authority = Authority()
+    (tmp_path / "gcp-ca.pem").write_bytes(authority.pem)
+    server = Gcp(authority, tmp_path)
+    await server.start()
+    monkeypatch.setenv("CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER", server.url)
+    for name in ("STS", "IAMCREDENTIALS", "SECURETOKEN"):
+        monkeypatch.setenv(f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{name}", server.token_url)
+    monkeypatch.setenv("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", str(tmp_path / "gcp-ca.pem"))
+    yield server
+    await server.stop()
+
+
+@pytest_asyncio.fixture
+async def open_gcp(gcp: Gcp, credentials: Credentials) -> AsyncIterator[Open]:
+    """Opens a SecretStore whose provider is Google Cloud, with a service account key unless the test says otherwise."""
+    readers: list[Reader] = []
+    credentials.add("gcp", key=json.dumps(gcp.account_key()))
+    key = {"secretRef": {"secretAccessKeySecretRef": {"name": "gcp", "key": "key"}}}
+
+    async def opened(*, limits: StoreLimits | None = None, surroundings: Any = None, **spec: Any) -> Reader:
+        provider = {"gcpsm": {"projectID": PROJECT, "auth": key, **spec}}
+        manifest = {
+            "apiVersion": "external-secrets.io/v1", "kind": "SecretStore",
+            "metadata": {"name": "cloud"}, "spec": {"provider": provider},
+        }  # fmt: skip
+        reader = await open_reader(
+            parse_manifest(manifest, source="test"), limits=limits,
             credentials=surroundings or FolderCredentials(credentials.folder),
         )  # fmt: skip
         readers.append(reader)

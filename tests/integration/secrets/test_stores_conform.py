@@ -6,6 +6,7 @@ import json
 import uuid
 
 import pytest
+from support.gcp import PROJECT
 from support.moto import REGION
 from support.users import ROOT
 
@@ -16,7 +17,7 @@ from gateway_secrets.stores.model import Find, Reference
 from gateway_secrets.stores.table import PROVIDERS, open_reader
 
 WRITER = 'path "{mount}/*" {{ capabilities = ["create", "read", "update", "delete", "list"] }}'
-STORES = ("file", "kubernetes", "parameters", "secrets-manager", "vault", "vault-v1")
+STORES = ("file", "google", "kubernetes", "parameters", "secrets-manager", "vault", "vault-v1")
 
 
 @pytest.fixture
@@ -46,17 +47,25 @@ def kube_writer(cluster, namespace, server, credentials):
 
 
 @pytest.fixture
-def providers(vault_writer, kube_writer, moto, credentials, tmp_path):
-    """``spec.provider`` of each kind of store, with credentials that may do everything."""
+def clouds(moto, gcp, credentials):
+    """AWS and Google Cloud, and keys of them."""
     credentials.add("aws", id="test-access-key", secret="test-secret-key")
+    credentials.add("gcp", key=json.dumps(gcp.account_key()))
+
+
+@pytest.fixture
+def providers(vault_writer, kube_writer, clouds, credentials, tmp_path):
+    """``spec.provider`` of each kind of store, with credentials that may do everything."""
     vault = {"server": vault_writer, "auth": {"tokenSecretRef": {"name": "vault", "key": "token"}}}
     keys = {
         "accessKeyIDSecretRef": {"name": "aws", "key": "id"}, "secretAccessKeySecretRef": {"name": "aws", "key": "secret"},
     }  # fmt: skip
+    key = {"secretRef": {"secretAccessKeySecretRef": {"name": "gcp", "key": "key"}}}
     aws = {"region": REGION, "auth": {"secretRef": keys}}
     bearer = {"token": {"bearerToken": {"name": "kube", "key": "token"}}}
     return {
         "file": {"file": {"path": str(tmp_path / "s.enc"), "keyFile": str(tmp_path / "s.key")}},
+        "google": {"gcpsm": {"projectID": PROJECT, "auth": key}},
         "kubernetes": {"kubernetes": {**kube_writer, "auth": bearer}},
         "parameters": {"aws": {"service": "ParameterStore", **aws}},
         "secrets-manager": {"aws": {"service": "SecretsManager", **aws}},

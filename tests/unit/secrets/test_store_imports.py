@@ -13,18 +13,22 @@ import gateway_secrets.stores
 
 ADAPTERS = {
     "botocore": "aws_client.py",
+    "google.api_core": "gcp_client.py",
+    "google.auth": "gcp_tokens.py",
+    "google.cloud": "gcp_client.py",
+    "grpc": "gcp_client.py",
     "hvac": "vault_http.py",
     "requests": "vault_http.py",
     "urllib3": "vault_http.py",
 }
-EXTRAS = {"aws": ("aws", ["botocore"])}
+EXTRAS = {"aws": ("aws", ["botocore"]), "gcpsm": ("gcp", ["google.auth", "google.cloud", "grpc"])}
 
 
 def test_clients_of_stores_are_not_imported_before_their_store_is_opened():
     """The table of stores knows their modules by name alone."""
     code = (
         "import sys\nimport gateway_secrets.stores.table, gateway.cli.secrets\n"
-        "print(sorted({'botocore', 'hvac', 'requests', 'kubernetes'} & set(sys.modules)))\n"
+        "print(sorted({'botocore', 'google.auth', 'grpc', 'hvac', 'requests', 'kubernetes'} & set(sys.modules)))\n"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
