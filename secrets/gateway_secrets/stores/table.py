@@ -18,6 +18,7 @@ Open = Callable[[Any, Scope, StoreLimits], Awaitable[Store]]
 
 PROVIDERS: dict[str, str] = {
     "aws": "gateway_secrets.stores.aws",
+    "azurekv": "gateway_secrets.stores.azure",
     "file": "gateway_secrets.stores.file",
     "gcpsm": "gateway_secrets.stores.gcp",
     "kubernetes": "gateway_secrets.stores.kubernetes",
@@ -25,7 +26,7 @@ PROVIDERS: dict[str, str] = {
 }
 """The module of each, which has an ``open_store``; imported when the first such store is opened."""
 
-EXTRAS: dict[str, str] = {"aws": "aws", "gcpsm": "gcp"}
+EXTRAS: dict[str, str] = {"aws": "aws", "azurekv": "azure", "gcpsm": "gcp"}
 """The extra of the distribution that brings what a module needs."""
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 import yaml
+from support.azure import CLIENT, TENANT, Azure
 from support.cluster import Cluster
 from support.gcp import PROJECT, Gcp
 from support.moto import REGION, Moto
@@ -184,6 +185,46 @@ async def open_gcp(gcp: Gcp, credentials: Credentials) -> AsyncIterator[Open]:
         manifest = {
             "apiVersion": "external-secrets.io/v1", "kind": "SecretStore",
             "metadata": {"name": "cloud"}, "spec": {"provider": provider},
+        }  # fmt: skip
+        reader = await open_reader(
+            parse_manifest(manifest, source="test"), limits=limits,
+            credentials=surroundings or FolderCredentials(credentials.folder),
+        )  # fmt: skip
+        readers.append(reader)
+        return reader
+
+    yield opened
+    for reader in readers:
+        await reader.close()
+
+
+@pytest_asyncio.fixture
+async def azure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Azure]:
+    """Azure, whose certificate the system trusts."""
+    authority = Authority()
+    (tmp_path / "azure-ca.pem").write_bytes(authority.pem)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "azure-ca.pem"))
+    server = Azure(authority, tmp_path)
+    await server.start()
+    yield server
+    await server.stop()
+
+
+@pytest_asyncio.fixture
+async def open_azure(azure: Azure, credentials: Credentials) -> AsyncIterator[Open]:
+    """Opens a SecretStore whose provider is Azure, in a cloud of its own, with a client secret unless the test says so."""
+    readers: list[Reader] = []
+    credentials.add("azure", id=CLIENT, secret=azure.client_secret)
+    secret = {"clientId": {"name": "azure", "key": "id"}, "clientSecret": {"name": "azure", "key": "secret"}}
+
+    async def opened(*, limits: StoreLimits | None = None, surroundings: Any = None, **spec: Any) -> Reader:
+        azurekv = {
+            "vaultUrl": azure.url, "tenantId": TENANT, "authSecretRef": secret, "environmentType": "AzureStackCloud",
+            "customCloudConfig": {"activeDirectoryEndpoint": azure.url}, "useAzureSDK": True, **spec,
+        }  # fmt: skip
+        manifest = {
+            "apiVersion": "external-secrets.io/v1", "kind": "SecretStore",
+            "metadata": {"name": "cloud"}, "spec": {"provider": {"azurekv": azurekv}},
         }  # fmt: skip
         reader = await open_reader(
             parse_manifest(manifest, source="test"), limits=limits,

@@ -6,6 +6,7 @@ import json
 import uuid
 
 import pytest
+from support.azure import CLIENT, TENANT
 from support.gcp import PROJECT
 from support.moto import REGION
 from support.users import ROOT
@@ -17,7 +18,7 @@ from gateway_secrets.stores.model import Find, Reference
 from gateway_secrets.stores.table import PROVIDERS, open_reader
 
 WRITER = 'path "{mount}/*" {{ capabilities = ["create", "read", "update", "delete", "list"] }}'
-STORES = ("file", "google", "kubernetes", "parameters", "secrets-manager", "vault", "vault-v1")
+STORES = ("azure", "file", "google", "kubernetes", "parameters", "secrets-manager", "vault", "vault-v1")
 
 
 @pytest.fixture
@@ -47,10 +48,12 @@ def kube_writer(cluster, namespace, server, credentials):
 
 
 @pytest.fixture
-def clouds(moto, gcp, credentials):
-    """AWS and Google Cloud, and keys of them."""
+def clouds(moto, gcp, azure, credentials):
+    """AWS, Google Cloud and Azure, and keys of them. The address of the vault."""
     credentials.add("aws", id="test-access-key", secret="test-secret-key")
     credentials.add("gcp", key=json.dumps(gcp.account_key()))
+    credentials.add("azure", id=CLIENT, secret=azure.client_secret)
+    return azure.url
 
 
 @pytest.fixture
@@ -63,7 +66,13 @@ def providers(vault_writer, kube_writer, clouds, credentials, tmp_path):
     key = {"secretRef": {"secretAccessKeySecretRef": {"name": "gcp", "key": "key"}}}
     aws = {"region": REGION, "auth": {"secretRef": keys}}
     bearer = {"token": {"bearerToken": {"name": "kube", "key": "token"}}}
+    principal = {"clientId": {"name": "azure", "key": "id"}, "clientSecret": {"name": "azure", "key": "secret"}}
+    azurekv = {
+        "vaultUrl": clouds, "tenantId": TENANT, "authSecretRef": principal, "environmentType": "AzureStackCloud",
+        "customCloudConfig": {"activeDirectoryEndpoint": clouds},
+    }  # fmt: skip
     return {
+        "azure": {"azurekv": azurekv},
         "file": {"file": {"path": str(tmp_path / "s.enc"), "keyFile": str(tmp_path / "s.key")}},
         "google": {"gcpsm": {"projectID": PROJECT, "auth": key}},
         "kubernetes": {"kubernetes": {**kube_writer, "auth": bearer}},

@@ -12,6 +12,7 @@ import pytest
 import gateway_secrets.stores
 
 ADAPTERS = {
+    "azure": "azure_client.py",
     "botocore": "aws_client.py",
     "google.api_core": "gcp_client.py",
     "google.auth": "gcp_tokens.py",
@@ -21,14 +22,18 @@ ADAPTERS = {
     "requests": "vault_http.py",
     "urllib3": "vault_http.py",
 }
-EXTRAS = {"aws": ("aws", ["botocore"]), "gcpsm": ("gcp", ["google.auth", "google.cloud", "grpc"])}
+EXTRAS = {
+    "aws": ("aws", ["botocore"]),
+    "azurekv": ("azure", ["azure.core", "azure.identity"]),
+    "gcpsm": ("gcp", ["google.auth", "google.cloud", "grpc"]),
+}
 
 
 def test_clients_of_stores_are_not_imported_before_their_store_is_opened():
     """The table of stores knows their modules by name alone."""
     code = (
         "import sys\nimport gateway_secrets.stores.table, gateway.cli.secrets\n"
-        "print(sorted({'botocore', 'google.auth', 'grpc', 'hvac', 'requests', 'kubernetes'} & set(sys.modules)))\n"
+        "print(sorted({'azure.core', 'botocore', 'google.auth', 'grpc', 'hvac', 'requests', 'kubernetes'} & set(sys.modules)))\n"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
