@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
-import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -21,11 +19,10 @@ from gateway_secrets.stores.aws_spec import (
 from gateway_secrets.stores.credentials import Scope
 from gateway_secrets.stores.errors import ForbiddenError, MisconfiguredError
 from gateway_secrets.stores.limits import StoreLimits
+from gateway_secrets.stores.renewed import Renewed
 from gateway_secrets.stores.vault_spec import IamAuth
 
 _T = TypeVar("_T")
-_RENEW_AT = (0.6, 0.75)
-"""Of the keys' life: somewhere in between, so that keys of one moment are not renewed in one moment."""
 _SESSION = "govgate"
 
 
@@ -55,10 +52,7 @@ class AwsIdentity:
         self._limits = limits
         self._threads = ThreadPoolExecutor(limits.connections, thread_name_prefix="aws")
         self._session = new_session()
-        self._turn = asyncio.Lock()
-        self._client: AwsClient | None = None
-        self._renew_at = float("inf")
-        self.logins = 0
+        self.held = Renewed(self._login, discard=AwsClient.close)
 
     async def ask(self, ask: Callable[[AwsClient], Awaitable[_T]]) -> _T:
         """What ``ask`` makes of the client; once more with new keys if the present ones are not good.
@@ -66,41 +60,29 @@ class AwsIdentity:
         Raises:
             StoreError: what ``ask`` raised, or why there are no keys.
         """
-        client = await self._get()
+        client = await self.held.get()
         try:
             return await ask(client)
         except ForbiddenError as error:
-            if not await self._renewed(client, stale=isinstance(error, StaleKeysError)):
+            if not await self._may_do_better(client, stale=isinstance(error, StaleKeysError)):
                 raise
-        return await ask(await self._get())
+        return await ask(await self.held.get())
 
     async def close(self) -> None:
         """Close connections; calls in progress fail."""
-        self._drop()
+        self.held.drop(self.held.present)
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _get(self) -> AwsClient:
-        client = self._client
-        if client is not None and time.time() < self._renew_at:
-            return client
-        async with self._turn:
-            if self._client is None or time.time() >= self._renew_at:
-                await self._login()
-            return self._client  # type: ignore[return-value] # the login made it
-
-    async def _renewed(self, client: AwsClient, *, stale: bool) -> bool:
-        """After a refusal: whether it was the keys' fault, and others may do better.
+    async def _may_do_better(self, client: AwsClient, *, stale: bool) -> bool:
+        """After a refusal: whether it was the keys' fault, and there are others.
 
         Keys in a Secret are compared, which costs nothing of AWS; a role is assumed again only if its keys are stale.
         """
-        async with self._turn:
-            if self._client is not client:
-                return True
-            if self._spec.auth.secret_ref is not None and not self._chain():
-                stale = await self._first() != client.keys
-            if stale:
-                self._drop()
-            return stale
+        if self._spec.auth.secret_ref is not None and not self._chain():
+            stale = await self._first() != client.keys
+        if stale:
+            self.held.drop(client)
+        return stale or self.held.present is not client
 
     async def keys(self) -> Keys:
         """New keys, at the end of the chain of roles.
@@ -114,15 +96,9 @@ class AwsIdentity:
             keys = keys_of(await self._once("assume_role", keys, what, RoleSessionName=_SESSION, **role))
         return keys
 
-    async def _login(self) -> None:
-        began = time.time()
+    async def _login(self) -> tuple[AwsClient, float | None]:
         keys = await self.keys()
-        self.logins += 1
-        self._drop()
-        self._client = await self._made(self._service, keys)
-        # A static key ends with no one knowing; a temporary one well before its end.
-        life = random.uniform(*_RENEW_AT)  # noqa: S311 - spreads load, hides nothing
-        self._renew_at = began + (keys.ends - began) * life if keys.ends is not None else float("inf")
+        return await self._made(self._service, keys), keys.ends
 
     async def _first(self) -> Keys:
         auth, scope = self._spec.auth, self._scope
@@ -176,8 +152,3 @@ class AwsIdentity:
     def _chain(self) -> list[dict[str, object]]:
         scope = self._scope
         return role_chain(self._spec, namespace=scope.namespace, store=scope.name, kind=scope.kind)
-
-    def _drop(self) -> None:
-        client, self._client = self._client, None
-        if client is not None:
-            client.close()

@@ -165,14 +165,15 @@ class AzureStore:
 
     async def _ask(self, ask: Callable[[], Awaitable[_T]], key: str) -> _T:
         """What ``ask`` gives; once more with a new token if one that was good before is not any more."""
-        token = self.client.tokens.text()
+        held = self.client.tokens.held
+        token = held.present
         try:
             async with self.client.translated(key):
                 return await ask()
         except StaleTokenError:
-            if not token:
+            if token is None:
                 raise
-            self.client.tokens.rejected(token)
+            held.drop(token)
         async with self.client.translated(key):
             return await ask()
 

@@ -5,10 +5,7 @@ They try once: pauses, deadlines and renewing tokens are ours. Their errors beco
 
 from __future__ import annotations
 
-import asyncio
-import random
 import ssl
-import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -49,10 +46,10 @@ from gateway_secrets.stores.errors import (
     UnusableError,
 )
 from gateway_secrets.stores.limits import StoreLimits
+from gateway_secrets.stores.renewed import Renewed
 
 _SHOWN_CHARACTERS = 200
 _MIN_SCRUBBED = 4
-_RENEW_AT = (0.6, 0.75)
 _ONCE: dict[str, Any] = {"retry_total": 0, "permit_redirects": False}
 _KINDS: dict[int, type[StoreError]] = {
     HTTPStatus.NOT_FOUND: NotFoundError,
@@ -88,10 +85,8 @@ class AzureTokens:
         self._spec = spec
         self._scope = scope
         self._transport = transport
-        self._turn = asyncio.Lock()
-        self._held: AccessToken | None = None
-        self._renew_at = 0.0
-        self.logins = 0
+        self._scopes: tuple[str, ...] = ()
+        self.held = Renewed(self._obtained)
 
     async def get_token(self, *scopes: str, **_options: Any) -> AccessToken:
         """A token that should be good; the options are those of tenants and claims, and the tenant is the manifest's.
@@ -99,37 +94,22 @@ class AzureTokens:
         Raises:
             StoreError: it cannot be had.
         """
-        held = self._held
-        if held is not None and time.time() < self._renew_at:
-            return held
-        async with self._turn:
-            if self._held is None or time.time() >= self._renew_at:
-                began = time.time()
-                self._held = await self._asked(scopes)
-                part = random.uniform(*_RENEW_AT)  # noqa: S311 - spreads load, hides nothing
-                self._renew_at = began + (self._held.expires_on - began) * part
-                self.logins += 1
-            return self._held
+        self._scopes = scopes
+        return await self.held.get()
 
     def text(self) -> str:
         """The present token, to keep it out of messages."""
-        return self._held.token if self._held is not None else ""
-
-    def rejected(self, token: str) -> None:
-        """A token was refused: the next one is another."""
-        if self._held is not None and self._held.token == token:
-            self._held = None
+        return self.held.present.token if self.held.present is not None else ""
 
     async def close(self) -> None:
         """As azure-core wants it."""
-        self._held = None
 
-    async def _asked(self, scopes: Sequence[str]) -> AccessToken:
+    async def _obtained(self) -> tuple[AccessToken, float]:
         login = await _login(self._spec, self._scope)
         what = f"{self._scope.label}: a token of Azure"
         try:
             credential = login.make(transport=self._transport, **_ONCE)
-            token: AccessToken = await credential.get_token(*scopes)
+            token: AccessToken = await credential.get_token(*self._scopes)
         except CredentialUnavailableError:
             raise MisconfiguredError(f"{what}: govgate has no such identity here") from None
         except ClientAuthenticationError as error:
@@ -138,7 +118,7 @@ class AzureTokens:
             raise _translated(error, what, login.hidden) from None
         except (ValueError, TypeError):
             raise MisconfiguredError(f"{what}: the credentials are not what Azure takes") from None
-        return token
+        return token, float(token.expires_on)
 
 
 async def _login(spec: AzureSpec, scope: Scope) -> _Login:

@@ -174,12 +174,12 @@ class GcpStore:
     async def _with_token(self, ask: Callable[[GcpClient, str], Awaitable[_T]]) -> _T:
         if self._client is None:
             self._client = GcpClient(endpoint("secretmanager", self._spec.location), self._limits)
-        token = await self.tokens.get()
+        token = await self.tokens.held.get()
         try:
             return await ask(self._client, token)
         except TokenRefusedError:
-            self.tokens.rejected(token)
-        return await ask(self._client, await self.tokens.get())
+            self.tokens.held.drop(token)
+        return await ask(self._client, await self.tokens.held.get())
 
 
 def _number(name: str) -> str:

@@ -1,13 +1,12 @@
 """google-auth, as far as it is used: access tokens of Google for one store. Nothing else imports it.
 
-One token for all who read the store, obtained anew at 60 to 75 % of its life or when it is refused.
+One token for all who read the store: see :mod:`.renewed`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import random
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -35,9 +34,9 @@ from gateway_secrets.stores.gcp_spec import (
     endpoint,
     external_account,
 )
+from gateway_secrets.stores.renewed import Renewed
 
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
-_RENEW_AT = (0.6, 0.75)
 _REQUEST_SECONDS = 10.0
 _METADATA_SECONDS = 3.0
 _ERROR_CODE = re.compile(r"Error code ([a-z_]{1,100})\b")
@@ -45,12 +44,8 @@ _JWT = "urn:ietf:params:oauth:token-type:jwt"
 _METADATA = "http://metadata.google.internal/computeMetadata/v1/"
 
 
-class _Token(msgspec.Struct, frozen=True):
-    text: str
-    renew_at: float = float("inf")
-
-    def __repr__(self) -> str:
-        return "_Token()"
+_Token = tuple[str, float | None]
+"""And when it ends, in seconds since the epoch."""
 
 
 class _Supplier(identity_pool.SubjectTokenSupplier):
@@ -69,36 +64,15 @@ class GcpTokens:
     def __init__(self, spec: GcpSpec, scope: Scope) -> None:
         self._spec = spec
         self._scope = scope
-        self._held: _Token | None = None
-        self._turn = asyncio.Lock()
         self._threads = ThreadPoolExecutor(1, thread_name_prefix="gcp-token")
-        self.logins = 0
-
-    async def get(self) -> str:
-        """A token that should be good.
-
-        Raises:
-            StoreError: it cannot be had.
-        """
-        held = self._held
-        if held is not None and time.time() < held.renew_at:
-            return held.text
-        async with self._turn:
-            if self._held is None or time.time() >= self._held.renew_at:
-                ask = await self._prepared()
-                self._held = await self._asked(ask)
-                self.logins += 1
-            return self._held.text
-
-    def rejected(self, token: str) -> None:
-        """A token was refused: the next one is another."""
-        if self._held is not None and self._held.text == token:
-            self._held = None
+        self.held = Renewed(self._obtained)
 
     def close(self) -> None:
         """Forget the token."""
-        self._held = None
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _obtained(self) -> _Token:
+        return await self._asked(await self._prepared())
 
     async def _prepared(self) -> Callable[[], _Token]:
         auth, scope = self._spec.auth, self._scope
@@ -207,7 +181,7 @@ def _bound(token: str, audience: str, robot: str) -> _Token:
         bound = str(given.get("accessToken") or "")
     if not bound:
         raise UnavailableError("a token of Google: the answer holds none")
-    return _Token(bound, _when(ends))
+    return bound, ends
 
 
 def _own() -> _Token:
@@ -219,12 +193,7 @@ def _refreshed(credentials: Any) -> _Token:
     with _requests() as request:
         credentials.refresh(request)
     expiry = credentials.expiry
-    return _Token(credentials.token, _when(expiry.replace(tzinfo=UTC).timestamp()) if expiry else float("inf"))
-
-
-def _when(ends: float) -> float:
-    now = time.time()
-    return now + (ends - now) * random.uniform(*_RENEW_AT)  # noqa: S311 - spreads load, hides nothing
+    return credentials.token, expiry.replace(tzinfo=UTC).timestamp() if expiry else None
 
 
 def _post(url: str, document: dict[str, Any], token: str) -> dict[str, Any]:

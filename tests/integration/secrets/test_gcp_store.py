@@ -119,14 +119,14 @@ async def test_one_token_for_all_and_a_new_one_when_it_is_refused(gcp, open_gcp)
     store = await open_gcp()
     found = await asyncio.gather(*[store.get(Reference("app")) for _ in range(20)])
     assert {secret.value for secret in found} == {b"1"}
-    assert store._store.tokens.logins == 1
+    assert store._store.tokens.held.logins == 1
     gcp.refuse = [(_Code.UNAUTHENTICATED, "Request had invalid authentication credentials.")]
     assert (await store.get(Reference("app"))).value == b"1"
-    assert store._store.tokens.logins == 2
+    assert store._store.tokens.held.logins == 2
     gcp.denied.add("AccessSecretVersion")
     with pytest.raises(ForbiddenError):
         await store.get(Reference("app"))
-    assert store._store.tokens.logins == 2
+    assert store._store.tokens.held.logins == 2
 
 
 async def test_a_key_that_google_does_not_know_is_forbidden(gcp, open_gcp, credentials):
@@ -139,7 +139,7 @@ async def test_a_key_that_google_does_not_know_is_forbidden(gcp, open_gcp, crede
     with pytest.raises(ForbiddenError, match="invalid authentication") as caught:
         await store.get(Reference("app"))
     secret = stranger["private_key"].splitlines()[3]
-    assert leaks(str(caught.value), [secret, store._store.tokens._held.text]) == []
+    assert leaks(str(caught.value), [secret, store._store.tokens.held.present]) == []
 
 
 class Accounts(FolderCredentials):
@@ -194,7 +194,7 @@ async def test_a_service_account_of_gke(gcp, open_gcp, credentials):
         store = await open_gcp(auth=auth, surroundings=accounts)
         assert (await store.get(Reference("app"))).value == b"1"
         assert accounts.asked == [("default", "robot", (f"{PROJECT}.svc.id.goog",))]
-        assert store._store.tokens._held.text.startswith(token)
+        assert store._store.tokens.held.present.startswith(token)
 
 
 EXTERNAL = {
