@@ -25,6 +25,7 @@ class Moto:
         self.url = f"http://127.0.0.1:{port}"
         self._requests = directory / "requests.jsonl"
         self._requests.touch()
+        self._session = botocore.session.Session()
         env = {**os.environ, "MOTO_ENABLE_RECORDING": "1", "MOTO_RECORDER_FILEPATH": str(self._requests)}
         command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
         self.server = Server("moto", command, directory / "moto.log", env)
@@ -39,7 +40,7 @@ class Moto:
     def client(self, service: str) -> Any:
         """A client of botocore."""
         keys = {"aws_access_key_id": "test-access-key", "aws_secret_access_key": "test-secret-key"}
-        return botocore.session.Session().create_client(service, REGION, endpoint_url=self.url, **keys)
+        return self._session.create_client(service, REGION, endpoint_url=self.url, **keys)
 
     def enforce(self, enforced: bool) -> None:
         """From here on, signatures and rights are checked, or not."""

@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from http import HTTPStatus
 from typing import Any
 
@@ -29,6 +29,7 @@ from botocore.exceptions import (
     PartialCredentialsError,
     SSLError,
 )
+from botocore.loaders import Loader, create_loader
 from botocore.session import Session
 
 from gateway_secrets.stores.errors import (
@@ -181,8 +182,15 @@ def tags_of(answer: Mapping[str, Any]) -> dict[str, str]:
 
 
 def new_session() -> Session:
-    """What clients are made from, one at a time; it keeps the descriptions of services that were read."""
-    return Session(session_vars={"metadata_service_num_attempts": (None, None, 1, None)})
+    """What clients are made from, one at a time. Descriptions of services are read once in a process: that is slow."""
+    session = Session(session_vars={"metadata_service_num_attempts": (None, None, 1, None)})
+    session.register_component("data_loader", _loader())
+    return session
+
+
+@cache
+def _loader() -> Loader:
+    return create_loader()
 
 
 async def _translated(threads: ThreadPoolExecutor, ask: Callable[[], Any], *, what: str, hidden: Sequence[str]) -> Any:
