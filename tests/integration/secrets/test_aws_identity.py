@@ -103,9 +103,11 @@ class Odd:
         self.respond = lambda _request: _value()
         self.life = timedelta(hours=1)
         self.assumed = 0
+        self.asked = 0
 
     async def answer(self, request: web.Request) -> web.Response:
         if b"Action=AssumeRole" not in await request.read():
+            self.asked += 1
             return self.respond(request)
         self.assumed += 1
         ends = (datetime.now(UTC) + self.life).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -173,8 +175,10 @@ async def test_a_throttled_read_succeeds_in_the_end(odd, open_aws):
     assert (await store.get(Reference("a"))).value == b"there"
     odd.respond = lambda _: _error("TooManyRequestsException", 429)
     store = await open_aws(limits=StoreLimits(retry_seconds=1e9))
+    odd.asked = 0
     with pytest.raises(ThrottledError, match="TooManyRequestsException"):
         await store.get(Reference("a"))
+    assert odd.asked == 1
 
 
 ODD = {

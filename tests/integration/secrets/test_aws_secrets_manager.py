@@ -79,7 +79,7 @@ async def test_the_version_is_known_without_the_value(moto, manager, open_aws, n
 async def test_secrets_are_found_by_name_path_and_tags(manager, open_aws, name):
     """All conditions at once; with a prefix, inside it, and by names that can be read."""
     for part, team in (("a", "x"), ("deep/b", "x"), ("deep/c", "y")):
-        tags = [{"Key": "team", "Value": team}, {"Key": team, "Value": "other"}]
+        tags = [{"Key": "team", "Value": team}, {"Key": "other", "Value": "x"}]
         manager.create_secret(Name=f"{name}/{part}", SecretString=part, Tags=tags)
     store = await open_aws()
     assert await store.find(Find(path=name)) == [f"{name}/a", f"{name}/deep/b", f"{name}/deep/c"]

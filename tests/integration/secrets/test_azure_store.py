@@ -221,7 +221,7 @@ ODD = {
         lambda: web.Response(status=307, headers={"Location": "https://127.0.0.1:9/"}), UnavailableError, "307",
     ),
     "a long story": (_refusal(500, message="y\n" * 999), UnavailableError, "Odd (y )+y?$"),
-    "too much": (lambda: web.Response(body=b"x" * 5_000_000), UnavailableError, "no usable"),
+    "too much": (lambda: web.json_response({"value": "x" * 5_000_000, "id": "x"}), UnavailableError, "no usable"),
 }  # fmt: skip
 
 
