@@ -128,3 +128,18 @@ def test_credentials_come_from_the_cluster(govgate, cluster, namespace, bao):
     named = ("--store", "team", "--config", str(config), "--namespace", namespace)
     assert govgate("cli/app#password", *named, "--reveal", plaintext=True).stdout == PASSWORD
     assert "Secret default/vault does not exist" in govgate("cli/app", *named[:-2]).stderr
+
+
+def test_a_value_of_a_cloud(govgate, moto, credentials):
+    """As of any store, and nothing of it, nor of the keys, is said; not even in what libraries log."""
+    moto.client("secretsmanager").create_secret(Name="cli/app", SecretString=json.dumps({"password": PASSWORD}))
+    credentials.add("aws", id="test-access-key", secret=CREDENTIAL)
+    ref = {"name": "aws"}
+    keys = {"accessKeyIDSecretRef": {**ref, "key": "id"}, "secretAccessKeySecretRef": {**ref, "key": "secret"}}
+    aws = {"service": "SecretsManager", "region": "eu-west-1", "auth": {"secretRef": keys}}
+    named = ("--store", govgate.store(aws=aws), "--credentials", str(credentials.folder))
+    told = govgate("cli/app#password", *named, "-o", "json")
+    assert (json.loads(told.stdout)["provider"], json.loads(told.stdout)["bytes"]) == ("aws", len(PASSWORD))
+    assert govgate("cli/app#password", *named, "--reveal", plaintext=True).stdout == PASSWORD
+    assert "cli/none: ResourceNotFoundException" in govgate("cli/none", *named).stderr
+    assert leaks(govgate.said, [PASSWORD, CREDENTIAL]) == []
