@@ -106,13 +106,14 @@ class KubeClient:
         query = {"fieldManager": manager, "force": "true"}
         return await self._write("PATCH", path, document, query, content_type="application/apply-patch+yaml")
 
-    async def delete(self, path: str, *, seen: Mapping[str, str] | None = None) -> None:
-        """Delete the object at ``path``, if its ``uid`` and ``resourceVersion`` are those in ``seen``.
+    async def delete(self, path: str, *, only: Mapping[str, Any] | None = None) -> None:
+        """Delete the object at ``path``; errors as :meth:`create`. ``only``: if it has this ``uid`` or ``resourceVersion``.
 
         Raises:
-            ApiError: as :meth:`create`; 409 where it has changed meanwhile.
+            ApiError: 409 where it has another.
         """
-        await self._write("DELETE", path, {"preconditions": dict(seen)} if seen else {})
+        conditions = {name: value for name, value in (only or {}).items() if value}
+        await self._write("DELETE", path, {"preconditions": conditions} if conditions else {})
 
     async def _write(
         self,

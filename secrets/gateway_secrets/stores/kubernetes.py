@@ -141,7 +141,7 @@ class KubernetesStore:
         if data:
             return await client.replace(f"{path}/{key}", {**found, "data": data})
         seen = {name: found["metadata"][name] for name in ("uid", "resourceVersion")}
-        await client.delete(f"{path}/{key}", seen=seen)
+        await client.delete(f"{path}/{key}", only=seen)
         return {}
 
     async def _connected(self) -> KubeClient:

@@ -31,7 +31,7 @@ class Reader:
         Raises:
             StoreError: see :mod:`.errors`.
         """
-        payload = await self._payload(reference)
+        payload = await self.payload(reference)
         value = select(payload, reference.property, key=reference.key)
         return Secret(self._bounded(reference, value), payload.version, payload.created)
 
@@ -41,48 +41,24 @@ class Reader:
         Raises:
             StoreError: see :mod:`.errors`.
         """
-        payload = await self._payload(reference)
+        payload = await self.payload(reference)
         values = convert_keys(as_map(payload, reference.property, key=reference.key), reference.conversion_strategy)
         return {
             name: Secret(self._bounded(reference, value), payload.version, payload.created)
             for name, value in values.items()
         }
 
-    async def get_many(self, references: Sequence[Reference]) -> list[Secret | StoreError]:
-        """What :meth:`get` gives or raises for each: one read of each key and version, and fewer where the store can."""
-        payloads = await payloads_of(self._store, self._pace, self._payload, references, self._limits)
-        found: list[Secret | StoreError] = []
-        for reference in references:
-            payload = payloads[identity(reference)]
-            try:
-                if isinstance(payload, StoreError):
-                    raise payload
-                value = select(payload, reference.property, key=reference.key)
-                found.append(Secret(self._bounded(reference, value), payload.version, payload.created))
-            except StoreError as error:
-                found.append(error)
-        return found
-
-    async def put(self, reference: Reference, value: bytes) -> str:
-        """Store ``value`` under the key, or as the literal property of the object there. The version that holds it.
+    async def payload(self, reference: Reference) -> Payload:
+        """All that is stored under the key of ``reference``, or known of it, if that is what its ``metadataPolicy`` asks for.
 
         Raises:
-            StoreError: see :mod:`.errors`; the store cannot be written to.
+            StoreError: see :mod:`.errors`.
         """
-        store = self._writable()
-        self._bounded(reference, value)
-        return await self._pace.call(
-            lambda within: store.write(reference.key, reference.property, value, within=within)
-        )
-
-    async def delete(self, reference: Reference) -> None:
-        """Remove the property, or the key with all that is there; what is not there is removed already.
-
-        Raises:
-            StoreError: as :meth:`put`.
-        """
-        store = self._writable()
-        await self._pace.call(lambda within: store.remove(reference.key, reference.property, within=within))
+        if reference.metadata_policy == "Fetch":
+            metadata = await self.describe(reference.key)
+            whole = go_json(dict(metadata.document), html=False)
+            return Payload(whole, fields_of(whole), version=metadata.version, created=metadata.created)
+        return await self._pace.call(lambda within: self._store.read(reference.key, reference.version, within=within))
 
     async def describe(self, key: str) -> Metadata:
         """The version of a secret and the like, without its value.
@@ -103,26 +79,61 @@ class Reader:
             raise UnusableError(f"more than {self._limits.found_secrets} secrets are found: narrow the search")
         return found
 
+    async def payloads(self, references: Sequence[Reference]) -> list[Payload | StoreError]:
+        """What :meth:`payload` gives or raises for each: one read of each key and version, and fewer where the store can."""
+        found = await payloads_of(self._store, self._pace, self.payload, references, self._limits)
+        return [found[identity(reference)] for reference in references]
+
+    async def get_many(self, references: Sequence[Reference]) -> list[Secret | StoreError]:
+        """What :meth:`get` gives or raises for each, read as :meth:`payloads`."""
+        found: list[Secret | StoreError] = []
+        for reference, payload in zip(references, await self.payloads(references), strict=True):
+            try:
+                if isinstance(payload, StoreError):
+                    raise payload
+                value = select(payload, reference.property, key=reference.key)
+                found.append(Secret(self._bounded(reference, value), payload.version, payload.created))
+            except StoreError as error:
+                found.append(error)
+        return found
+
+    async def put(self, reference: Reference, value: bytes) -> str:
+        """Store ``value`` under the key, or as the literal property of the object there. The version that holds it.
+
+        Raises:
+            StoreError: see :mod:`.errors`; the store cannot be written to.
+        """
+        store = self._writable()
+        self._check_size(reference, value)
+        return await self._pace.call(
+            lambda within: store.write(reference.key, reference.property, value, within=within)
+        )
+
+    async def delete(self, reference: Reference) -> None:
+        """Remove the property, or the key with all that is there; what is not there is removed already.
+
+        Raises:
+            StoreError: as :meth:`put`.
+        """
+        store = self._writable()
+        await self._pace.call(lambda within: store.remove(reference.key, reference.property, within=within))
+
     async def close(self) -> None:
         """Close the store."""
         await self._store.close()
 
-    async def _payload(self, reference: Reference) -> Payload:
-        if reference.metadata_policy == "Fetch":
-            metadata = await self.describe(reference.key)
-            whole = go_json(dict(metadata.document), html=False)
-            return Payload(whole, fields_of(whole), version=metadata.version, created=metadata.created)
-        return await self._pace.call(lambda within: self._store.read(reference.key, reference.version, within=within))
+    def _bounded(self, reference: Reference, value: bytes) -> bytes:
+        decoded = decode(value, reference.decoding_strategy, key=reference.key)
+        self._check_size(reference, decoded)
+        return decoded
+
+    def _check_size(self, reference: Reference, value: bytes) -> None:
+        if len(value) > self._limits.value_bytes:
+            raise UnusableError(
+                f"{reference.key}: {len(value)} bytes; a Secret of Kubernetes holds {self._limits.value_bytes}"
+            )
 
     def _writable(self) -> WritableStore:
         if not isinstance(self._store, WritableStore):
             raise MisconfiguredError(f"a store of {self.provider} cannot be written to")
         return self._store
-
-    def _bounded(self, reference: Reference, value: bytes) -> bytes:
-        decoded = decode(value, reference.decoding_strategy, key=reference.key)
-        if len(decoded) > self._limits.value_bytes:
-            raise UnusableError(
-                f"{reference.key}: {len(decoded)} bytes; a Secret of Kubernetes holds {self._limits.value_bytes}"
-            )
-        return decoded
