@@ -32,7 +32,7 @@ class Moto:
 
     def start(self) -> None:
         self.server.start()
-        self.server.wait_until(self._ready)
+        self.server.wait_until(self._ready, seconds=90.0)
 
     def stop(self) -> None:
         self.server.kill()
