@@ -15,9 +15,12 @@ from gateway.core.errors import ClusterError, UndecidedError
 from gateway.core.finding import Action, Finding, Resource
 from gateway.core.subject import Json, Subject
 from gateway.kube import ApiError, KubeClient, ResourceType
+from gateway.native.library import NativeMissingError
 from gateway_secrets.admission import plain, targets
 from gateway_secrets.admission.reading import section, texts
 from gateway_secrets.admission.rules import CERTIFICATE, ELSEWHERE, PLAIN, RULES, SCOPE, TARGET, finding, least
+from gateway_secrets.external.findings import findings_of
+from gateway_secrets.external.validate import KINDS
 from gateway_secrets.sealed.errors import InputError
 from gateway_secrets.sealed.moved import Difference, Moved, hinted, moved
 from gateway_secrets.sealed.objects import KIND as SEALED_KIND
@@ -30,7 +33,7 @@ SECRETS = ResourceType("", ("v1",), "secrets")
 _METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _NOT_FOUND = 404
 _RULE_OF = {Difference.PLACE: ELSEWHERE, Difference.SCOPE: SCOPE}
-_DECIDES = frozenset((("", "Secret"), ("bitnami.com", SEALED_KIND), (targets.GROUP, targets.KIND)))
+_DECIDES = frozenset((("", "Secret"), ("bitnami.com", SEALED_KIND), *((targets.GROUP, kind) for kind in KINDS)))
 
 INFOS = {
     rule.id: RuleInfo(rule.id, rule.title, rule.severity, rule.action, sets=("secrets",), kinds=(rule.kind,))
@@ -108,8 +111,9 @@ class SecretObjects:
                 return await self._plain(subject)
             case ("bitnami.com", "SealedSecret"):
                 return list(self._sealed(subject))
-            case (targets.GROUP, targets.KIND):
-                return await self._external(subject)
+            case (targets.GROUP, kind):
+                found = _unworkable(subject, self._settings.external)
+                return found + await self._external(subject) if kind == targets.KIND else found
             case _:
                 return []
 
@@ -168,6 +172,20 @@ class SecretObjects:
         whose, limit = found
         said = f"would write over Secret {target.name} (creationPolicy {target.policy}), {whose}"
         return [finding(TARGET, _about(subject), "spec.target.name", said, least(Action(most), limit))]
+
+
+def _unworkable(subject: Subject, most: str) -> list[Finding]:
+    """What is wrong with an ExternalSecret or a store of such by itself; what was wrong before the request is recorded."""
+    if most == "off":
+        return []
+    about, kind = _about(subject), {"apiVersion": subject.kind.api_version, "kind": subject.kind.kind}
+    try:
+        old = findings_of(subject.old_object | kind, about, Action(most)) if subject.raw_old_object else []
+        new = findings_of(subject.object | kind, about, Action(most))
+    except NativeMissingError as error:
+        raise UndecidedError(str(error)) from None
+    before = {one.id for one in old}
+    return [msgspec.structs.replace(one, action=Action.AUDIT) if one.id in before else one for one in new]
 
 
 def _read(subject: Subject, document: Json) -> Sealed | None:

@@ -71,7 +71,8 @@ class Secrets(_Section, frozen=True):
     ``detect``: the most that a finding does; ``off`` does not look. ``sops``: the same, of what Flux
     Kustomizations in files apply; there is nothing to find without SOPS. ``foreign_targets``: what is done with
     ExternalSecrets that would write over a Secret which is not theirs; it takes the right to ``get`` Secrets, of which the
-    metadata alone is asked for. ``exempt_namespaces`` are globs.
+    metadata alone is asked for. ``external``: the most that is done about ExternalSecrets and their stores that cannot work.
+    ``exempt_namespaces`` are globs.
     """
 
     detect: Most = "off"
@@ -79,5 +80,6 @@ class Secrets(_Section, frozen=True):
     plain: Plain = Plain()
     sealed: SealedObjects = SealedObjects()
     foreign_targets: Most = "off"
+    external: Most = "deny"
     exempt_namespaces: tuple[str, ...] = ("kube-system", "kube-node-lease")
     on_error: OnError = OnError.DENY

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gateway.native.library import call, frames
+from gateway.native.manifests import unframed
 
 
 def get(document: bytes, path: str) -> bytes | None:
@@ -30,3 +31,14 @@ def matching(pattern: str, texts: Sequence[str]) -> list[str]:
     """
     found = call("paths.match", frames(text.encode("utf-8", "replace") for text in (pattern, *texts)))
     return [text for text, hit in zip(texts, found, strict=True) if hit]
+
+
+def replaced(pattern: str, target: str, texts: Sequence[str]) -> list[str]:
+    """Each of ``texts`` with all that the pattern finds in it replaced: by ``target``, where ``$1`` and ``${name}`` are groups.
+
+    Raises:
+        NativeError: it is no pattern, or makes too much (code ``pattern``).
+        NativeMissingError: there is no native library.
+    """
+    found = call("paths.replace", frames(text.encode("utf-8", "replace") for text in (pattern, target, *texts)))
+    return [part.decode("utf-8", "replace") for part in unframed(found)]

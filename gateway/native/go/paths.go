@@ -11,11 +11,14 @@ import (
 func init() {
 	register("paths.get", pathGet)
 	register("paths.match", pathMatch)
+	register("paths.replace", pathReplace)
 }
 
 const (
 	maxPathBytes   = 1024
 	maxPathGrowth  = 16 << 20 // what a path could make of a document, at most
+	maxReplaced    = 1 << 20  // bytes that one replacement makes of all texts
+	maxReplacedIn  = 16 << 10 // bytes of one text: an empty match may put the replacement between any two
 	foundNothing   = 0
 	foundSomething = 1
 )
@@ -71,6 +74,32 @@ func pathMatch(in []byte) ([]byte, error) {
 	for i, text := range parts[1:] {
 		if pattern.Match(text) {
 			out[i] = 1
+		}
+	}
+	return out, nil
+}
+
+// pathReplace takes a pattern, a replacement with $1 and ${name}, and any number of texts: each with all that the pattern
+// finds in it replaced.
+func pathReplace(in []byte) ([]byte, error) {
+	parts, err := unframe(in)
+	if err != nil || len(parts) < 2 {
+		return nil, failf("frames", "paths.replace takes a pattern, a replacement and texts")
+	}
+	if len(parts[0]) > maxPathBytes || len(parts[1]) > maxPathBytes {
+		return nil, failf("pattern", "the pattern, or its replacement, is longer than %d bytes", maxPathBytes)
+	}
+	pattern, err := regexp.Compile(string(parts[0]))
+	if err != nil {
+		return nil, failf("pattern", "%s", err)
+	}
+	var out []byte
+	for _, text := range parts[2:] {
+		if len(text) > maxReplacedIn {
+			return nil, failf("pattern", "a text is longer than %d bytes", maxReplacedIn)
+		}
+		if out = appendFrame(out, pattern.ReplaceAll(text, parts[1])); len(out) > maxReplaced {
+			return nil, failf("pattern", "the replacement makes more than %d bytes", maxReplaced)
 		}
 	}
 	return out, nil

@@ -11,6 +11,7 @@ from gateway_secrets.stores.errors import StoreError
 
 Decoding = Literal["Auto", "Base64", "Base64URL", "None"]
 Conversion = Literal["Default", "Unicode"]
+NullBytes = Literal["Ignore", "Fail"]
 
 
 class Reference(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -22,6 +23,7 @@ class Reference(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fiel
     metadata_policy: Literal["None", "Fetch"] = "None"
     conversion_strategy: Conversion = "Default"
     decoding_strategy: Decoding = "None"
+    null_byte_policy: NullBytes = "Ignore"
 
 
 class Find(msgspec.Struct, frozen=True):

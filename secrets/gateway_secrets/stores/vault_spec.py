@@ -158,6 +158,12 @@ def metadata_path(spec: VaultSpec, key: str) -> str:
     return quoted([mount, "metadata", rest] if spec.version == "v2" else [mount, rest], key)
 
 
+def secret_path(spec: VaultSpec, key: str) -> str:
+    """The one name of what a key leads to: below the store's mount, or beginning with the mount if the store names none."""
+    mount, rest = _split(spec, key)
+    return rest.strip("/") if spec.path.strip("/") else f"{mount}/{rest.strip('/')}"
+
+
 def check_version(spec: VaultSpec, version: str, key: str) -> None:
     """Whether such a version may be asked for.
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.server.deadline import MAX_SECONDS, parse_duration, parse_target, plan
+from gateway.core.durations import parse_duration
+from gateway.server.deadline import MAX_SECONDS, parse_target, plan
 
 VALID = {
     "10s": 10.0, "1m30s": 90.0, "500ms": 0.5, "1.5h": 5400.0, ".5s": 0.5, "2.s": 2.0, "100us": 1e-4, "1µs": 1e-6,

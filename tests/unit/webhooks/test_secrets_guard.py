@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from support.external import external_secret
+
 from gateway.config import Config
 from gateway.config.secrets import Secrets
 from gateway.core.finding import Action
@@ -90,3 +92,19 @@ def test_it_is_off_unless_configured() -> None:
     assert GUARD.concerns(subject(pod("hunter2")))
     sealed = {"apiVersion": "bitnami.com/v1alpha1", "kind": "SealedSecret", "metadata": {"name": "s"}}
     assert guard.concerns(subject(sealed))
+
+
+async def test_an_external_secret_that_cannot_work_is_denied() -> None:
+    """By default; what was wrong before is recorded, so that a finalizer can be taken from it."""
+    guard, broken = secrets_guard(Config()), external_secret(data=[])
+    assert guard.concerns(subject(broken))
+    outcome = await guard.judge(subject(broken))
+    assert isinstance(outcome, Judged)
+    assert [(one.rule, one.action) for one in outcome.findings] == [("external-secrets/no-source", Action.DENY)]
+    again = await guard.judge(subject(broken, broken))
+    assert isinstance(again, Judged)
+    assert [one.action for one in again.findings] == [Action.AUDIT]
+    off = secrets_guard(Config(secrets=Secrets(external="off")))
+    silent = await off.judge(subject(broken))
+    assert isinstance(silent, Judged)
+    assert silent.findings == ()
