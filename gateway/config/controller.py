@@ -113,6 +113,27 @@ class Certificates(_Section, frozen=True):
     overlap_seconds: Annotated[float, Meta(ge=0, le=86_400)] = 300.0
 
 
+class External(_Section, frozen=True):
+    """ExternalSecrets into Secrets.
+
+    ``enabled``: whether they are resolved whose stores say ``controller: govgate``. ``namespaces``: the ones that are handed
+    over, by name or glob: in these also those whose stores say nothing. ``concurrency``: objects that are worked on at a
+    time, ``namespace_concurrency``: of one namespace. ``requests_per_second`` and ``burst``: writes, at most, of the API
+    server. ``store_requests_per_second``: reads, at most, of each store. ``cache_bytes`` and ``namespace_cache_bytes``: of
+    what was read, at most, in all and for one namespace.
+    """
+
+    enabled: bool = False
+    namespaces: Annotated[tuple[NamespacePattern, ...], Meta(max_length=200)] = ()
+    concurrency: Annotated[int, Meta(ge=1, le=256)] = 32
+    namespace_concurrency: Annotated[int, Meta(ge=1, le=256)] = 8
+    requests_per_second: Annotated[float, Meta(gt=0, le=5_000)] = 300.0
+    burst: Annotated[int, Meta(ge=1, le=5_000)] = 300
+    store_requests_per_second: Annotated[float, Meta(gt=0, le=10_000)] = 200.0
+    cache_bytes: Annotated[int, Meta(ge=0, le=1_073_741_824)] = 32 * 1024 * 1024
+    namespace_cache_bytes: Annotated[int, Meta(ge=0, le=1_073_741_824)] = 8 * 1024 * 1024
+
+
 class Controller(_Section, frozen=True):
     """The controller. ``health_port`` serves /livez, /readyz and /metrics in plain HTTP."""
 
@@ -122,3 +143,4 @@ class Controller(_Section, frozen=True):
     scan: Scan = Scan()
     sealed: Sealed = Sealed()
     certificates: Certificates = Certificates()
+    external: External = External()

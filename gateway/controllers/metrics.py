@@ -127,3 +127,36 @@ class CertificateMetrics:
             ["certificate"],
             registry=registry,
         )
+
+
+class ExternalMetrics:
+    """Of ExternalSecrets. Counts of claimed ones by what became of them last."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.looks = Counter(
+            "govgate_external_reconciles",
+            "Looks at an ExternalSecret, by result: created, updated, deleted, unchanged, refused, waiting (for a store), "
+            "unclaimed, gone, failed (tried again)",
+            ["result"],
+            registry=registry,
+        )
+        for result in (
+            "created", "updated", "deleted", "unchanged", "refused", "waiting", "unclaimed", "gone", "failed",
+        ):  # fmt: skip
+            self.looks.labels(result)
+        self.objects = Gauge(
+            "govgate_external_secrets",
+            "Claimed ExternalSecrets, by state: synced, refused, waiting, failing",
+            ["state"],
+            registry=registry,
+        )
+        self.waiting = Gauge("govgate_external_queue_length", "ExternalSecrets that wait for a look", registry=registry)
+        self.stores = Gauge("govgate_external_open_stores", "Stores that are open", registry=registry)
+        self.kept = Gauge("govgate_external_cache_bytes", "Of what was read and is kept", registry=registry)
+        self.reads = Counter("govgate_external_store_reads", "Reads of stores", registry=registry)
+        self.hits = Counter(
+            "govgate_external_shared_reads", "Reads that another one's answer served", registry=registry
+        )
+        self.contested = Counter(
+            "govgate_external_contested", "Claimed ExternalSecrets that somebody else worked on", registry=registry
+        )

@@ -36,7 +36,8 @@ _log = logging.getLogger("gateway.kube")
 
 
 class WatchCache(Generic[T]):
-    """All objects of ``resource``, each as what ``reduce`` makes of it: in all namespaces, or in ``namespace``.
+    """All objects of ``resource``, each as what ``reduce`` makes of it: in all namespaces, or in ``namespace``; or those that
+    have the labels of ``selector``.
 
     ``reduce`` gets the decoded object. One that it raises for is left out, logged and counted in ``unreadable``:
     a misshapen object of one tenant must not cost the others.
@@ -53,6 +54,7 @@ class WatchCache(Generic[T]):
         reduce: Callable[[Json], T],
         *,
         namespace: str = "",
+        selector: str = "",
         on_change: OnChange[T] | None = None,
         limits: CacheLimits | None = None,
     ) -> None:
@@ -63,6 +65,7 @@ class WatchCache(Generic[T]):
         self._client = client
         self._reduce = reduce
         self._namespace = namespace
+        self._selected = {"labelSelector": selector} if selector else {}
         self._limits = limits or CacheLimits()
         self._store: Store[T] = Store(on_change)
         self._version: str | None = None
@@ -139,7 +142,7 @@ class WatchCache(Generic[T]):
     async def _list(self, version: str) -> None:
         """Read everything, page by page; readers see the old state until the last page is there."""
         entries: dict[Key, Entry[T] | None] = {}
-        query = {"limit": str(self._limits.page_objects)}
+        query = {"limit": str(self._limits.page_objects), **self._selected}
         while True:
             page = wire.decode_page(await self._client.read(self.resource.path(version, self._namespace), query))
             for index, raw in enumerate(page.items or ()):
@@ -163,6 +166,7 @@ class WatchCache(Generic[T]):
             "watch": "true",
             "allowWatchBookmarks": "true",
             "resourceVersion": self._resource_version,
+            **self._selected,
             # Spread, so that many caches do not come back at once.
             "timeoutSeconds": str(max(1, round(seconds * _between(0.8, 1.0)))),
         }

@@ -37,9 +37,10 @@ class Contest(msgspec.Struct):
 
 
 class Contests:
-    """Those of the last hour."""
+    """Those of the last hour. ``what``: how they are told of."""
 
-    def __init__(self) -> None:
+    def __init__(self, what: str = "somebody else writes Secrets of claimed SealedSecrets") -> None:
+        self._what = what
         self._of: dict[Key, Contest] = {}
 
     def note(self, key: Key, writer: str, now: float) -> Contest:
@@ -65,7 +66,7 @@ class Contests:
             return ""
         names = ["/".join(key) + contest.by for key, contest in list(self._of.items())[:NAMED]]
         more = f" and {len(self._of) - NAMED} more" if len(self._of) > NAMED else ""
-        return f"somebody else writes Secrets of claimed SealedSecrets: {', '.join(names)}{more}"
+        return f"{self._what}: {', '.join(names)}{more}"
 
     def __len__(self) -> int:
         return len(self._of)

@@ -1,0 +1,143 @@
+"""What is held of ExternalSecrets, stores, namespaces and Secrets: as JSON text, without what nobody needs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from gateway.controllers.sealed.contests import MANAGER
+from gateway.kube import Key, ResourceType
+from gateway_secrets.external.record import PREFIX
+from gateway_secrets.external.spec import API_VERSION, GROUP, KIND, VERSION, StoreRef
+from gateway_secrets.external.status import ready_of
+from gateway_secrets.external.store import CLUSTER_STORE
+from gateway_secrets.external.target import MANAGED_LABEL
+
+Json = dict[str, Any]
+EXTERNAL = ResourceType(GROUP, (VERSION,), "externalsecrets")
+STORES = ResourceType(GROUP, (VERSION,), "secretstores")
+CLUSTER_STORES = ResourceType(GROUP, (VERSION,), "clustersecretstores")
+NAMESPACES = ResourceType("", ("v1",), "namespaces")
+SECRETS = ResourceType("", ("v1",), "secrets")
+CONFIG_MAPS = ResourceType("", ("v1",), "configmaps")
+SELECTOR = f"{MANAGED_LABEL}=true"
+"""Of the Secrets that are held: govgate's, and those that another controller of ExternalSecrets made."""
+
+_decode = msgspec.json.Decoder(Json).decode
+
+
+class Held(msgspec.Struct, frozen=True):
+    """An ExternalSecret. ``trigger``: of what it does is decided. ``stranger``: who else wrote its status after govgate did."""
+
+    text: bytes
+    trigger: str
+    target: str
+    uid: str
+    stores: tuple[StoreRef, ...]
+    ready: bool
+    stranger: str = ""
+    stranger_at: str = ""
+
+    @property
+    def document(self) -> Json:
+        """Decoded: a copy of the reader's own."""
+        return _decode(self.text)
+
+
+class HeldSecret(msgspec.Struct, frozen=True):
+    """A Secret; ``text`` is empty if it is not govgate's, and nothing of it is kept. ``owner``: the uid of its controller."""
+
+    text: bytes
+    version: str
+    owner: str = ""
+
+    @property
+    def document(self) -> Json | None:
+        """Decoded; None if it is not kept."""
+        return _decode(self.text) if self.text else None
+
+    def __repr__(self) -> str:
+        return f"HeldSecret({self.version})"
+
+
+def external(document: Json) -> Held:
+    """An ExternalSecret. What its stores are is read here leniently: whether it is right is decided later."""
+    metadata = document["metadata"]
+    stranger, at = stranger_of(metadata.pop("managedFields", None))
+    spec, status = _mapping(document, "spec"), _mapping(document, "status")
+    trigger = [
+        metadata.get(name) for name in ("generation", "labels", "annotations", "deletionTimestamp", "finalizers")
+    ]
+    return Held(
+        msgspec.json.encode(document | {"apiVersion": API_VERSION, "kind": KIND, "status": status}),
+        msgspec.json.encode(trigger).decode(),
+        str(_mapping(spec, "target").get("name") or metadata.get("name")),
+        str(metadata.get("uid") or ""),
+        tuple(dict.fromkeys(_refs(spec))),
+        ready_of(status).get("status") == "True",
+        stranger,
+        at,
+    )
+
+
+def secret(document: Json) -> HeldSecret:
+    """A Secret: of one that bears no mark of govgate's, no value is kept."""
+    metadata = document["metadata"]
+    metadata.pop("managedFields", None)
+    version = str(metadata.get("resourceVersion") or "")
+    owners = metadata.get("ownerReferences") or []
+    owner = next((str(one.get("uid")) for one in owners if one.get("controller") is True), "")
+    if not any(name.endswith(f"{PREFIX}/record") for name in metadata.get("annotations") or {}):
+        return HeldSecret(b"", version, owner)
+    return HeldSecret(msgspec.json.encode(document | {"apiVersion": "v1", "kind": "Secret"}), version, owner)
+
+
+def store(document: Json) -> Json:
+    """A SecretStore or ClusterSecretStore."""
+    document["metadata"].pop("managedFields", None)
+    kind = "SecretStore" if document["metadata"].get("namespace") else CLUSTER_STORE
+    return document | {"apiVersion": API_VERSION, "kind": kind}
+
+
+def labels(document: Json) -> dict[str, str]:
+    """Of a namespace."""
+    return dict(document["metadata"].get("labels") or {})
+
+
+def stranger_of(managed: Any) -> tuple[str, str]:
+    """Who wrote the status of an object after govgate did, and when; empty if nobody did, as far as it is noted."""
+    times = {
+        str(one.get("manager")): str(one.get("time") or "")
+        for one in (managed if isinstance(managed, list) else ())
+        if isinstance(one, dict) and one.get("subresource") == "status"
+    }
+    mine = times.pop(MANAGER, "")
+    name = max(times, key=lambda name: times[name], default="")
+    return (name[:128], times[name]) if mine and name and times[name] > mine else ("", "")
+
+
+def store_key(ref: StoreRef, namespace: str) -> Key:
+    """Of the store that an ExternalSecret of ``namespace`` refers to."""
+    return Key("" if ref.kind == CLUSTER_STORE else namespace, ref.name)
+
+
+def _refs(spec: Any) -> list[StoreRef]:
+    found = [_ref(spec.get("secretStoreRef"))]
+    for name, field in (("data", "storeRef"), ("dataFrom", "storeRef")):
+        entries = spec.get(name)
+        for entry in entries if isinstance(entries, list) else ():
+            source = _mapping(entry, "sourceRef") if isinstance(entry, dict) else {}
+            found.append(_ref(source.get(field)))
+    return [one for one in found if one is not None]
+
+
+def _ref(value: Any) -> StoreRef | None:
+    if not isinstance(value, dict) or not isinstance(value.get("name"), str) or not value["name"]:
+        return None
+    return StoreRef(value["name"], "ClusterSecretStore" if value.get("kind") == CLUSTER_STORE else "SecretStore")
+
+
+def _mapping(value: Any, name: str) -> Json:
+    found = value.get(name) if isinstance(value, dict) else None
+    return found if isinstance(found, dict) else {}

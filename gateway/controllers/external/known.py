@@ -1,0 +1,120 @@
+"""What the controller knows of the cluster at a moment: objects by name, and which belong together."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+
+from gateway.controllers.external.claims import Claims
+from gateway.controllers.external.held import Held, HeldSecret, Json, store_key
+from gateway.core.errors import GovgateError
+from gateway.kube import Key
+from gateway_secrets.external.errors import SpecError
+from gateway_secrets.external.spec import StoreRef
+from gateway_secrets.external.store import CLUSTER_STORE, Store, store_of
+from gateway_secrets.stores.errors import StoreError
+
+
+class Index:
+    """Keys by something that they have; each has any number of these."""
+
+    def __init__(self) -> None:
+        self._keys: defaultdict[object, set[Key]] = defaultdict(set)
+
+    def put(self, key: Key, before: Sequence[object], after: Sequence[object]) -> None:
+        """``key`` had ``before``, and has ``after``."""
+        for one in before:
+            self._keys[one].discard(key)
+            if not self._keys[one]:
+                del self._keys[one]
+        for one in after:
+            self._keys[one].add(key)
+
+    def __getitem__(self, one: object) -> frozenset[Key]:
+        return frozenset(self._keys.get(one, ()))
+
+
+class Known:
+    """Fed by the caches' events. ``externals``, ``stores`` … give what is held now."""
+
+    def __init__(self, claims: Claims) -> None:
+        self.claims = claims
+        self.externals: Callable[[Key], Held | None] = lambda _: None
+        self.secrets: Callable[[Key], HeldSecret | None] = lambda _: None
+        self.labels: Callable[[str], Mapping[str, str]] = lambda _: {}
+        self._stores: dict[tuple[str, Key], Store | GovgateError] = {}
+        self._by_target, self._by_store, self._by_uid, self._by_owner = Index(), Index(), Index(), Index()
+
+    def external_changed(self, key: Key, old: Held | None, new: Held | None) -> None:
+        """An ExternalSecret came, changed, or went."""
+        self._by_target.put(key, *([(key.namespace, one.target)] if one else [] for one in (old, new)))
+        self._by_uid.put(key, *([one.uid] if one else [] for one in (old, new)))
+        self._by_store.put(
+            key,
+            *([(ref.kind, store_key(ref, key.namespace)) for ref in one.stores] if one else [] for one in (old, new)),
+        )
+
+    def secret_changed(self, key: Key, old: HeldSecret | None, new: HeldSecret | None) -> None:
+        """A Secret did."""
+        self._by_owner.put(key, *([one.owner] if one and one.owner else [] for one in (old, new)))
+
+    def store_changed(self, kind: str, key: Key, new: Json | None) -> None:
+        """A store did."""
+        self._stores.pop((kind, key), None)
+        if new is not None:
+            self._stores[kind, key] = _read(new)
+
+    def store(self, ref: StoreRef, namespace: str) -> Store:
+        """The store that an ExternalSecret of a namespace refers to.
+
+        Raises:
+            GovgateError: there is none, or it cannot be read.
+        """
+        found = self._stores.get((ref.kind, store_key(ref, namespace)))
+        if found is None:
+            raise SpecError(f"{ref} does not exist")
+        if isinstance(found, GovgateError):
+            raise SpecError(f"{ref}: {found}")
+        return found
+
+    def claimed(self, key: Key, held: Held) -> bool:
+        """Whether an ExternalSecret is govgate's."""
+        return self.claims.external((self._controller(ref, key.namespace) for ref in held.stores), key.namespace)
+
+    def of_target(self, key: Key) -> frozenset[Key]:
+        """The ExternalSecrets whose Secret has this name."""
+        return self._by_target[key.namespace, key.name]
+
+    def of_store(self, kind: str, key: Key) -> frozenset[Key]:
+        """The ExternalSecrets that refer to a store."""
+        return self._by_store[kind, key]
+
+    def owned_by(self, uid: str) -> frozenset[Key]:
+        """The Secrets whose controller has this uid."""
+        return self._by_owner[uid] if uid else frozenset()
+
+    def __contains__(self, uid: object) -> bool:
+        """Whether there is an ExternalSecret of this uid."""
+        return bool(self._by_uid[uid])
+
+    def _controller(self, ref: StoreRef, namespace: str) -> str | None:
+        found = self._stores.get((ref.kind, store_key(ref, namespace)))
+        if isinstance(found, Store):
+            return found.spec.controller
+        return None if found is None else "?"
+
+
+def _read(document: Json) -> Store | GovgateError:
+    try:
+        return store_of(document)
+    except msgspec.ValidationError as error:
+        return SpecError(f"is not readable: {str(error)[:200]}")
+    except (StoreError, SpecError) as error:
+        return error
+
+
+def kind_of(namespace: str) -> str:
+    """Of a store, by the namespace that it is in."""
+    return "SecretStore" if namespace else CLUSTER_STORE

@@ -1,0 +1,169 @@
+"""What one ExternalSecret may read, read as seldom as can be, and put on record before it is used."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+
+import msgspec
+
+from gateway.controllers.external.journal import Journal
+from gateway.controllers.external.known import Known
+from gateway.controllers.external.shared import Path, Shared
+from gateway.controllers.external.stores import Stores
+from gateway.core.errors import GovgateError
+from gateway.native import paths
+from gateway_secrets.external.allowed import canonical
+from gateway_secrets.external.errors import NotAllowedError
+from gateway_secrets.external.spec import ExternalSecret, Spec, StoreRef
+from gateway_secrets.external.store import Store
+from gateway_secrets.stores.errors import (
+    ForbiddenError,
+    MisconfiguredError,
+    NotFoundError,
+    StoreError,
+    ThrottledError,
+    UnavailableError,
+)
+from gateway_secrets.stores.model import Find, Payload, Reference
+
+Since = Callable[[Path], float]
+"""When what is at a path must have been read, at the earliest: seconds since the epoch."""
+_OUTCOMES: tuple[tuple[type[StoreError], str], ...] = (
+    (NotFoundError, "notFound"),
+    (ForbiddenError, "forbidden"),
+    (ThrottledError, "throttled"),
+    (UnavailableError, "unavailable"),
+    (MisconfiguredError, "misconfigured"),
+)
+
+
+class Sources(msgspec.Struct, frozen=True):
+    """What all readings share."""
+
+    known: Known
+    stores: Stores
+    shared: Shared
+    journal: Journal
+    actor: str
+
+
+class Reading:
+    """The reads of one look at one object. ``read``: how many were not to be had from others' reads."""
+
+    def __init__(self, external: ExternalSecret, sources: Sources, since: Since) -> None:
+        self._external = external
+        self._sources = sources
+        self._since = since
+        self.read = 0
+
+    async def payload(self, store: StoreRef, reference: Reference) -> Payload:
+        """What is under a key, if it may be read.
+
+        Raises:
+            StoreError: the store does not give it.
+            ExternalError: it may not be read.
+            AuditError: it cannot be put on record.
+        """
+        found = self._store(store)
+        self._allow(found, reference.key)
+        path = path_of(found, self._external.namespace, reference)
+        return await self._shared(found, path, reference, lambda reader: reader.payload(reference))
+
+    async def find(self, store: StoreRef, find: Find) -> Sequence[str]:
+        """The keys of all that matches and may be read; errors as :meth:`payload`."""
+        found = self._store(store)
+
+        async def names(reader: object) -> Payload:
+            listed = await reader.find(find)  # type: ignore[attr-defined]
+            return Payload(json.dumps(list(listed)).encode())
+
+        path = find_path(found, self._external.namespace, find)
+        payload = await self._shared(found, path, Reference(f"{find.path}*"), names)
+        listed: list[str] = json.loads(payload.whole or b"[]")
+        return [name for name in listed if self._allowed(found, name)]
+
+    def _store(self, ref: StoreRef) -> Store:
+        known, namespace = self._sources.known, self._external.namespace
+        store = known.store(ref, namespace)
+        if not known.claims.store(store.spec.controller, namespace):
+            raise NotAllowedError(f"{ref} is not govgate's: its spec.controller is {store.spec.controller!r}")
+        if not store.admits(namespace, known.labels(namespace), _matches):
+            raise NotAllowedError(f"{ref} may not be used from namespace {namespace}, by its conditions")
+        return store
+
+    def _allowed(self, store: Store, key: str) -> bool:
+        if store.allowed is None:
+            return True
+        name = canonical(store.provider, store.spec.provider.get(store.provider) or {}, key)
+        return store.allowed.allows(self._external.namespace, name)
+
+    def _allow(self, store: Store, key: str) -> None:
+        if not self._allowed(store, key):
+            where = f"namespace {self._external.namespace}"
+            raise NotAllowedError(f"{where} may not read {key!r} of {store.ref}: no rule of its allowed keys lets it")
+
+    async def _shared(self, store: Store, path: Path, reference: Reference, question: Callable[..., object]) -> Payload:
+        sources, namespace = self._sources, self._external.namespace
+
+        async def read() -> Payload:
+            return await sources.stores.ask(store, namespace, question)  # type: ignore[arg-type]
+
+        try:
+            kept = await sources.shared.get(path, namespace, self._since(path), read)
+        except StoreError as error:
+            outcome = next((word for kind, word in _OUTCOMES if isinstance(error, kind)), "unusable")
+            await self._note(store, reference, reference.version, outcome, shared=False)
+            raise
+        self.read += not kept.shared
+        await self._note(store, reference, kept.payload.version, "read", shared=kept.shared)
+        return kept.payload
+
+    async def _note(self, store: Store, reference: Reference, version: str, outcome: str, *, shared: bool) -> None:
+        external = self._external
+        await self._sources.journal.note({
+            "actor": {"username": self._sources.actor},
+            "for": {"kind": "ExternalSecret", "namespace": external.namespace, "name": external.name},
+            "provider": store.provider, "store": str(store.ref), "key": reference.key,
+            "property": reference.property, "version": version, "outcome": outcome, "shared": shared,
+        })  # fmt: skip
+
+
+def path_of(store: Store, namespace: str, reference: Reference) -> Path:
+    """Of what a reference leads to: one secret of one version, or what is known of it."""
+    return (*store.identity(namespace), "key", reference.key, reference.version, reference.metadata_policy)
+
+
+def find_path(store: Store, namespace: str, find: Find) -> Path:
+    """Of a search."""
+    return (*store.identity(namespace), "find", find.path, find.name, json.dumps(dict(find.tags), sort_keys=True))
+
+
+def paths_of(spec: Spec, known: Known, namespace: str) -> list[Path]:
+    """All that an ExternalSecret reads, but for what searches find; without stores that are not there."""
+    found: list[Path] = []
+    asked: list[tuple[StoreRef, Reference | Find]] = []
+    for entry in spec.data_from:
+        ref = spec.store_of(entry.source_ref)
+        if entry.extract is not None:
+            asked.append((ref, entry.extract))
+        elif entry.find is not None:
+            asked.append((ref, Find(entry.find.path, entry.find.name.regexp, entry.find.tags)))
+    asked += [(spec.store_of(one.source_ref), one.remote_ref) for one in spec.data]
+    for ref, what in asked:
+        try:
+            store = known.store(ref, namespace)
+        except GovgateError:  # it is said when it is read
+            continue
+        found.append(find_path(store, namespace, what) if isinstance(what, Find) else path_of(store, namespace, what))
+    return list(dict.fromkeys(found))
+
+
+@lru_cache(maxsize=4_096)
+def _match(pattern: str, text: str) -> bool:
+    return bool(paths.matching(pattern, [text]))
+
+
+def _matches(pattern: str, texts: Sequence[str]) -> list[str]:
+    return [text for text in texts if _match(pattern, text)]

@@ -1,0 +1,338 @@
+"""One ExternalSecret brought in sync: looked at, read if it has to be, written if it is not as it shall be.
+
+What is written states the version that was looked at; if that was not the newest, the server refuses, and it is decided
+anew with the newest, and with the same values. So a process may end at any moment: the Secret is the old or the new one.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import logging
+import re
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
+
+import msgspec
+
+from gateway.controllers.external.events import event_of, worth_telling
+from gateway.controllers.external.held import CONFIG_MAPS, EXTERNAL, SECRETS, Json
+from gateway.controllers.external.reading import Reading, Since, Sources, paths_of
+from gateway.controllers.external.windows import due, window_start
+from gateway.controllers.sealed.events import EVENTS
+from gateway.core.errors import AuditError, ClusterError
+from gateway.kube import ApiError, Key, KubeClient
+from gateway.kube.discovery import Pace
+from gateway_secrets.external.collect import Values, collect
+from gateway_secrets.external.content import content_of, templates_needed
+from gateway_secrets.external.errors import ExternalError
+from gateway_secrets.external.record import intact
+from gateway_secrets.external.renderer import Renderer
+from gateway_secrets.external.spec import VERSION, ExternalSecret, external_of
+from gateway_secrets.external.status import read_at, read_needed, ready_of, status_of
+from gateway_secrets.external.target import Action, Decision, Intent, is_owner, plan, plan_empty, refused
+from gateway_secrets.external.validate import faults, refusal
+from gateway_secrets.stores.errors import StoreError
+
+CLEANUP = "externalsecrets.external-secrets.io/externalsecret-cleanup"
+"""A finalizer of ESO's. What it is for, states of generators, is not there in what govgate claims."""
+_NOT_FOUND, _CONFLICT = 404, 409
+_INVALID = 422
+_REFUSALS = frozenset((400, 403, 413, _INVALID))
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|`[^`]*`')
+_TRIES = 4
+_log = logging.getLogger(__name__)
+
+
+class Outcome(StrEnum):
+    """What became of an object. ``waiting``: it comes again, since something is not there yet."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    DELETED = "deleted"
+    UNCHANGED = "unchanged"
+    REFUSED = "refused"
+    WAITING = "waiting"
+    UNCLAIMED = "unclaimed"
+    GONE = "gone"
+
+
+class Result(msgspec.Struct, frozen=True):
+    """``again_in``: seconds until it is looked at again, None: when something changes. ``problem``: why it is not in sync."""
+
+    outcome: Outcome
+    again_in: float | None = None
+    problem: str = ""
+    read: bool = False
+
+
+class Tools(msgspec.Struct, frozen=True):
+    """What all looks share. ``key``: of marks; ``now``: the clock, seconds since the epoch."""
+
+    client: KubeClient
+    sources: Sources
+    renderer: Renderer
+    key: bytes
+    pace: Pace
+    now: Callable[[], float] = time.time
+
+
+class Worker:
+    """Brings objects in sync, several at a time."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+        self._known = tools.sources.known
+
+    async def sync(self, key: Key, since: float) -> Result:
+        """Bring one in sync. ``since``: what is read because of a change must have been read then, or later.
+
+        Raises:
+            ClusterError: the API server could not be asked, or what was looked at is outdated.
+        """
+        held = self._known.externals(key)
+        if held is None:
+            return Result(Outcome.GONE)
+        if not self._known.claimed(key, held):
+            return Result(Outcome.UNCLAIMED)
+        document = held.document
+        if document["metadata"].get("deletionTimestamp"):
+            await self._let_go(key, document)
+            return Result(Outcome.GONE)
+        problem = refusal(faults(document))
+        if problem:
+            decision = refused(problem)
+            await self._say(key, document, None, decision, read=False)
+            return Result(Outcome.REFUSED, problem=decision.message)
+        return await self._one(key, document, external_of(document), since)
+
+    async def _one(self, key: Key, document: Json, external: ExternalSecret, since: float) -> Result:
+        tools, spec, status = self._tools, external.spec, document.get("status") or {}
+        now = tools.now()
+        interval = spec.interval_seconds() if spec.refresh_policy in ("", "Periodic") else 0.0
+        paths = paths_of(spec, self._known, key.namespace)
+        last = read_at(status)
+        end = due(paths, interval, last.timestamp()) if last is not None else None
+        needed = read_needed(external, status, _time(now), _time(end) if end is not None else None).why
+        secret = self._known.secrets(Key(key.namespace, external.target_name))
+        present = secret.document if secret is not None else None
+        ready = ready_of(status)
+        settled = ready.get("status") == "True"
+        if needed == "no" and settled and self._left_alone(external, present, str(ready.get("reason"))):
+            return Result(Outcome.UNCHANGED, _until(end, now))
+        earliest = _since(needed, since, interval, now)
+        reading = Reading(external, tools.sources, earliest)
+        try:
+            decision, written = await self._brought(external, present, reading)
+        except (StoreError, ExternalError, AuditError) as error:
+            waiting = isinstance(error, StoreError | AuditError)
+            await self._say(key, document, external, refused(str(error)), read=False)
+            return Result(Outcome.WAITING if waiting else Outcome.REFUSED, problem=str(error), read=reading.read > 0)
+        await self._say(key, document, external, decision, read=needed != "no" or not settled)
+        if decision.action is Action.REFUSE:
+            return Result(Outcome.REFUSED, problem=decision.message, read=reading.read > 0)
+        await self._sweep(external)
+        # What was read counts from now: the next window is the one after this moment's.
+        again = due(paths, interval, now)
+        return Result(written, _until(again, tools.now()), read=reading.read > 0)
+
+    def _left_alone(self, external: ExternalSecret, present: Json | None, reason: str) -> bool:
+        """Whether the Secret is as it was written, or is not to be mended."""
+        target = external.spec.target
+        if target.creation_policy == "None":
+            return True
+        if present is None:
+            # With Merge there may be none; with Delete, and what was read was nothing, there is none.
+            return reason in ("SecretMissing", "SecretDeleted")
+        return external.spec.refresh_policy == "CreatedOnce" or intact(present, external, self._tools.key)
+
+    async def _brought(
+        self, external: ExternalSecret, present: Json | None, reading: Reading
+    ) -> tuple[Decision, Outcome]:
+        """Read, decide, write."""
+        values = await collect(external.spec, reading, self._tools.renderer)
+        decide = await self._decider(external, values)
+        decision = decide(present)
+        for _ in range(_TRIES):
+            if decision.action in (Action.NONE, Action.REFUSE):
+                return decision, Outcome.UNCHANGED
+            try:
+                await self._write(external, decision)
+            except ApiError as error:
+                if error.code in (_NOT_FOUND, _CONFLICT):
+                    decision = decide(await self._present(external))
+                    continue
+                if error.code not in _REFUSALS:
+                    raise
+                return refused(_denial(error)), Outcome.REFUSED
+            return decision, _WRITTEN[decision.action]
+        raise ClusterError("the Secret changes faster than it can be written")
+
+    async def _decider(self, external: ExternalSecret, values: Values) -> Callable[[Json | None], Decision]:
+        """What decides, with these values, about whatever Secret is there."""
+        tools = self._tools
+        now = _time(tools.now())
+        if not values.data:
+            empty = plan_empty(external, None)
+            if empty is not None:
+                return lambda present: plan_empty(external, present) or empty
+        documents = await self._documents(external)
+        content = await content_of(external, values.data, documents, tools.renderer)
+        intent = Intent(external, content, values.sources, tools.key)
+        return lambda present: plan(intent, present, now=now, alive=self._known)
+
+    async def _documents(self, external: ExternalSecret) -> dict[tuple[str, str], Mapping[str, bytes]]:
+        """The ConfigMaps and Secrets that hold templates; without those that are not there."""
+        found: dict[tuple[str, str], Mapping[str, bytes]] = {}
+        for kind, name in templates_needed(external.spec.target.template):
+            resource = SECRETS if kind == "Secret" else CONFIG_MAPS
+            try:
+                document = await self._tools.client.get(resource.path("v1", external.namespace, name))
+            except ApiError as error:
+                if error.code != _NOT_FOUND:
+                    raise
+                continue
+            data = document.get("data") or {}
+            found[kind, name] = {key: _bytes(value, kind) for key, value in data.items()}
+        return found
+
+    async def _present(self, external: ExternalSecret) -> Json | None:
+        """The Secret as the API server has it."""
+        try:
+            found = await self._tools.client.get(SECRETS.path("v1", external.namespace, external.target_name))
+        except ApiError as error:
+            if error.code != _NOT_FOUND:
+                raise
+            return None
+        found["metadata"].pop("managedFields", None)
+        return found | {"apiVersion": "v1", "kind": "Secret"}
+
+    async def _write(self, external: ExternalSecret, decision: Decision) -> None:
+        assert decision.secret is not None  # noqa: S101 - what is written is there
+        client, namespace = self._tools.client, external.namespace
+        await self._tools.pace()
+        if decision.action is Action.CREATE:
+            await client.create(SECRETS.path("v1", namespace), decision.secret)
+        elif decision.action is Action.UPDATE:
+            await client.replace(SECRETS.path("v1", namespace, external.target_name), decision.secret)
+        else:
+            metadata = decision.secret["metadata"]
+            only = {"uid": metadata.get("uid"), "resourceVersion": metadata.get("resourceVersion")}
+            await client.delete(SECRETS.path("v1", namespace, external.target_name), only=only)
+
+    async def _sweep(self, external: ExternalSecret) -> None:
+        """Delete the Secrets that were this one's under another name."""
+        for key in self._known.owned_by(external.uid):
+            secret = self._known.secrets(key)
+            document = secret.document if secret is not None else None
+            ours = document is not None and key.namespace == external.namespace and is_owner(external, document)
+            if key.name == external.target_name or not ours or document is None:
+                continue
+            only = {"uid": document["metadata"].get("uid")}
+            await self._tools.pace()
+            try:
+                await self._tools.client.delete(SECRETS.path("v1", *key), only=only)
+            except ApiError as error:
+                if error.code not in (_NOT_FOUND, _CONFLICT):
+                    raise
+
+    async def _let_go(self, key: Key, document: Json) -> None:
+        """Take ESO's finalizer from an object that is deleted: nobody else would, since it is govgate's now."""
+        finalizers = document["metadata"].get("finalizers") or []
+        if CLEANUP not in finalizers:
+            return
+        metadata = document["metadata"] | {"finalizers": [one for one in finalizers if one != CLEANUP]}
+        await self._tools.pace()
+        await self._tools.client.replace(EXTERNAL.path(VERSION, *key), document | {"metadata": metadata})
+
+    async def _say(
+        self, key: Key, document: Json, external: ExternalSecret | None, decision: Decision, *, read: bool
+    ) -> None:
+        """State in the ExternalSecret how it is, if that is not what it says; and tell of it in an Event."""
+        now = _time(self._tools.now())
+        before = document.get("status") or {}
+        after = await self._stated(key, document, external or _bare(document), decision, now, read=read)
+        if worth_telling(ready_of(before), ready_of(after), decision):
+            await self._tell(key, event_of(document, decision, now))
+
+    async def _stated(
+        self, key: Key, document: Json, about: ExternalSecret, decision: Decision, now: datetime, *, read: bool
+    ) -> Json:
+        """Write the status, if there is another one to be written; the one that the object has then."""
+        path = EXTERNAL.path(VERSION, *key)
+        for attempt in range(2):
+            status = status_of(about, document, decision, now, read=read)
+            if status is None:
+                break
+            await self._tools.pace()
+            try:
+                await self._tools.client.replace(f"{path}/status", document | {"status": status})
+            except ApiError as error:
+                newest = await self._again(path, document, error) if not attempt else None
+                if newest is None:
+                    raise
+                document = newest
+                continue
+            return status
+        return document.get("status") or {}
+
+    async def _again(self, path: str, document: Json, error: ApiError) -> Json | None:
+        """The newest state of an object, if only what was decided about it is still about the same."""
+        if error.code != _CONFLICT:
+            return None
+        newest = await self._tools.client.get(path)
+        same = all(
+            newest["metadata"].get(name) == document["metadata"].get(name)
+            for name in ("uid", "generation", "labels", "annotations")
+        )
+        return newest if same else None
+
+    async def _tell(self, key: Key, event: Json) -> None:
+        try:
+            await self._tools.pace()
+            await self._tools.client.create(EVENTS.path("v1", key.namespace), event)
+        except ClusterError as error:
+            _log.warning("event not written", extra={"fields": {"object": "/".join(key), "problem": str(error)}})
+
+
+_WRITTEN = {Action.CREATE: Outcome.CREATED, Action.UPDATE: Outcome.UPDATED, Action.DELETE: Outcome.DELETED}
+
+
+def _since(needed: str, changed: float, interval: float, now: float) -> Since:
+    """Since when what is given must have been read: for what is due, its path's window; for what changed, its change."""
+    if needed == "due" and interval > 0:
+        return lambda path: window_start(path, interval, now)
+    if needed == "no":
+        return lambda _: float("-inf")
+    return lambda _: changed
+
+
+def _until(end: float | None, now: float) -> float | None:
+    return max(0.0, end - now) + 0.05 if end is not None else None
+
+
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _bytes(value: str, kind: str) -> bytes:
+    if kind != "Secret":
+        return value.encode()
+    try:
+        return base64.b64decode(value, validate=True)
+    except binascii.Error:
+        return b""
+
+
+def _bare(document: Json) -> ExternalSecret:
+    """The object without what it says, which is not readable."""
+    return external_of({"metadata": document["metadata"]})
+
+
+def _denial(error: ApiError) -> str:
+    """What the status says. Only validation is quoted, without the values that it quotes: labels may be made of secrets."""
+    if error.code != _INVALID:
+        return f"the API server does not take the Secret ({error.code} {error.reason[:64]})"
+    return f"the API server does not take the Secret: {_QUOTED.sub('…', str(error))[:500]}"

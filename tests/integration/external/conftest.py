@@ -1,0 +1,102 @@
+"""A controller of ExternalSecrets, the types of ESO, and an OpenBao server to read from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.cluster import Cluster
+from support.controller import ControllerProcess
+from support.crds import EXTERNAL_SECRETS
+from support.external_site import EXTERNAL, Site
+from support.openbao import OpenBao
+from support.users import GOVGATE, ROOT
+
+Json = dict[str, Any]
+
+
+@pytest.fixture(scope="session")
+def bao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenBao]:
+    """One server for all tests; each writes below a path of its own."""
+    server = OpenBao(tmp_path_factory.mktemp("openbao"))
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def types(cluster: Cluster) -> None:
+    """ESO's types are known."""
+    cluster.install(EXTERNAL_SECRETS)
+
+
+@pytest.fixture
+def site(cluster: Cluster, types: None, namespace: str, bao: OpenBao) -> Iterator[Site]:  # noqa: ARG001
+    """A namespace with a store."""
+    made = Site(cluster.api(ROOT), namespace, bao)
+    made.store()
+    yield made
+    made.api.delete_collection(*EXTERNAL, namespace)
+
+
+Start = Callable[..., ControllerProcess]
+
+
+@pytest.fixture
+def controller(cluster: Cluster, types: None, namespace: str, tmp_path: Path) -> Iterator[Start]:  # noqa: ARG001
+    """Start a controller of ExternalSecrets, with a Lease in the test's namespace, and the rights that docs/secrets.md lists."""
+    api = cluster.api(ROOT)
+    with ExitStack() as ends:
+        for item in documented_role():
+            api.apply(item, manager="tests")
+            ends.callback(api.delete, item, missing_ok=True)
+
+        def start(name: str = "controller", **external: Any) -> ControllerProcess:
+            process = ControllerProcess(
+                tmp_path / name,
+                cluster={
+                    "connect": "kubeconfig",
+                    "kubeconfig": str(cluster.kubeconfig(GOVGATE)),
+                    "ownNamespace": namespace,
+                },
+                controller={
+                    "election": {"leaseSeconds": 2, "renewSeconds": 1.5, "retrySeconds": 0.2},
+                    "scan": {"enabled": False},
+                    "external": {"enabled": True, **external},
+                },
+            )
+            ends.callback(process.kill)
+            process.start()
+            return process
+
+        yield start
+
+
+def documented_role() -> list[Json]:
+    """What docs/secrets.md says the controller needs."""
+    rules = []
+    section = (
+        (Path(__file__).parents[3] / "docs" / "secrets.md").read_text().partition("### What the controller needs")[2]
+    )
+    for row in re.findall(r"^\| (.*) \| (.*) \| (.*) \| .* \|$", section.partition("\n## ")[0], re.MULTILINE):
+        groups, resources, verbs = (re.findall(r"`([^`]+)`", cell) for cell in row)
+        if verbs:
+            rules.append({"apiGroups": groups or [""], "resources": resources, "verbs": verbs})
+    assert len(rules) >= 6
+    name, group = "govgate-controller-external", "rbac.authorization.k8s.io"
+    return [
+        {"apiVersion": f"{group}/v1", "kind": "ClusterRole", "metadata": {"name": name}, "rules": rules},
+        {
+            "apiVersion": f"{group}/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": name},
+            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": name},
+            "subjects": [{"kind": "ServiceAccount", "name": "govgate", "namespace": "govgate-system"}],
+        },
+    ]

@@ -1,0 +1,116 @@
+"""A namespace of a real cluster with a store in it, and what a controller makes of its ExternalSecrets."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from support.api import Api, ApiError
+from support.cluster import wait_for
+from support.openbao import ROOT_TOKEN, OpenBao
+
+from gateway_secrets.external.allowed import ANNOTATION
+
+Json = dict[str, Any]
+EXTERNAL = ("external-secrets.io/v1", "ExternalSecret")
+SECONDS = 90
+
+
+class Site:
+    """The test's namespace, with a store that is govgate's, and what is in it."""
+
+    def __init__(self, api: Api, namespace: str, bao: OpenBao) -> None:
+        self.api, self.namespace, self.bao = api, namespace, bao
+        self.store_name = f"store-of-{namespace}"
+
+    def put(self, path: str, **data: Any) -> None:
+        """A new version of a secret, below the test's own path."""
+        self.bao.put(f"{self.namespace}/{path}", **data)
+
+    def store(
+        self, *, token: str = ROOT_TOKEN, controller: str = "govgate", kind: str = "SecretStore", **more: Any
+    ) -> None:
+        """Make a store that reads OpenBao with a token."""
+        self.token(token)
+        provider = {
+            "vault": {
+                "server": more.pop("server", self.bao.url),
+                "path": "kv",
+                "auth": {"tokenSecretRef": {"name": "token", "key": "t", "namespace": self.namespace}},
+            }
+        }
+        metadata: Json = {"name": self.store_name}
+        if kind == "SecretStore":
+            metadata["namespace"] = self.namespace
+        if "allowed" in more:
+            metadata["annotations"] = {ANNOTATION: more.pop("allowed")}
+        self.api.apply(
+            {
+                "apiVersion": "external-secrets.io/v1", "kind": kind, "metadata": metadata,
+                "spec": {"controller": controller, "provider": provider, **more},
+            },
+            manager="tests",
+        )  # fmt: skip
+
+    def token(self, token: str) -> None:
+        """The credential of the store."""
+        data = {"t": base64.b64encode(token.encode()).decode()}
+        meta = {"name": "token", "namespace": self.namespace}
+        self.api.apply({"apiVersion": "v1", "kind": "Secret", "metadata": meta, "data": data}, manager="tests")
+
+    def external(self, name: str = "db", *, keys: Any = ("password",), path: str = "db", **spec: Any) -> Json:
+        """An ExternalSecret of some keys of one path; not yet created."""
+        kind = spec.pop("store_kind", "SecretStore")
+        remote = f"{self.namespace}/{path}"
+        data = [{"secretKey": key, "remoteRef": {"key": remote, "property": key}} for key in keys]
+        whole = {"secretStoreRef": {"name": self.store_name, "kind": kind}, **({"data": data} if keys else {}), **spec}
+        return {
+            "apiVersion": "external-secrets.io/v1",
+            "kind": "ExternalSecret",
+            "metadata": {"name": name, "namespace": self.namespace},
+            "spec": whole,
+        }
+
+    def create(self, name: str = "db", **spec: Any) -> Json:
+        return self.api.create(self.external(name, **spec))
+
+    def secret(self, name: str = "db") -> Json | None:
+        try:
+            return self.api.get("v1", "Secret", self.namespace, name)
+        except ApiError as error:
+            if error.code != 404:
+                raise
+            return None
+
+    def values(self, name: str = "db") -> dict[str, str] | None:
+        secret = self.secret(name)
+        if secret is None:
+            return None
+        return {key: base64.b64decode(value).decode() for key, value in (secret.get("data") or {}).items()}
+
+    def ready(self, name: str = "db") -> Json:
+        status = self.api.get(*EXTERNAL, self.namespace, name).get("status") or {}
+        return next((one for one in status.get("conditions") or [] if one["type"] == "Ready"), {})
+
+    def wait_values(self, name: str = "db", **values: str) -> None:
+        """Until the Secret holds these values and no others, and the ExternalSecret is ready."""
+        wait_for(lambda: self.values(name) == values and self.ready(name).get("status") == "True", seconds=SECONDS)
+
+    def wait_refused(self, text: str, name: str = "db") -> Json:
+        """Until the ExternalSecret says that it is not ready, and why."""
+
+        def refused() -> bool:
+            ready = self.ready(name)
+            return ready.get("status") == "False" and text in ready.get("message", "")
+
+        wait_for(refused, seconds=SECONDS)
+        ready = self.ready(name)
+        assert ready["reason"] == "SecretSyncedError"
+        return ready
+
+    def events(self) -> list[Json]:
+        return [
+            one
+            for one in self.api.list("v1", "Event", self.namespace)
+            if one["involvedObject"]["kind"] == "ExternalSecret"
+        ]

@@ -1,0 +1,247 @@
+"""In which order objects are looked at, when they are read again, and how reads are shared."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.controllers.external.queue import MAX_RETRY_SECONDS, FairQueue
+from gateway.controllers.external.shared import Shared
+from gateway.controllers.external.stores import Breaker
+from gateway.controllers.external.windows import due, window_end, window_start
+from gateway.kube import Key
+from gateway_secrets.stores.errors import NotFoundError, UnavailableError
+from gateway_secrets.stores.model import Payload
+
+A, B = Key("a", "x"), Key("b", "x")
+
+
+async def order(queue: FairQueue, count: int) -> list[Key]:
+    found = []
+    for _ in range(count):
+        found.append(await asyncio.wait_for(queue.get(), 20))
+        queue.done(found[-1])
+    return found
+
+
+async def test_namespaces_take_turns() -> None:
+    """One with many objects does not keep out one with few."""
+    queue = FairQueue(share=10)
+    for number in range(4):
+        queue.add(Key("many", str(number)))
+    queue.add(A)
+    found = await order(queue, 5)
+    assert found.index(A) == 1
+    assert [one.name for one in found if one.namespace == "many"] == ["0", "1", "2", "3"]
+
+
+async def test_urgent_ones_first_but_not_always() -> None:
+    """Every fourth place is for the others."""
+    queue = FairQueue(share=10)
+    queue.add(A)
+    for number in range(5):
+        queue.add(Key("new", str(number)), urgent=True)
+    found = await order(queue, 6)
+    assert found.index(A) == 3
+
+
+async def test_no_namespace_has_more_than_its_share() -> None:
+    """What is beyond waits until one of it is done, whoever else there is."""
+    queue = FairQueue(share=2)
+    for number in range(3):
+        queue.add(Key("many", str(number)))
+    first, second = await queue.get(), await queue.get()
+    third = asyncio.ensure_future(queue.get())
+    queue.add(B)
+    assert await asyncio.wait_for(third, 20) == B
+    fourth = asyncio.ensure_future(queue.get())
+    await asyncio.sleep(0)
+    assert not fourth.done()
+    queue.done(first)
+    assert await asyncio.wait_for(fourth, 20) == Key("many", "2")
+    queue.done(second)
+
+
+async def test_one_is_worked_on_once_at_a_time() -> None:
+    """One that changes meanwhile comes again, and only then; one that is added twice comes once."""
+    queue = FairQueue(share=10)
+    queue.add(A)
+    queue.add(A, urgent=True)
+    assert await queue.get() == A
+    queue.add(A)
+    assert len(queue) == 0
+    queue.done(A, 1000)
+    assert (len(queue), await queue.get()) == (1, A)
+
+
+async def test_a_failing_one_comes_ever_later() -> None:
+    """Up to a bound; a change brings it back at once, and its failures are forgotten when it is well."""
+    queue = FairQueue(share=10)
+    delays = []
+    for _ in range(12):
+        queue.add(A)
+        await queue.get()
+        delays.append(queue.retry(A))
+    assert delays[:3] == [0.5, 1.0, 2.0]
+    assert delays[-1] == MAX_RETRY_SECONDS
+    queue.add(A)
+    queue.done(await queue.get())
+    queue.add(A)
+    await queue.get()
+    assert queue.retry(A) == 0.5
+    queue.close()
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.booleans()), max_size=40))
+def test_nothing_is_lost_and_nothing_is_done_twice(added: list[tuple[int, int, bool]]) -> None:
+    """Whatever is added, in whatever order: each key comes once."""
+
+    async def run() -> None:
+        queue = FairQueue(share=1)
+        keys = [Key(str(namespace), str(name)) for namespace, name, _ in added]
+        for key, (_, _, urgent) in zip(keys, added, strict=True):
+            queue.add(key, urgent=urgent)
+        assert sorted(await order(queue, len(set(keys)))) == sorted(set(keys))
+        assert len(queue) == 0
+
+    asyncio.run(run())
+
+
+@given(st.text(max_size=8), st.floats(1, 1e6), st.floats(1e9, 2e9))
+def test_windows(path: str, interval: float, at: float) -> None:
+    """Each moment is in one, which is as long as the interval."""
+    end = window_end((path,), interval, at)
+    assert at < end <= at + interval * 1.0001
+    assert window_start((path,), interval, at) == end - interval
+    assert due([(path,)], interval, at) == end
+    assert due([(path,)], 0, at) is due([], interval, at) is None
+
+
+def test_paths_are_spread_and_their_objects_are_not() -> None:
+    """Thousands of paths do not come due in one moment; all that read one path do."""
+    ends = sorted(window_end((str(number),), 3600, 1e9) - 1e9 for number in range(2_000))
+    assert max(later - earlier for earlier, later in zip(ends, ends[1:], strict=False)) < 60
+    assert due([("p",), ("q",)], 3600, 1e9) == min(window_end(("p",), 3600, 1e9), window_end(("q",), 3600, 1e9))
+    assert window_end(("p",), 3600, 1e9) == window_end(("p",), 3600, window_end(("p",), 3600, 1e9) - 1)
+
+
+class Source:
+    """Counts how often it is read; waits if it is told to."""
+
+    def __init__(self) -> None:
+        self.reads = 0
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.error: Exception | None = None
+
+    async def __call__(self) -> Payload:
+        self.reads += 1
+        await self.gate.wait()
+        if self.error is not None:
+            raise self.error
+        return Payload(f"value {self.reads}".encode(), version=str(self.reads))
+
+
+def shared(now: list[float], most: int = 10_000, tenant: int = 10_000) -> Shared:
+    return Shared(most, tenant, clock=lambda: now[0])
+
+
+async def test_one_read_for_all_who_ask_at_once() -> None:
+    """However many; whoever leaves does not take it from the others."""
+    now, source = [100.0], Source()
+    kept = shared(now)
+    source.gate.clear()
+    asking = [asyncio.ensure_future(kept.get(("p",), "a", 50.0, source)) for _ in range(20)]
+    await asyncio.sleep(0)
+    asking[0].cancel()
+    source.gate.set()
+    found = await asyncio.gather(*asking[1:])
+    assert source.reads == 1
+    assert {one.payload.version for one in found} == {"1"}
+
+
+async def test_what_is_older_than_asked_for_is_read_anew() -> None:
+    """And so is what a clock that was set back has timed."""
+    now, source = [100.0], Source()
+    kept = shared(now)
+    assert (await kept.get(("p",), "a", 0.0, source)).shared is False
+    now[0] = 200.0
+    assert (await kept.get(("p",), "b", 100.0, source)).shared is True
+    assert (await kept.get(("p",), "b", 100.1, source)).payload.version == "2"
+    now[0] = 150.0
+    assert (await kept.get(("p",), "b", 0.0, source)).payload.version == "3"
+    assert source.reads == 3
+
+
+async def test_an_error_is_shared_too() -> None:
+    """A thousand objects that use a path which is not there ask once; the next try asks again."""
+    now, source = [100.0], Source()
+    kept = shared(now)
+    source.error = NotFoundError("not there")
+    for _ in range(3):
+        with pytest.raises(NotFoundError, match="not there"):
+            await kept.get(("p",), "a", 50.0, source)
+    assert source.reads == 1
+    now[0], source.error = 101.0, None
+    assert (await kept.get(("p",), "a", 100.5, source)).payload.version == "2"
+
+
+async def test_a_namespace_keeps_no_more_than_its_part() -> None:
+    """What it reads beyond that pushes out its own, not others'."""
+    now, source = [100.0], Source()
+    kept = shared(now, most=100_000, tenant=2_000)
+    await kept.get(("other",), "b", 0.0, source)
+    for number in range(20):
+        await kept.get((str(number),), "a", 0.0, source)
+    before = source.reads
+    await kept.get(("other",), "b", 0.0, source)
+    await kept.get(("19",), "a", 0.0, source)
+    assert source.reads == before
+    await kept.get(("0",), "a", 0.0, source)
+    assert source.reads == before + 1
+    assert kept.bytes <= 4_000
+
+
+async def test_nothing_is_kept_without_room() -> None:
+    """But what is asked for at once is still read once."""
+    now, source = [100.0], Source()
+    kept = shared(now, most=0)
+    await kept.get(("p",), "a", 0.0, source)
+    await kept.get(("p",), "a", 0.0, source)
+    assert (source.reads, kept.bytes) == (2, 0)
+
+
+async def test_nothing_that_is_kept_is_shown() -> None:
+    """In no representation."""
+    kept = shared([100.0])
+    found: Any = await kept.get(("p",), "a", 0.0, Source())
+    assert "value" not in repr(found) + repr(kept.__dict__)
+
+
+def test_a_store_that_does_not_answer_is_asked_by_one() -> None:
+    """Ever later; who comes meanwhile is told why, and its first answer ends that."""
+    breaker = Breaker()
+    assert breaker.refusal(0.0) == ""
+    breaker.failed(UnavailableError("sealed"), 0.0)
+    assert breaker.refusal(0.1).startswith("sealed (it is asked again in")
+    assert breaker.refusal(1.1) == ""
+    assert breaker.refusal(1.2)
+    breaker.failed(UnavailableError("sealed"), 1.2)
+    assert breaker.refusal(1.9)
+    assert breaker.refusal(1_000.0) == ""
+    assert breaker.answered()
+    assert not breaker.answered()
+    assert breaker.refusal(1_000.0) == breaker.refusal(1_000.0) == ""
+
+
+def test_who_asks_and_leaves_holds_nobody_up() -> None:
+    """The next one is let through."""
+    breaker = Breaker()
+    breaker.failed(UnavailableError("sealed"), 0.0)
+    assert breaker.refusal(10.0) == ""
+    breaker.abandoned()
+    assert breaker.refusal(10.0) == ""
