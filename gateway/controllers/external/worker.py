@@ -154,6 +154,9 @@ class Worker:
         """Read, decide, write."""
         values = await collect(external.spec, reading, self._tools.renderer)
         decide = await self._decider(external, values)
+        if present is None and external.spec.target.creation_policy == "Merge":
+            # One that bears no mark yet is not held.
+            present = await self._present(external)
         decision = decide(present)
         for _ in range(_TRIES):
             if decision.action in (Action.NONE, Action.REFUSE):

@@ -37,7 +37,7 @@ def types(cluster: Cluster) -> None:
 
 
 @pytest.fixture
-def site(cluster: Cluster, types: None, namespace: str, bao: OpenBao) -> Iterator[Site]:  # noqa: ARG001
+def site(cluster: Cluster, types: None, namespace: str, bao: OpenBao) -> Iterator[Site]:
     """A namespace with a store."""
     made = Site(cluster.api(ROOT), namespace, bao)
     made.store()
@@ -49,7 +49,7 @@ Start = Callable[..., ControllerProcess]
 
 
 @pytest.fixture
-def controller(cluster: Cluster, types: None, namespace: str, tmp_path: Path) -> Iterator[Start]:  # noqa: ARG001
+def controller(cluster: Cluster, types: None, namespace: str, tmp_path: Path) -> Iterator[Start]:
     """Start a controller of ExternalSecrets, with a Lease in the test's namespace, and the rights that docs/secrets.md lists."""
     api = cluster.api(ROOT)
     with ExitStack() as ends:
