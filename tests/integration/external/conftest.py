@@ -48,29 +48,51 @@ def site(cluster: Cluster, types: None, namespace: str, bao: OpenBao) -> Iterato
 Start = Callable[..., ControllerProcess]
 
 
-@pytest.fixture
-def controller(cluster: Cluster, types: None, namespace: str, tmp_path: Path) -> Iterator[Start]:
-    """Start a controller of ExternalSecrets, with a Lease in the test's namespace, and the rights that docs/secrets.md lists."""
+@pytest.fixture(scope="session")
+def role(cluster: Cluster) -> None:
+    """The rights that docs/secrets.md lists, for govgate."""
     api = cluster.api(ROOT)
+    for item in documented_role():
+        api.apply(item, manager="tests")
+
+
+def process_in(folder: Path, cluster: Cluster, namespace: str, **external: Any) -> ControllerProcess:
+    """A controller of ExternalSecrets, not started yet, with a Lease in this namespace."""
+    return ControllerProcess(
+        folder,
+        cluster={
+            "connect": "kubeconfig",
+            "kubeconfig": str(cluster.kubeconfig(GOVGATE)),
+            "ownNamespace": namespace,
+        },
+        controller={
+            "election": {"leaseSeconds": 2, "renewSeconds": 1.5, "retrySeconds": 0.2},
+            "scan": {"enabled": False},
+            "external": {"enabled": True, **external},
+        },
+    )
+
+
+@pytest.fixture(scope="module")
+def running(
+    cluster: Cluster, types: None, role: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ControllerProcess]:
+    """One controller for the tests of a module."""
+    process = process_in(tmp_path_factory.mktemp("running"), cluster, "default")
+    try:
+        process.start()
+        yield process
+    finally:
+        process.kill()
+
+
+@pytest.fixture
+def controller(cluster: Cluster, types: None, role: None, namespace: str, tmp_path: Path) -> Iterator[Start]:
+    """Start a controller of the test's own."""
     with ExitStack() as ends:
-        for item in documented_role():
-            api.apply(item, manager="tests")
-            ends.callback(api.delete, item, missing_ok=True)
 
         def start(name: str = "controller", **external: Any) -> ControllerProcess:
-            process = ControllerProcess(
-                tmp_path / name,
-                cluster={
-                    "connect": "kubeconfig",
-                    "kubeconfig": str(cluster.kubeconfig(GOVGATE)),
-                    "ownNamespace": namespace,
-                },
-                controller={
-                    "election": {"leaseSeconds": 2, "renewSeconds": 1.5, "retrySeconds": 0.2},
-                    "scan": {"enabled": False},
-                    "external": {"enabled": True, **external},
-                },
-            )
+            process = process_in(tmp_path / name, cluster, namespace, **external)
             ends.callback(process.kill)
             process.start()
             return process

@@ -1,0 +1,125 @@
+"""Controllers of ExternalSecrets that are started, killed and started again; whose objects they take; what they record."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+from support.api import ApiError
+from support.cluster import Cluster, wait_for
+from support.controller import ControllerProcess
+from support.external_site import SECONDS, Site
+from support.leaks import leaks
+from support.users import ROOT
+
+pytestmark = pytest.mark.native
+Start = Callable[..., ControllerProcess]
+READS = "govgate_external_store_reads_total"
+
+
+def looks(process: ControllerProcess, result: str) -> float:
+    return process.metric(f'govgate_external_reconciles_total{{result="{result}"}}')
+
+
+def records(process: ControllerProcess) -> str:
+    """What is in the audit log of a controller that was stopped; it verifies."""
+    command = [sys.executable, "-m", "gateway", "audit"]
+    options = ["--state-dir", str(process.state)]
+    verified = subprocess.run([*command, "verify", *options], check=False, timeout=60, capture_output=True)
+    assert verified.returncode == 0
+    done = subprocess.run(
+        [*command, "query", *options, "-o", "json"], capture_output=True, text=True, check=True, timeout=60
+    )
+    return done.stdout
+
+
+def test_after_a_restart_nothing_is_read_and_nothing_written(site: Site, controller: Start) -> None:
+    """What is in sync is left alone; a change of the object itself is another matter. What was read is on record."""
+    site.put("db", password="canary-of-the-test")
+    first = controller()
+    site.create()
+    site.wait_values(password="canary-of-the-test")
+    before = site.secret()
+    assert first.stop() == 0
+    recorded = records(first)
+    assert f"{site.namespace}/db" in recorded
+    assert "secret-read" in recorded
+    assert leaks(recorded, ["canary-of-the-test"]) == []
+    site.put("db", password="two")
+    second = controller("controller")
+    wait_for(lambda: looks(second, "unchanged") >= 1, seconds=SECONDS)
+    assert second.metric(READS) == 0
+    assert site.secret() == before
+    site.api.patch(site.external(), {"metadata": {"annotations": {"force-sync": "now"}}})
+    site.wait_values(password="two")
+
+
+def test_whose_stores_are_claimed(site: Site, controller: Start) -> None:
+    """Those that say so; in namespaces that were handed over, those that say nothing, but not another's."""
+    site.put("db", password="one")
+    site.store(controller="")
+    process = controller(namespaces=[])
+    site.create()
+    site.create("marker", keys=(), dataFrom=[{"extract": {"key": f"{site.namespace}/db"}}])
+    wait_for(lambda: looks(process, "unclaimed") >= 2, seconds=SECONDS)
+    assert (site.secret(), site.ready()) == (None, {})
+    process.kill()
+    controller("handed-over", namespaces=[site.namespace[:-1] + "*"])
+    site.wait_values(password="one")
+    site.store(controller="eso")
+    site.api.delete(site.secret() or {})
+    site.create("later")
+    site.store(controller="govgate")
+    site.wait_values("later", password="one")
+
+
+def test_killed_between_reading_and_writing(site: Site, controller: Start, cluster: Cluster) -> None:
+    """It had the value and could not write it: the next one writes it, whole, and nothing was there before."""
+    site.put("db", password="one", user="bob")
+    api = cluster.api(ROOT)
+    deny = {
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": site.namespace},
+        "spec": {
+            "matchConstraints": {"resourceRules": [
+                {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["secrets"]}
+            ]},
+            "matchConditions": [{"name": "one", "expression": "request.name == 'db'"}],
+            "validations": [{"expression": "false", "message": "not now"}],
+        },
+    }  # fmt: skip
+    binding = {
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": {"name": site.namespace},
+        "spec": {"policyName": site.namespace, "validationActions": ["Deny"], "matchResources": {
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": site.namespace}}
+        }},
+    }  # fmt: skip
+    api.create(deny)
+    api.create(binding)
+    try:
+        wait_for(lambda: not created(site), seconds=SECONDS)
+        first = controller()
+        site.create(keys=("password", "user"))
+        site.wait_refused("the API server does not take the Secret")
+        assert first.metric(READS) >= 1
+        first.kill()
+        assert site.secret() is None
+    finally:
+        api.delete(binding)
+        api.delete(deny)
+    controller("second")
+    site.wait_values(password="one", user="bob")
+
+
+def created(site: Site) -> bool:
+    """Whether such a Secret can be made; it is not left there."""
+    item = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "db", "namespace": site.namespace}}
+    try:
+        site.api.create(item)
+    except ApiError:
+        return False
+    site.api.delete(item)
+    return True
