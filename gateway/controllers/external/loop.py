@@ -25,7 +25,7 @@ from gateway.controllers.sealed.contests import Contests
 from gateway.core.errors import ClusterError
 from gateway.kube import ApiError, Key, WatchCache
 from gateway.kube.pace import Pacer
-from gateway_secrets.external.renderer import NoRenderer
+from gateway.native.templates import Renderer
 from gateway_secrets.external.store import CLUSTER_STORE, Store
 from gateway_secrets.stores.credentials import KubeCredentials
 
@@ -70,6 +70,7 @@ class ExternalLoop:
         async with contextlib.AsyncExitStack() as ends:
             ends.callback(run.queue.close)
             notes = await ends.enter_async_context(journal(context.folder, context.config.audit))
+            renderer = ends.enter_context(contextlib.closing(Renderer()))
             credentials = KubeCredentials(context.client)
             stores = Stores(credentials, settings.store_requests_per_second, recovered=run.recovered)
             ends.push_async_callback(stores.close)
@@ -85,7 +86,7 @@ class ExternalLoop:
             actor = f"govgate-controller in {context.config.cluster.own_namespace}"
             sources = Sources(known, stores, run.shared, notes, actor)
             pace = Pacer(settings.requests_per_second, settings.burst)
-            worker = Worker(Tools(context.client, sources, NoRenderer(), key, pace))
+            worker = Worker(Tools(context.client, sources, renderer, key, pace))
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(run.upkeep())
                 for _ in range(settings.concurrency):

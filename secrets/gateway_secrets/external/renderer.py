@@ -9,31 +9,15 @@ from gateway.core.errors import GovgateError
 from gateway_secrets.external.errors import ContentError
 
 Dialect = Literal["external-secrets"]
+DIALECT: Dialect = "external-secrets"
 
 
 class Renderer(Protocol):
     """Renders templates as ESO does. What it raises says which text it was (``index``), and shows no value."""
 
-    async def render(
-        self, texts: Sequence[str], values: Mapping[str, bytes], *, dialect: Dialect = "external-secrets"
-    ) -> list[bytes]:
+    async def render(self, texts: Sequence[str], values: Mapping[str, bytes], *, dialect: Dialect) -> list[bytes]:
         """Each text, filled in with the same values."""
         ...
-
-
-class NoRenderer:
-    """For where there are no templates: with one, it says so."""
-
-    async def render(
-        self,
-        texts: Sequence[str],
-        values: Mapping[str, bytes],  # noqa: ARG002 - the protocol's
-        *,
-        dialect: Dialect = "external-secrets",  # noqa: ARG002 - the protocol's
-    ) -> list[bytes]:
-        if texts:
-            raise ContentError("templates are not filled in here")
-        return []
 
 
 async def rendered(
@@ -47,7 +31,7 @@ async def rendered(
     if not texts:
         return []
     try:
-        return await renderer.render(texts, values)
+        return await renderer.render(texts, values, dialect=DIALECT)
     except ContentError:
         raise
     except GovgateError as error:

@@ -1,7 +1,7 @@
 """What is wrong with an ExternalSecret or a store, before anything is read: the rules of ESO's webhook, and of its CRD.
 
 One function for admission, ``govgate check`` and the controller. Source: ``externalsecret_validator.go`` and
-``secretstore_validator.go`` of ESO. Pure, but for patterns, which Go's own parser reads in the native library.
+``secretstore_validator.go`` of ESO. Pure, but for patterns and templates, which Go's own parsers read in the native library.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ import msgspec
 from gateway.core.finding import Action
 from gateway.native import paths
 from gateway.native.library import NativeError
+from gateway.native.templates import TemplateError, check_templates
 from gateway_secrets.external.allowed import ANNOTATION, AllowedError, allowed_of
+from gateway_secrets.external.renderer import DIALECT
 from gateway_secrets.external.spec import (
     API_VERSION,
     KIND,
@@ -129,8 +131,16 @@ def _template(template: Template | None) -> Iterator[Fault]:
     where = "spec.target.template"
     if template.type == BOOTSTRAP_TOKEN:
         yield Fault("privileged-template", f"{where}.type", f"makes a {BOOTSTRAP_TOKEN}", "use another type")
+    for part, texts in (
+        ("data", template.data),
+        ("metadata.labels", template.metadata.labels),
+        ("metadata.annotations", template.metadata.annotations),
+    ):
+        for key, text in texts.items():
+            yield from _text(text, f"{where}.{part}[{key}]")
     for index, source in enumerate(template.template_from):
         at, target = f"{where}.templateFrom[{index}]", source.target.lower()
+        yield from _text(source.literal or "", f"{at}.literal")
         if target not in TARGETS:
             yield Fault(
                 "template-target", f"{at}.target", "is none of Data, Annotations and Labels", "name one of these"
@@ -170,6 +180,8 @@ def _rewrite(rewrite: Rewrite, where: str) -> Iterator[Fault]:
         yield Fault("rewrite", where, "needs exactly one of regexp, transform and merge", "make an item of each")
     if rewrite.regexp is not None:
         yield from _pattern(rewrite.regexp.source, f"{where}.regexp.source")
+    if rewrite.transform is not None:
+        yield from _text(rewrite.transform.template, f"{where}.transform.template")
     if rewrite.merge is not None and rewrite.merge.strategy == "JSON" and not rewrite.merge.into:
         yield Fault("rewrite", f"{where}.merge.into", "is missing, and strategy JSON needs it", "name the key")
 
@@ -180,6 +192,14 @@ def _pattern(pattern: str, where: str) -> Iterator[Fault]:
             paths.matching(pattern, ())
         except NativeError as error:
             yield Fault("pattern", where, str(error)[:300], "write it in RE2's syntax")
+
+
+def _text(text: str, where: str) -> Iterator[Fault]:
+    if "{{" in text:
+        try:
+            check_templates([text], dialect=DIALECT)
+        except TemplateError as error:
+            yield Fault("template", where, str(error)[:300], "it is a template of Go, with sprig and ESO's functions")
 
 
 def _keys(spec: Spec) -> Iterator[Fault]:

@@ -92,6 +92,30 @@ def test_what_cannot_be_done_keeps_the_old_secret(site: Site) -> None:
     site.wait_refused("has neither data nor dataFrom")
 
 
+def test_templates(site: Site) -> None:
+    """Go's own, with ESO's functions; one that fails keeps the old Secret, and its message holds no value."""
+    site.put("db", user="bob", password="canary-of-the-test")
+    template = {
+        "type": "example.com/dsn",
+        "metadata": {"labels": {"for": "{{ .user }}"}},
+        "data": {"dsn": "{{ .user }}:{{ .password | b64enc }}"},
+        "templateFrom": [{"configMap": {"name": "t", "items": [{"key": "all", "templateAs": "KeysAndValues"}]}}],
+    }
+    meta = {"name": "t", "namespace": site.namespace}
+    data = {"all": "upper: {{ .user | upper }}"}
+    site.api.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": data})
+    site.create(keys=("user", "password"), refreshInterval="1s", target={"template": template})
+    dsn = "bob:" + base64.b64encode(b"canary-of-the-test").decode()
+    site.wait_values(dsn=dsn, upper="BOB")
+    secret = site.secret()
+    assert secret is not None
+    assert (secret["type"], secret["metadata"]["labels"]["for"]) == ("example.com/dsn", "bob")
+    site.api.patch(site.external(), {"spec": {"target": {"template": {"data": {"dsn": "{{ .none }}"}}}}})
+    ready = site.wait_refused("spec.target.template.data[dsn]")
+    assert leaks(json.dumps([ready, site.events()]), ["canary-of-the-test"]) == []
+    assert site.values() == {"dsn": dsn, "upper": "BOB"}
+
+
 def test_a_store_that_may_not_be_used(site: Site) -> None:
     """By its conditions, or for the key; what is allowed again is read."""
     site.put("db", password="one")

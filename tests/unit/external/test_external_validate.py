@@ -35,7 +35,7 @@ def test_one_that_reads_a_key_is_right() -> None:
                 "engineVersion": "v2",
                 "mergePolicy": "Merge",
                 "metadata": {"labels": {"a": "b"}, "annotations": None},
-                "data": {"a": "{{ .a }}"},
+                "data": {"a": "a"},
                 "templateFrom": [
                     {"literal": "a: b", "target": "data"},
                     {"configMap": {"name": "t", "items": [{"key": "k", "templateAs": "KeysAndValues"}]}},
@@ -145,6 +145,26 @@ def test_patterns_are_those_of_go() -> None:
     assert [rule for rule, _ in rules(document)] == ["pattern", "pattern"]
     assert rules(store(conditions=[{"namespaceRegexes": ["ok", r"\1"]}])) == [
         ("pattern", "spec.conditions[0].namespaceRegexes[1]")
+    ]
+
+
+@pytest.mark.native
+def test_templates_are_those_of_go() -> None:
+    """Wherever they may stand; text without actions is none."""
+    broken = {"a": "{{ .a"}
+    template = {
+        "data": broken | {"ok": "{{ .a | b64enc }}", "plain": "}}"},
+        "metadata": {"labels": broken, "annotations": {"b": "{{ env }}"}},
+        "templateFrom": [{"literal": "{{ end }}"}],
+    }
+    rewrite = [{"transform": {"template": "{{ .value | nosuch }}"}}]
+    document = external_secret(target={"template": template}, dataFrom=[{"extract": {"key": "a"}, "rewrite": rewrite}])
+    assert [field for rule, field in rules(document) if rule == "template"] == [
+        "spec.target.template.data[a]",
+        "spec.target.template.metadata.labels[a]",
+        "spec.target.template.metadata.annotations[b]",
+        "spec.target.template.templateFrom[0].literal",
+        "spec.dataFrom[0].rewrite[0].transform.template",
     ]
 
 
