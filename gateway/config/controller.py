@@ -113,6 +113,19 @@ class Certificates(_Section, frozen=True):
     overlap_seconds: Annotated[float, Meta(ge=0, le=86_400)] = 300.0
 
 
+class Intake(_Section, frozen=True):
+    """Where others tell that a secret changed. ``token_file``: holds the bearer token that they show. ``cert_file`` and
+    ``key_file``: for TLS; without, it is plain HTTP.
+    """
+
+    enabled: bool = False
+    host: str = "0.0.0.0"  # noqa: S104 - who tells comes from other hosts
+    port: Annotated[int, Meta(ge=0, le=65_535)] = 8082
+    token_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+
+
 class External(_Section, frozen=True):
     """ExternalSecrets into Secrets.
 
@@ -120,7 +133,8 @@ class External(_Section, frozen=True):
     over, by name or glob: in these also those whose stores say nothing. ``concurrency``: objects that are worked on at a
     time, ``namespace_concurrency``: of one namespace. ``requests_per_second`` and ``burst``: writes, at most, of the API
     server. ``store_requests_per_second``: reads, at most, of each store. ``cache_bytes`` and ``namespace_cache_bytes``: of
-    what was read, at most, in all and for one namespace.
+    what was read, at most, in all and for one namespace. ``poll_seconds``: between two looks at the version of each path; 0:
+    there are none.
     """
 
     enabled: bool = False
@@ -132,6 +146,8 @@ class External(_Section, frozen=True):
     store_requests_per_second: Annotated[float, Meta(gt=0, le=10_000)] = 200.0
     cache_bytes: Annotated[int, Meta(ge=0, le=1_073_741_824)] = 32 * 1024 * 1024
     namespace_cache_bytes: Annotated[int, Meta(ge=0, le=1_073_741_824)] = 8 * 1024 * 1024
+    poll_seconds: Annotated[float, Meta(ge=0, le=86_400)] = 0.0
+    intake: Intake = Intake()
 
 
 class Controller(_Section, frozen=True):

@@ -26,6 +26,7 @@ BENCHES: dict[str, tuple[str, tuple[str, ...]]] = {
     "checking": ("govgate check beside conftest", ("conftest",)),
     "sealing": ("govgate seal beside kubeseal", ("kubeseal",)),
     "unsealing": ("govgate controller with 4,000 SealedSecrets", ("etcd", "kube-apiserver", "kubeseal")),
+    "external": ("ExternalSecrets", ("etcd", "kube-apiserver")),
     "detection": ("govgate detect", ()),
     "sops_files": ("govgate sops verify beside sops", ()),
 }

@@ -62,6 +62,15 @@ class Api:
             raise ApiError(response.status, document)
         return document
 
+    def text(self, path: str) -> str:
+        """What is at a path that is no JSON."""
+        connection = http.client.HTTPSConnection(self._host, timeout=_TIMEOUT_SECONDS, context=self._tls)
+        try:
+            connection.request("GET", path, headers={"Authorization": f"Bearer {self.user.token}"})
+            return connection.getresponse().read().decode()
+        finally:
+            connection.close()
+
     def path(self, api_version: str, kind: str, namespace: str = "", name: str = "", subresource: str = "") -> str:
         """The URL path of an object, or of its collection without a name."""
         plural, namespaced = self._plural(api_version, kind)

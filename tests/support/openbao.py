@@ -19,7 +19,8 @@ READER_POLICY = 'path "kv/*" { capabilities = ["read", "list"] } path "kv1/*" { 
 class OpenBao:
     """One server: KV v2 at ``kv``, v1 at ``kv1``; the policy ``reader`` may read both, but nothing below kv/data/closed."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, audit: Path | None = None) -> None:
+        """``audit``: a file for the log of its audit device, a line of JSON for each request and each answer."""
         self.authority = Authority()
         self.directory = directory
         port, tls_port = free_port(), free_port()
@@ -30,6 +31,9 @@ class OpenBao:
             f'listener "tcp" {{ address = "127.0.0.1:{tls_port}"\n tls_cert_file = "{certificate}"\n'
             f' tls_key_file = "{key}" }}\n'
         )
+        if audit is not None:
+            with config.open("a") as file:
+                file.write(f'audit "file" "log" {{ options = {{ file_path = "{audit}" }} }}\n')
         command = [
             str(Path(sys.executable).with_name("bao")), "server", "-dev", "-dev-no-store-token",
             f"-dev-root-token-id={ROOT_TOKEN}", f"-dev-listen-address=127.0.0.1:{port}", f"-config={config}",

@@ -11,13 +11,16 @@ from typing import Any
 from gateway.controllers.external import held
 from gateway.controllers.external.claims import Claims
 from gateway.controllers.external.held import Held, HeldSecret, Json
+from gateway.controllers.external.intake import serving
 from gateway.controllers.external.journal import journal
 from gateway.controllers.external.key import mark_key
 from gateway.controllers.external.known import Known, kind_of
+from gateway.controllers.external.polling import Poller
 from gateway.controllers.external.queue import FairQueue
 from gateway.controllers.external.reading import Sources
-from gateway.controllers.external.shared import Shared
+from gateway.controllers.external.shared import Path, Shared
 from gateway.controllers.external.stores import Stores
+from gateway.controllers.external.uses import Change, Uses
 from gateway.controllers.external.worker import Outcome, Result, Tools, Worker
 from gateway.controllers.frame import Checks, Context
 from gateway.controllers.metrics import ExternalMetrics
@@ -87,8 +90,14 @@ class ExternalLoop:
             sources = Sources(known, stores, run.shared, notes, actor)
             pace = Pacer(settings.requests_per_second, settings.burst)
             worker = Worker(Tools(context.client, sources, renderer, key, pace))
+            if settings.intake.enabled:
+                port = await ends.enter_async_context(serving(settings.intake, run.told))
+                _log.info("changes are taken", extra={"fields": {"port": port}})
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(run.upkeep())
+                if settings.poll_seconds:
+                    poller = Poller(known, stores, run.uses, settings.poll_seconds, run.paths_changed)
+                    tasks.create_task(poller.run())
                 for _ in range(settings.concurrency):
                     tasks.create_task(run.work(worker))
 
@@ -129,7 +138,9 @@ class _Run:
         self._contests = Contests("ExternalSecrets that govgate works on are worked on by somebody else, too")
         self._states: dict[Key, str] = {}
         self._problems: dict[Key, str] = {}
+        self.uses = Uses()
         self._since: dict[Key, float] = {}
+        self._told: set[Key] = set()
         self._began = time.time()
         for state in ("synced", "refused", "waiting", "failing"):
             metrics.objects.labels(state).set(0)
@@ -151,7 +162,9 @@ class _Run:
         self.known.external_changed(key, old, new)
         if new is None:
             self.queue.forget(key)
+            self.uses.forget(key)
             self._since.pop(key, None)
+            self._told.discard(key)
             self._note(key, None)
             return
         if old is not None and old.trigger == new.trigger:
@@ -194,6 +207,21 @@ class _Run:
             if self._states.get(external) in ("waiting", "failing"):
                 self.queue.add(external, urgent=True)
 
+    def told(self, changes: list[Change]) -> None:
+        """Somebody says that secrets changed."""
+        self._metrics.notices.inc(len(changes))
+        for change in changes:
+            self.paths_changed(self.uses.changed(change))
+
+    def paths_changed(self, paths: list[Path]) -> None:
+        """What is at these paths is another than it was: who reads it is looked at at once."""
+        now = time.time()
+        for path in paths:
+            for key in self.uses.users(path):
+                self._since[key] = now
+                self._told.add(key)
+                self.queue.add(key, urgent=True)
+
     async def work(self, worker: Worker) -> None:
         """Look at one object after the other."""
         while True:
@@ -214,28 +242,38 @@ class _Run:
             self.queue.retry(key, wait)
             return
         began = time.time()
+        told = key in self._told
+        self._told.discard(key)
         try:
-            result = await worker.sync(key, self._since.get(key, self._began))
+            result = await worker.sync(key, self._since.get(key, self._began), told=told)
         except ClusterError as error:
-            self._failed(key, str(error), quiet=isinstance(error, ApiError) and error.code in _OUTDATED)
+            self._failed(key, str(error), told=told, quiet=isinstance(error, ApiError) and error.code in _OUTDATED)
         except Exception as error:  # noqa: BLE001 - whatever is odd about one object, the others go on; no text: it may hold a value
-            self._failed(key, f"internal error: {type(error).__name__}")
+            self._failed(key, f"internal error: {type(error).__name__}", told=told)
         else:
-            self._done(key, result, began)
+            self._done(key, result, began, told=told)
 
-    def _done(self, key: Key, result: Result, began: float) -> None:
+    def _done(self, key: Key, result: Result, began: float, *, told: bool) -> None:
         self._metrics.looks.labels(result.outcome).inc()
         gone = result.outcome in (Outcome.GONE, Outcome.UNCLAIMED)
+        if gone:
+            self.uses.forget(key)
+        else:
+            self.uses.note(key, result.paths, result.versions)
         self._note(key, None if gone else _STATES.get(result.outcome, "synced"), result.problem)
         if result.outcome in _STATES:
             # What failed is not believed a second time: the next try reads anew, once for all who wait for the same.
             self._since[key] = max(self._since.get(key, 0.0), began)
+            if told:
+                self._told.add(key)
             self.queue.retry(key)
         else:
             self.queue.done(key, result.again_in)
 
-    def _failed(self, key: Key, problem: str, *, quiet: bool = False) -> None:
-        """It comes again. ``quiet``: what was looked at was not the newest, which is nothing to tell of."""
+    def _failed(self, key: Key, problem: str, *, told: bool, quiet: bool = False) -> None:
+        """It comes again. ``told``: and is read then. ``quiet``: what was looked at was not the newest: nothing to tell of."""
+        if told:
+            self._told.add(key)
         delay = self.queue.retry(key)
         self._metrics.looks.labels("failed").inc()
         if not quiet:

@@ -50,13 +50,13 @@ class Sources(msgspec.Struct, frozen=True):
 
 
 class Reading:
-    """The reads of one look at one object. ``read``: how many were not to be had from others' reads."""
+    """The reads of one look at one object. ``versions``: of what was read."""
 
     def __init__(self, external: ExternalSecret, sources: Sources, since: Since) -> None:
         self._external = external
         self._sources = sources
         self._since = since
-        self.read = 0
+        self.versions: dict[Path, str] = {}
 
     async def payload(self, store: StoreRef, reference: Reference) -> Payload:
         """What is under a key, if it may be read.
@@ -116,7 +116,7 @@ class Reading:
             outcome = next((word for kind, word in _OUTCOMES if isinstance(error, kind)), "unusable")
             await self._note(store, reference, reference.version, outcome, shared=False)
             raise
-        self.read += not kept.shared
+        self.versions[path] = kept.payload.version
         await self._note(store, reference, kept.payload.version, "read", shared=kept.shared)
         return kept.payload
 
@@ -140,9 +140,9 @@ def find_path(store: Store, namespace: str, find: Find) -> Path:
     return (*store.identity(namespace), "find", find.path, find.name, json.dumps(dict(find.tags), sort_keys=True))
 
 
-def paths_of(spec: Spec, known: Known, namespace: str) -> list[Path]:
-    """All that an ExternalSecret reads, but for what searches find; without stores that are not there."""
-    found: list[Path] = []
+def paths_of(spec: Spec, known: Known, namespace: str) -> dict[Path, str]:
+    """All that an ExternalSecret reads, each with the one name that its store has for it; without stores that are not there."""
+    found: dict[Path, str] = {}
     asked: list[tuple[StoreRef, Reference | Find]] = []
     for entry in spec.data_from:
         ref = spec.store_of(entry.source_ref)
@@ -154,10 +154,21 @@ def paths_of(spec: Spec, known: Known, namespace: str) -> list[Path]:
     for ref, what in asked:
         try:
             store = known.store(ref, namespace)
+            if isinstance(what, Find):
+                found[find_path(store, namespace, what)] = what.path
+            else:
+                found[path_of(store, namespace, what)] = _name(store, what.key)
         except GovgateError:  # it is said when it is read
             continue
-        found.append(find_path(store, namespace, what) if isinstance(what, Find) else path_of(store, namespace, what))
-    return list(dict.fromkeys(found))
+    return found
+
+
+def _name(store: Store, key: str) -> str:
+    """The one name of a key; as it is written, where the store cannot be read."""
+    try:
+        return canonical(store.provider, store.spec.provider.get(store.provider) or {}, key)
+    except GovgateError:
+        return key
 
 
 @lru_cache(maxsize=4_096)

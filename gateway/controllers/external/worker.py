@@ -20,6 +20,8 @@ import msgspec
 from gateway.controllers.external.events import event_of, worth_telling
 from gateway.controllers.external.held import CONFIG_MAPS, EXTERNAL, SECRETS, Json
 from gateway.controllers.external.reading import Reading, Since, Sources, paths_of
+from gateway.controllers.external.shared import Path
+from gateway.controllers.external.uses import key_of_path
 from gateway.controllers.external.windows import due, window_start
 from gateway.controllers.sealed.events import EVENTS
 from gateway.core.errors import AuditError, ClusterError
@@ -28,7 +30,7 @@ from gateway.kube.discovery import Pace
 from gateway_secrets.external.collect import Values, collect
 from gateway_secrets.external.content import content_of, templates_needed
 from gateway_secrets.external.errors import ExternalError
-from gateway_secrets.external.record import intact
+from gateway_secrets.external.record import PREFIX, annotations_of, intact
 from gateway_secrets.external.renderer import Renderer
 from gateway_secrets.external.spec import VERSION, ExternalSecret, external_of
 from gateway_secrets.external.status import read_at, read_needed, ready_of, status_of
@@ -60,12 +62,16 @@ class Outcome(StrEnum):
 
 
 class Result(msgspec.Struct, frozen=True):
-    """``again_in``: seconds until it is looked at again, None: when something changes. ``problem``: why it is not in sync."""
+    """``again_in``: seconds until it is looked at again, None: when something changes. ``problem``: why it is not in sync.
+    ``paths``: what it reads, each with the one name that its store has for it; ``versions``: of these, as far as they are known.
+    """
 
     outcome: Outcome
     again_in: float | None = None
     problem: str = ""
     read: bool = False
+    paths: Mapping[Path, str] = {}
+    versions: Mapping[Path, str] = {}
 
 
 class Tools(msgspec.Struct, frozen=True):
@@ -86,8 +92,9 @@ class Worker:
         self._tools = tools
         self._known = tools.sources.known
 
-    async def sync(self, key: Key, since: float) -> Result:
-        """Bring one in sync. ``since``: what is read because of a change must have been read then, or later.
+    async def sync(self, key: Key, since: float, *, told: bool = False) -> Result:
+        """Bring one in sync. ``since``: what is read because of a change must have been read then, or later. ``told``: that
+        what it reads has changed.
 
         Raises:
             ClusterError: the API server could not be asked, or what was looked at is outdated.
@@ -106,9 +113,9 @@ class Worker:
             decision = refused(problem)
             await self._say(key, document, None, decision, read=False)
             return Result(Outcome.REFUSED, problem=decision.message)
-        return await self._one(key, document, external_of(document), since)
+        return await self._one(key, document, external_of(document), since, told=told)
 
-    async def _one(self, key: Key, document: Json, external: ExternalSecret, since: float) -> Result:
+    async def _one(self, key: Key, document: Json, external: ExternalSecret, since: float, *, told: bool) -> Result:
         tools, spec, status = self._tools, external.spec, document.get("status") or {}
         now = tools.now()
         interval = spec.interval_seconds() if spec.refresh_policy in ("", "Periodic") else 0.0
@@ -116,27 +123,29 @@ class Worker:
         last = read_at(status)
         end = due(paths, interval, last.timestamp()) if last is not None else None
         needed = read_needed(external, status, _time(now), _time(end) if end is not None else None).why
+        if told and spec.refresh_policy != "CreatedOnce":
+            needed = "changed"
         secret = self._known.secrets(Key(key.namespace, external.target_name))
         present = secret.document if secret is not None else None
         ready = ready_of(status)
         settled = ready.get("status") == "True"
         if needed == "no" and settled and self._left_alone(external, present, str(ready.get("reason"))):
-            return Result(Outcome.UNCHANGED, _until(end, now))
-        earliest = _since(needed, since, interval, now)
+            return Result(Outcome.UNCHANGED, _until(end, now), paths=paths, versions=_noted(present, paths))
+        earliest = _since("changed" if needed == "no" and not settled else needed, since, interval, now)
         reading = Reading(external, tools.sources, earliest)
         try:
             decision, written = await self._brought(external, present, reading)
         except (StoreError, ExternalError, AuditError) as error:
             waiting = isinstance(error, StoreError | AuditError)
             await self._say(key, document, external, refused(str(error)), read=False)
-            return Result(Outcome.WAITING if waiting else Outcome.REFUSED, problem=str(error), read=reading.read > 0)
+            return Result(Outcome.WAITING if waiting else Outcome.REFUSED, problem=str(error), paths=paths)
         await self._say(key, document, external, decision, read=needed != "no" or not settled)
         if decision.action is Action.REFUSE:
-            return Result(Outcome.REFUSED, problem=decision.message, read=reading.read > 0)
+            return Result(Outcome.REFUSED, problem=decision.message, paths=paths, versions=reading.versions)
         await self._sweep(external)
         # What was read counts from now: the next window is the one after this moment's.
         again = due(paths, interval, now)
-        return Result(written, _until(again, tools.now()), read=reading.read > 0)
+        return Result(written, _until(again, tools.now()), paths=paths, versions=reading.versions)
 
     def _left_alone(self, external: ExternalSecret, present: Json | None, reason: str) -> bool:
         """Whether the Secret is as it was written, or is not to be mended."""
@@ -310,6 +319,14 @@ def _since(needed: str, changed: float, interval: float, now: float) -> Since:
     if needed == "no":
         return lambda _: float("-inf")
     return lambda _: changed
+
+
+def _noted(secret: Json | None, paths: Mapping[Path, str]) -> dict[Path, str]:
+    """The versions that a Secret says it is of, as far as it can be told which is whose."""
+    annotations = annotations_of(secret)
+    keys, versions = (annotations.get(f"{PREFIX}/{name}", "").split(",") for name in ("key", "version"))
+    known = dict(zip(keys, versions, strict=True)) if len(keys) == len(versions) else {}
+    return {path: known[key_of_path(path)] for path in paths if known.get(key_of_path(path))}
 
 
 def _until(end: float | None, now: float) -> float | None:

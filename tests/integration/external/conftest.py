@@ -56,8 +56,15 @@ def role(cluster: Cluster) -> None:
         api.apply(item, manager="tests")
 
 
+TOKEN = "token-of-the-tests"
+
+
 def process_in(folder: Path, cluster: Cluster, namespace: str, **external: Any) -> ControllerProcess:
-    """A controller of ExternalSecrets, not started yet, with a Lease in this namespace."""
+    """A controller of ExternalSecrets, not started yet, with its own Secret in this namespace, and a place to tell of changes."""
+    folder.mkdir(exist_ok=True)
+    token = folder / "token"
+    token.write_text(f"{TOKEN}\n")
+    intake = {"enabled": True, "host": "127.0.0.1", "port": 0, "tokenFile": str(token)}
     return ControllerProcess(
         folder,
         cluster={
@@ -66,9 +73,9 @@ def process_in(folder: Path, cluster: Cluster, namespace: str, **external: Any) 
             "ownNamespace": namespace,
         },
         controller={
-            "election": {"leaseSeconds": 2, "renewSeconds": 1.5, "retrySeconds": 0.2},
+            "election": {"enabled": False},
             "scan": {"enabled": False},
-            "external": {"enabled": True, **external},
+            "external": {"enabled": True, "intake": intake, **external},
         },
     )
 

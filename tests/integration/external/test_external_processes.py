@@ -123,3 +123,17 @@ def created(site: Site) -> bool:
         return False
     site.api.delete(item)
     return True
+
+
+def test_versions_are_polled(site: Site, controller: Start) -> None:
+    """A change is seen before its time has come, by its version alone: what did not change is not read."""
+    site.put("db", password="one")
+    site.put("still", password="same")
+    process = controller(pollSeconds=0.5)
+    site.create(refreshInterval="24h")
+    site.create("still", path="still", refreshInterval="24h")
+    site.wait_values(password="one")
+    site.wait_values("still", password="same")
+    site.put("db", password="two")
+    site.wait_values(password="two")
+    assert process.metric(READS) == 3
