@@ -126,6 +126,13 @@ class Intake(_Section, frozen=True):
     key_file: str = ""
 
 
+class Restarts(_Section, frozen=True):
+    """Workloads that opted in are restarted when what their Secrets hold has changed, ``settle_seconds`` after the last change."""
+
+    enabled: bool = False
+    settle_seconds: Annotated[float, Meta(ge=0, le=3_600)] = 10.0
+
+
 class External(_Section, frozen=True):
     """ExternalSecrets into Secrets.
 
@@ -148,6 +155,7 @@ class External(_Section, frozen=True):
     namespace_cache_bytes: Annotated[int, Meta(ge=0, le=1_073_741_824)] = 8 * 1024 * 1024
     poll_seconds: Annotated[float, Meta(ge=0, le=86_400)] = 0.0
     intake: Intake = Intake()
+    restarts: Restarts = Restarts()
 
 
 class Controller(_Section, frozen=True):

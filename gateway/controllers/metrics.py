@@ -157,6 +157,11 @@ class ExternalMetrics:
         self.hits = Counter(
             "govgate_external_shared_reads", "Reads that another one's answer served", registry=registry
         )
+        self.restarts = Counter(
+            "govgate_external_restarts",
+            "Workloads restarted, since their Secrets hold something else",
+            registry=registry,
+        )
         self.notices = Counter("govgate_external_notices", "Changes that others told of", registry=registry)
         self.contested = Counter(
             "govgate_external_contested", "Claimed ExternalSecrets that somebody else worked on", registry=registry

@@ -18,6 +18,7 @@ from gateway.controllers.external.known import Known, kind_of
 from gateway.controllers.external.polling import Poller
 from gateway.controllers.external.queue import FairQueue
 from gateway.controllers.external.reading import Sources
+from gateway.controllers.external.rollouts import Rollouts
 from gateway.controllers.external.shared import Path, Shared
 from gateway.controllers.external.stores import Stores
 from gateway.controllers.external.uses import Change, Uses
@@ -84,17 +85,24 @@ class ExternalLoop:
                 on_read=self._metrics.reads.inc,
                 on_hit=self._metrics.hits.inc,
             )
+            pace = Pacer(settings.requests_per_second, settings.burst)
+            if settings.restarts.enabled:
+                run.rollouts = Rollouts(
+                    context.client, pace, key, settings.restarts.settle_seconds, self._metrics.restarts.inc
+                )
+                ends.callback(run.rollouts.close)
             await self._watch(run, ends)
             self._running = run
             actor = f"govgate-controller in {context.config.cluster.own_namespace}"
             sources = Sources(known, stores, run.shared, notes, actor)
-            pace = Pacer(settings.requests_per_second, settings.burst)
             worker = Worker(Tools(context.client, sources, renderer, key, pace))
             if settings.intake.enabled:
                 port = await ends.enter_async_context(serving(settings.intake, run.told))
                 _log.info("changes are taken", extra={"fields": {"port": port}})
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(run.upkeep())
+                if run.rollouts is not None:
+                    tasks.create_task(run.rollouts.run())
                 if settings.poll_seconds:
                     poller = Poller(known, stores, run.uses, settings.poll_seconds, run.paths_changed)
                     tasks.create_task(poller.run())
@@ -114,6 +122,9 @@ class ExternalLoop:
         known.labels = lambda name: namespaces.get("", name) or {}
         first: list[WatchCache[Any]] = [stores, clusters, namespaces, secrets]
         last: list[WatchCache[Any]] = [externals]
+        if run.rollouts is not None:
+            run.rollouts.secrets = known.secrets
+            last += run.rollouts.caches.values()
         for caches in (first, last):
             for cache in caches:
                 run.caches.append(cache)
@@ -139,6 +150,7 @@ class _Run:
         self._states: dict[Key, str] = {}
         self._problems: dict[Key, str] = {}
         self.uses = Uses()
+        self.rollouts: Rollouts | None = None
         self._since: dict[Key, float] = {}
         self._told: set[Key] = set()
         self._began = time.time()
@@ -180,6 +192,8 @@ class _Run:
     def secret_changed(self, key: Key, old: HeldSecret | None, new: HeldSecret | None) -> None:
         """A Secret did: whether it is as it should be is for a look to say."""
         self.known.secret_changed(key, old, new)
+        if self.rollouts is not None and new is not None:
+            self.rollouts.secret_changed(key)
         for external in self.known.of_target(key):
             self.queue.add(external)
 

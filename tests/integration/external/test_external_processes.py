@@ -137,3 +137,53 @@ def test_versions_are_polled(site: Site, controller: Start) -> None:
     site.put("db", password="two")
     site.wait_values(password="two")
     assert process.metric(READS) == 3
+
+
+def test_a_workload_is_restarted_once(site: Site, controller: Start) -> None:
+    """When what its Secrets hold has changed, for several at once, and not for one that is written with the same content."""
+    site.put("db", password="one")
+    site.put("other", password="one")
+    labels = {"app": "w"}
+    container = {
+        "name": "c", "image": "i",
+        "envFrom": [{"secretRef": {"name": "db"}}, {"secretRef": {"name": "other"}}],
+    }  # fmt: skip
+    deployment = {
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {"name": "w", "namespace": site.namespace, "labels": {"secrets.govgate.dev/restart": "true"}},
+        "spec": {
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+        },
+    }  # fmt: skip
+    process = controller(restarts={"enabled": True, "settleSeconds": 0.5})
+    site.create(refreshInterval="24h")
+    site.create("other", path="other", refreshInterval="24h")
+    site.wait_values("other", password="one")
+    site.wait_values(password="one")
+    site.api.create(deployment)
+
+    def annotations() -> dict[str, str]:
+        found: dict[str, str] = site.api.get("apps/v1", "Deployment", site.namespace, "w")["metadata"].get(
+            "annotations", {}
+        )
+        return found
+
+    seen = "secrets.govgate.dev/secrets-seen"
+    wait_for(lambda: seen in annotations(), seconds=SECONDS)
+    before = annotations()[seen]
+    generation = site.api.get("apps/v1", "Deployment", site.namespace, "w")["metadata"]["generation"]
+    site.put("db", password="two")
+    site.put("other", password="two")
+    sync = {"metadata": {"annotations": {"force-sync": "now"}}}
+    site.api.patch(site.external(), sync)
+    site.api.patch(site.external("other"), sync)
+    site.wait_values(password="two")
+    site.wait_values("other", password="two")
+    wait_for(lambda: annotations()[seen] != before, seconds=SECONDS)
+    wait_for(lambda: process.metric("govgate_external_restarts_total") >= 1, seconds=SECONDS)
+    after = site.api.get("apps/v1", "Deployment", site.namespace, "w")
+    assert after["spec"]["template"]["metadata"]["annotations"] == {
+        "secrets.govgate.dev/restarted-for": annotations()[seen]
+    }
+    assert after["metadata"]["generation"] > generation
