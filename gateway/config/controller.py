@@ -141,7 +141,8 @@ class External(_Section, frozen=True):
     time, ``namespace_concurrency``: of one namespace. ``requests_per_second`` and ``burst``: writes, at most, of the API
     server. ``store_requests_per_second``: reads, at most, of each store. ``cache_bytes`` and ``namespace_cache_bytes``: of
     what was read, at most, in all and for one namespace. ``poll_seconds``: between two looks at the version of each path; 0:
-    there are none.
+    there are none. ``shards``: so many controllers share the work, by namespace; ``shard``: which of them this is, from 0; -1:
+    the number at the end of the host's name, as a StatefulSet gives it.
     """
 
     enabled: bool = False
@@ -156,6 +157,8 @@ class External(_Section, frozen=True):
     poll_seconds: Annotated[float, Meta(ge=0, le=86_400)] = 0.0
     intake: Intake = Intake()
     restarts: Restarts = Restarts()
+    shards: Annotated[int, Meta(ge=1, le=64)] = 1
+    shard: Annotated[int, Meta(ge=-1, le=63)] = -1
 
 
 class Controller(_Section, frozen=True):

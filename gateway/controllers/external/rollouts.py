@@ -33,12 +33,15 @@ class Workload(NamedTuple):
 
 
 class Rollouts:
-    """Fed by the caches' events. ``secrets``: what is held now. ``settle_seconds``: after the last change."""
+    """Fed by the caches' events. ``secrets``: what is held now; ``mine``: whether a namespace is this process's to work on.
+    ``settle_seconds``: after the last change.
+    """
 
     def __init__(
         self, client: KubeClient, pace: Pace, key: bytes, settle_seconds: float, restarted: Callable[[], None]
     ) -> None:
         self.secrets: Callable[[Key], HeldSecret | None] = lambda _: None
+        self.mine: Callable[[str], bool] = lambda _: True
         self._client = client
         self._pace = pace
         self._key = key
@@ -113,6 +116,8 @@ class Rollouts:
             self._later(workload)
 
     def _later(self, workload: Workload, seconds: float | None = None) -> None:
+        if not self.mine(workload.key.namespace):
+            return
         timer = self._timers.pop(workload, None)
         if timer is not None:
             timer.cancel()

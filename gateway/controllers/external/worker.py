@@ -17,13 +17,12 @@ from enum import StrEnum
 
 import msgspec
 
-from gateway.controllers.external.events import event_of, worth_telling
 from gateway.controllers.external.held import CONFIG_MAPS, EXTERNAL, SECRETS, Json
 from gateway.controllers.external.reading import Reading, Since, Sources, paths_of
 from gateway.controllers.external.shared import Path
+from gateway.controllers.external.telling import Teller
 from gateway.controllers.external.uses import key_of_path
 from gateway.controllers.external.windows import due, window_start
-from gateway.controllers.sealed.events import EVENTS
 from gateway.core.errors import AuditError, ClusterError
 from gateway.kube import ApiError, Key, KubeClient
 from gateway.kube.discovery import Pace
@@ -33,7 +32,7 @@ from gateway_secrets.external.errors import ExternalError
 from gateway_secrets.external.record import PREFIX, annotations_of, intact
 from gateway_secrets.external.renderer import Renderer
 from gateway_secrets.external.spec import VERSION, ExternalSecret, external_of
-from gateway_secrets.external.status import read_at, read_needed, ready_of, status_of
+from gateway_secrets.external.status import read_at, read_needed, ready_of
 from gateway_secrets.external.target import Action, Decision, Intent, is_owner, plan, plan_empty, refused
 from gateway_secrets.external.validate import faults, refusal
 from gateway_secrets.stores.errors import StoreError
@@ -90,6 +89,7 @@ class Worker:
 
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
+        self._teller = Teller(tools.client, tools.pace, tools.now)
         self._known = tools.sources.known
 
     async def sync(self, key: Key, since: float, *, told: bool = False) -> Result:
@@ -111,7 +111,7 @@ class Worker:
         problem = refusal(faults(document))
         if problem:
             decision = refused(problem)
-            await self._say(key, document, None, decision, read=False)
+            await self._teller.say(key, document, None, decision, read=False)
             return Result(Outcome.REFUSED, problem=decision.message)
         return await self._one(key, document, external_of(document), since, told=told)
 
@@ -137,9 +137,9 @@ class Worker:
             decision, written = await self._brought(external, present, reading)
         except (StoreError, ExternalError, AuditError) as error:
             waiting = isinstance(error, StoreError | AuditError)
-            await self._say(key, document, external, refused(str(error)), read=False)
+            await self._teller.say(key, document, external, refused(str(error)), read=False)
             return Result(Outcome.WAITING if waiting else Outcome.REFUSED, problem=str(error), paths=paths)
-        await self._say(key, document, external, decision, read=needed != "no" or not settled)
+        await self._teller.say(key, document, external, decision, read=needed != "no" or not settled)
         if decision.action is Action.REFUSE:
             return Result(Outcome.REFUSED, problem=decision.message, paths=paths, versions=reading.versions)
         await self._sweep(external)
@@ -259,55 +259,6 @@ class Worker:
         await self._tools.pace()
         await self._tools.client.replace(EXTERNAL.path(VERSION, *key), document | {"metadata": metadata})
 
-    async def _say(
-        self, key: Key, document: Json, external: ExternalSecret | None, decision: Decision, *, read: bool
-    ) -> None:
-        """State in the ExternalSecret how it is, if that is not what it says; and tell of it in an Event."""
-        now = _time(self._tools.now())
-        before = document.get("status") or {}
-        after = await self._stated(key, document, external or _bare(document), decision, now, read=read)
-        if worth_telling(ready_of(before), ready_of(after), decision):
-            await self._tell(key, event_of(document, decision, now))
-
-    async def _stated(
-        self, key: Key, document: Json, about: ExternalSecret, decision: Decision, now: datetime, *, read: bool
-    ) -> Json:
-        """Write the status, if there is another one to be written; the one that the object has then."""
-        path = EXTERNAL.path(VERSION, *key)
-        for attempt in range(2):
-            status = status_of(about, document, decision, now, read=read)
-            if status is None:
-                break
-            await self._tools.pace()
-            try:
-                await self._tools.client.replace(f"{path}/status", document | {"status": status})
-            except ApiError as error:
-                newest = await self._again(path, document, error) if not attempt else None
-                if newest is None:
-                    raise
-                document = newest
-                continue
-            return status
-        return document.get("status") or {}
-
-    async def _again(self, path: str, document: Json, error: ApiError) -> Json | None:
-        """The newest state of an object, if only what was decided about it is still about the same."""
-        if error.code != _CONFLICT:
-            return None
-        newest = await self._tools.client.get(path)
-        same = all(
-            newest["metadata"].get(name) == document["metadata"].get(name)
-            for name in ("uid", "generation", "labels", "annotations")
-        )
-        return newest if same else None
-
-    async def _tell(self, key: Key, event: Json) -> None:
-        try:
-            await self._tools.pace()
-            await self._tools.client.create(EVENTS.path("v1", key.namespace), event)
-        except ClusterError as error:
-            _log.warning("event not written", extra={"fields": {"object": "/".join(key), "problem": str(error)}})
-
 
 _WRITTEN = {Action.CREATE: Outcome.CREATED, Action.UPDATE: Outcome.UPDATED, Action.DELETE: Outcome.DELETED}
 
@@ -344,11 +295,6 @@ def _bytes(value: str, kind: str) -> bytes:
         return base64.b64decode(value, validate=True)
     except binascii.Error:
         return b""
-
-
-def _bare(document: Json) -> ExternalSecret:
-    """The object without what it says, which is not readable."""
-    return external_of({"metadata": document["metadata"]})
 
 
 def _denial(error: ApiError) -> str:

@@ -14,6 +14,8 @@ from support.external_site import SECONDS, Site
 from support.leaks import leaks
 from support.users import ROOT
 
+from gateway.controllers.external.shards import Shard
+
 pytestmark = pytest.mark.native
 Start = Callable[..., ControllerProcess]
 READS = "govgate_external_store_reads_total"
@@ -187,3 +189,13 @@ def test_a_workload_is_restarted_once(site: Site, controller: Start) -> None:
         "secrets.govgate.dev/restarted-for": annotations()[seen]
     }
     assert after["metadata"]["generation"] > generation
+
+
+def test_namespaces_are_shared_out(site: Site, controller: Start) -> None:
+    """Of two controllers each works on its own part, at the same time."""
+    site.put("db", password="one")
+    processes = [controller(f"controller-{index}", shards=2, shard=index) for index in range(2)]
+    site.create()
+    site.wait_values(password="one")
+    (mine,) = [index for index in range(2) if Shard(index, 2).has(site.namespace)]
+    assert [process.metric(READS) for process in processes] == [float(index == mine) for index in range(2)]
