@@ -219,7 +219,9 @@ def _store(spec: StoreSpec, document: Json) -> Iterator[Fault]:
     for at, condition in enumerate(spec.conditions):
         for index, pattern in enumerate(condition.namespace_regexes):
             yield from _pattern(pattern, f"spec.conditions[{at}].namespaceRegexes[{index}]")
-    text = ((document.get("metadata") or {}).get("annotations") or {}).get(ANNOTATION)
+    metadata = document.get("metadata")
+    annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
+    text = annotations.get(ANNOTATION) if isinstance(annotations, dict) else None
     if text is not None:
         try:
             allowed_of(str(text))

@@ -142,7 +142,8 @@ def plain(namespace: str, name: str, **more: Any) -> Json:
 
 
 def external(namespace: str, name: str, target: str, version: str = "v1") -> Json:
-    spec = {"target": {"name": target}, "dataFrom": [{"extract": {"key": "kv/db"}}]}
+    store = {"secretStoreRef": {"name": "kv"}}
+    spec = {**store, "target": {"name": target}, "dataFrom": [{"extract": {"key": "kv/db"}}]}
     metadata = {"name": name, "namespace": namespace}
     return {
         "apiVersion": f"external-secrets.io/{version}",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from support.external import external_secret
 
 from gateway.core.finding import Action, Resource
@@ -12,6 +14,10 @@ from gateway_secrets.external.allowed import ANNOTATION
 from gateway_secrets.external.findings import findings_of
 from gateway_secrets.external.validate import faults
 
+WORDS = (
+    "data", "dataFrom", "target", "template", "secretKey", "remoteRef", "key", "extract", "find", "sourceRef", "storeRef",
+    "name", "annotations", "provider", "conditions", "refreshInterval", "rewrite", "metadata", "secretStoreRef",
+)  # fmt: skip
 ENTRY = {"secretKey": "a", "remoteRef": {"key": "k"}}
 ACCOUNT = {"type": "kubernetes.io/service-account-token"}
 
@@ -203,6 +209,20 @@ def test_other_objects_are_none_of_its_business() -> None:
     broken = external_secret(data=[])
     assert faults(broken | {"apiVersion": "external-secrets.io/v1beta1"}) == []
     assert faults(broken | {"kind": "PushSecret"}) == []
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(WORDS), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.sampled_from(["ExternalSecret", "SecretStore", "ClusterSecretStore"]), JSON, JSON)
+def test_odd_objects_raise_nothing(kind: str, metadata: Any, spec: Any) -> None:
+    """Whatever is in them: it is said what is wrong, or nothing is."""
+    document = {"apiVersion": "external-secrets.io/v1", "kind": kind, "metadata": metadata, "spec": spec}
+    assert all(one.rule and one.field and one.message and one.remedy for one in faults(document))
 
 
 def test_a_finding_is_the_same_wherever_it_is_found() -> None:

@@ -312,7 +312,8 @@ TARGET = "spec.target.name"
 
 def external(policy: str = "", target: str = "db", name: str = "db", version: str = "v1") -> Json:
     stated = ({"creationPolicy": policy} if policy else {}) | ({"name": target} if target else {})
-    spec = {"target": stated} if stated else {}
+    spec: Json = {"secretStoreRef": {"name": "kv"}, "dataFrom": [{"extract": {"key": "db"}}]}
+    spec |= {"target": stated} if stated else {}
     return {
         "apiVersion": f"external-secrets.io/{version}",
         "kind": "ExternalSecret",
