@@ -14,6 +14,8 @@ from gateway_secrets.external.allowed import ANNOTATION
 Json = dict[str, Any]
 EXTERNAL = ("external-secrets.io/v1", "ExternalSecret")
 SECONDS = 90
+NEVER = "87600h"
+"""A refresh interval whose window does not end while a test counts reads."""
 
 
 class Site:

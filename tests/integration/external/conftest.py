@@ -85,7 +85,8 @@ def running(
     cluster: Cluster, types: None, role: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ControllerProcess]:
     """One controller for the tests of a module."""
-    process = process_in(tmp_path_factory.mktemp("running"), cluster, "default")
+    restarts = {"enabled": True, "settleSeconds": 0.5}
+    process = process_in(tmp_path_factory.mktemp("running"), cluster, "default", restarts=restarts)
     try:
         process.start()
         yield process

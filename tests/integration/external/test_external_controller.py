@@ -9,7 +9,7 @@ from itertools import count
 import pytest
 from support.cluster import wait_for
 from support.controller import ControllerProcess
-from support.external_site import EXTERNAL, SECONDS, Site
+from support.external_site import EXTERNAL, NEVER, SECONDS, Site
 from support.leaks import leaks
 
 pytestmark = [pytest.mark.native, pytest.mark.usefixtures("running")]
@@ -19,7 +19,7 @@ READS = "govgate_external_store_reads_total"
 def test_from_store_to_secret(site: Site, running: ControllerProcess) -> None:
     """Made with its owner and its origin, and healed without the store when somebody changes or deletes it."""
     site.put("db", password="canary-of-the-test")
-    made = site.create()
+    made = site.create(refreshInterval=NEVER)
     site.wait_values(password="canary-of-the-test")
     secret = site.secret()
     assert secret is not None
@@ -207,3 +207,53 @@ def test_somebody_else_who_works_on_it_is_told_of(site: Site, running: Controlle
 
     wait_for(contested, seconds=SECONDS)
     assert "external-secrets" in running.get("/readyz?verbose")[1]
+
+
+def test_a_workload_is_restarted_once(site: Site, running: ControllerProcess) -> None:
+    """When what its Secrets hold has changed, for several at once, and not for one that is written with the same content."""
+    site.put("db", password="one")
+    site.put("other", password="one")
+    labels = {"app": "w"}
+    container = {
+        "name": "c", "image": "i",
+        "envFrom": [{"secretRef": {"name": "db"}}, {"secretRef": {"name": "other"}}],
+    }  # fmt: skip
+    deployment = {
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {"name": "w", "namespace": site.namespace, "labels": {"secrets.govgate.dev/restart": "true"}},
+        "spec": {
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+        },
+    }  # fmt: skip
+    restarts = running.metric("govgate_external_restarts_total")
+    site.create(refreshInterval=NEVER)
+    site.create("other", path="other", refreshInterval=NEVER)
+    site.wait_values("other", password="one")
+    site.wait_values(password="one")
+    site.api.create(deployment)
+
+    def annotations() -> dict[str, str]:
+        found: dict[str, str] = site.api.get("apps/v1", "Deployment", site.namespace, "w")["metadata"].get(
+            "annotations", {}
+        )
+        return found
+
+    seen = "secrets.govgate.dev/secrets-seen"
+    wait_for(lambda: seen in annotations(), seconds=SECONDS)
+    before = annotations()[seen]
+    generation = site.api.get("apps/v1", "Deployment", site.namespace, "w")["metadata"]["generation"]
+    site.put("db", password="two")
+    site.put("other", password="two")
+    sync = {"metadata": {"annotations": {"force-sync": "now"}}}
+    site.api.patch(site.external(), sync)
+    site.api.patch(site.external("other"), sync)
+    site.wait_values(password="two")
+    site.wait_values("other", password="two")
+    wait_for(lambda: annotations()[seen] != before, seconds=SECONDS)
+    wait_for(lambda: running.metric("govgate_external_restarts_total") > restarts, seconds=SECONDS)
+    after = site.api.get("apps/v1", "Deployment", site.namespace, "w")
+    assert after["spec"]["template"]["metadata"]["annotations"] == {
+        "secrets.govgate.dev/restarted-for": annotations()[seen]
+    }
+    assert after["metadata"]["generation"] > generation

@@ -10,7 +10,7 @@ from urllib.request import Request, urlopen
 import pytest
 from support.cluster import wait_for
 from support.controller import ControllerProcess
-from support.external_site import SECONDS, Site
+from support.external_site import NEVER, SECONDS, Site
 
 pytestmark = pytest.mark.native
 TOKEN = "token-of-the-tests"
@@ -33,7 +33,7 @@ def tell(process: ControllerProcess, body: Any, *, token: str = TOKEN) -> int:
 def test_what_changed_is_read_at_once(site: Site, running: ControllerProcess) -> None:
     """By its key, whatever its refresh interval; keys that nobody reads are accepted alike."""
     site.put("db", password="one")
-    site.create(refreshInterval="24h")
+    site.create(refreshInterval=NEVER)
     site.wait_values(password="one")
     site.put("db", password="two")
     assert tell(running, {"changes": [{"key": f"{site.namespace}/db"}, {"key": "nobody/reads/this"}]}) == 202

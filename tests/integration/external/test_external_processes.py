@@ -10,7 +10,7 @@ import pytest
 from support.api import ApiError
 from support.cluster import Cluster, wait_for
 from support.controller import ControllerProcess
-from support.external_site import SECONDS, Site
+from support.external_site import NEVER, SECONDS, Site
 from support.leaks import leaks
 from support.users import ROOT
 
@@ -41,7 +41,7 @@ def test_after_a_restart_nothing_is_read_and_nothing_written(site: Site, control
     """What is in sync is left alone; a change of the object itself is another matter. What was read is on record."""
     site.put("db", password="canary-of-the-test")
     first = controller()
-    site.create()
+    site.create(refreshInterval=NEVER)
     site.wait_values(password="canary-of-the-test")
     before = site.secret()
     assert first.stop() == 0
@@ -132,8 +132,8 @@ def test_versions_are_polled(site: Site, controller: Start) -> None:
     site.put("db", password="one")
     site.put("still", password="same")
     process = controller(pollSeconds=0.5)
-    site.create(refreshInterval="24h")
-    site.create("still", path="still", refreshInterval="24h")
+    site.create(refreshInterval=NEVER)
+    site.create("still", path="still", refreshInterval=NEVER)
     site.wait_values(password="one")
     site.wait_values("still", password="same")
     site.put("db", password="two")
@@ -141,61 +141,11 @@ def test_versions_are_polled(site: Site, controller: Start) -> None:
     assert process.metric(READS) == 3
 
 
-def test_a_workload_is_restarted_once(site: Site, controller: Start) -> None:
-    """When what its Secrets hold has changed, for several at once, and not for one that is written with the same content."""
-    site.put("db", password="one")
-    site.put("other", password="one")
-    labels = {"app": "w"}
-    container = {
-        "name": "c", "image": "i",
-        "envFrom": [{"secretRef": {"name": "db"}}, {"secretRef": {"name": "other"}}],
-    }  # fmt: skip
-    deployment = {
-        "apiVersion": "apps/v1", "kind": "Deployment",
-        "metadata": {"name": "w", "namespace": site.namespace, "labels": {"secrets.govgate.dev/restart": "true"}},
-        "spec": {
-            "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
-        },
-    }  # fmt: skip
-    process = controller(restarts={"enabled": True, "settleSeconds": 0.5})
-    site.create(refreshInterval="24h")
-    site.create("other", path="other", refreshInterval="24h")
-    site.wait_values("other", password="one")
-    site.wait_values(password="one")
-    site.api.create(deployment)
-
-    def annotations() -> dict[str, str]:
-        found: dict[str, str] = site.api.get("apps/v1", "Deployment", site.namespace, "w")["metadata"].get(
-            "annotations", {}
-        )
-        return found
-
-    seen = "secrets.govgate.dev/secrets-seen"
-    wait_for(lambda: seen in annotations(), seconds=SECONDS)
-    before = annotations()[seen]
-    generation = site.api.get("apps/v1", "Deployment", site.namespace, "w")["metadata"]["generation"]
-    site.put("db", password="two")
-    site.put("other", password="two")
-    sync = {"metadata": {"annotations": {"force-sync": "now"}}}
-    site.api.patch(site.external(), sync)
-    site.api.patch(site.external("other"), sync)
-    site.wait_values(password="two")
-    site.wait_values("other", password="two")
-    wait_for(lambda: annotations()[seen] != before, seconds=SECONDS)
-    wait_for(lambda: process.metric("govgate_external_restarts_total") >= 1, seconds=SECONDS)
-    after = site.api.get("apps/v1", "Deployment", site.namespace, "w")
-    assert after["spec"]["template"]["metadata"]["annotations"] == {
-        "secrets.govgate.dev/restarted-for": annotations()[seen]
-    }
-    assert after["metadata"]["generation"] > generation
-
-
 def test_namespaces_are_shared_out(site: Site, controller: Start) -> None:
     """Of two controllers each works on its own part, at the same time."""
     site.put("db", password="one")
     processes = [controller(f"controller-{index}", shards=2, shard=index) for index in range(2)]
-    site.create()
+    site.create(refreshInterval=NEVER)
     site.wait_values(password="one")
     (mine,) = [index for index in range(2) if Shard(index, 2).has(site.namespace)]
     assert [process.metric(READS) for process in processes] == [float(index == mine) for index in range(2)]
