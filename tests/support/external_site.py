@@ -94,6 +94,11 @@ class Site:
         status = self.api.get(*EXTERNAL, self.namespace, name).get("status") or {}
         return next((one for one in status.get("conditions") or [] if one["type"] == "Ready"), {})
 
+    def store_ready(self) -> Json:
+        """The condition of the store."""
+        status = self.api.get(EXTERNAL[0], "SecretStore", self.namespace, self.store_name).get("status") or {}
+        return next((one for one in status.get("conditions") or [] if one["type"] == "Ready"), {"reason": ""})
+
     def wait_values(self, name: str = "db", **values: str) -> None:
         """Until the Secret holds these values and no others, and the ExternalSecret is ready."""
         wait_for(lambda: self.values(name) == values and self.ready(name).get("status") == "True", seconds=SECONDS)

@@ -94,10 +94,13 @@ def secret(document: Json) -> HeldSecret:
 
 
 def store(document: Json) -> Json:
-    """A SecretStore or ClusterSecretStore."""
-    document["metadata"].pop("managedFields", None)
-    kind = "SecretStore" if document["metadata"].get("namespace") else CLUSTER_STORE
-    return document | {"apiVersion": API_VERSION, "kind": kind}
+    """A SecretStore or ClusterSecretStore, without what changes with its status."""
+    metadata = document["metadata"]
+    kept = {
+        name: metadata[name] for name in ("name", "namespace", "uid", "generation", "annotations") if name in metadata
+    }
+    kind = "SecretStore" if metadata.get("namespace") else CLUSTER_STORE
+    return {"apiVersion": API_VERSION, "kind": kind, "metadata": kept, "spec": document.get("spec")}
 
 
 def labels(document: Json) -> dict[str, str]:

@@ -24,6 +24,7 @@ from gateway.controllers.external.rollouts import Rollouts
 from gateway.controllers.external.run import Run
 from gateway.controllers.external.shards import shard_of
 from gateway.controllers.external.shared import Shared
+from gateway.controllers.external.store_status import StoreStatus
 from gateway.controllers.external.stores import Stores
 from gateway.controllers.external.worker import Tools, Worker
 from gateway.controllers.frame import Checks, Context
@@ -90,16 +91,19 @@ class ExternalLoop:
             notes = await ends.enter_async_context(journal(context.folder, context.config.audit))
             renderer = ends.enter_context(contextlib.closing(Renderer()))
             credentials = KubeCredentials(context.client)
-            stores = Stores(credentials, settings.store_requests_per_second, recovered=run.recovered)
+            stores = Stores(
+                credentials, settings.store_requests_per_second, recovered=run.recovered, failed=run.store_failed
+            )
             ends.push_async_callback(stores.close)
             run.stores = stores
+            pace = Pacer(settings.requests_per_second, settings.burst)
+            run.store_status = StoreStatus(context.client, pace)
             run.shared = Shared(
                 settings.cache_bytes,
                 settings.namespace_cache_bytes,
                 on_read=self._metrics.reads.inc,
                 on_hit=self._metrics.hits.inc,
             )
-            pace = Pacer(settings.requests_per_second, settings.burst)
             if settings.restarts.enabled:
                 restarted = self._metrics.restarts.inc
                 settle = settings.restarts.settle_seconds
@@ -116,6 +120,7 @@ class ExternalLoop:
                 _log.info("changes are taken", extra={"fields": {"port": port}})
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(run.upkeep())
+                tasks.create_task(run.store_status.run())
                 if run.rollouts is not None:
                     tasks.create_task(run.rollouts.run())
                 if settings.poll_seconds:

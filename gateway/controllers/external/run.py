@@ -13,6 +13,7 @@ from gateway.controllers.external.queue import FairQueue
 from gateway.controllers.external.rollouts import Rollouts
 from gateway.controllers.external.shards import Shard
 from gateway.controllers.external.shared import Path, Shared
+from gateway.controllers.external.store_status import FAILED, INVALID, VALID, StoreStatus
 from gateway.controllers.external.stores import Stores
 from gateway.controllers.external.uses import Change, Uses
 from gateway.controllers.external.worker import Outcome, Result, Worker
@@ -22,6 +23,8 @@ from gateway.controllers.sealed.contests import Contests
 from gateway.core.errors import ClusterError
 from gateway.kube import ApiError, Key, WatchCache
 from gateway_secrets.external.store import CLUSTER_STORE, Store
+from gateway_secrets.external.validate import faults, refusal
+from gateway_secrets.stores.errors import StoreError
 
 _UPKEEP_SECONDS = 5.0
 _OUTDATED = frozenset((404, 409))
@@ -35,6 +38,7 @@ class Run:
 
     stores: Stores
     shared: Shared
+    store_status: StoreStatus
 
     def __init__(
         self, known: Known, queue: FairQueue, metrics: ExternalMetrics, shard: Shard, key_problem: str
@@ -96,14 +100,30 @@ class Run:
         for external in self.known.of_target(key):
             self._add(external)
 
-    def store_changed(self, key: Key, _old: Json | None, new: Json | None) -> None:
+    def store_changed(self, key: Key, old: Json | None, new: Json | None) -> None:
         """A store did: those that refer to it may be others' now, or may be read now."""
+        if old == new:
+            return  # its status did
         kind = kind_of(key.namespace)
         self.known.store_changed(kind, key, new)
-        if hasattr(self, "stores"):
-            self.stores.changed(kind, key.namespace, key.name)
+        self.stores.changed(kind, key.namespace, key.name)
+        if new is not None and self._tells(key, new):
+            problem = refusal(faults(new))
+            self.store_status.say(key, INVALID if problem else VALID, problem or "can be read")
         for external in self.known.of_store(kind, key):
             self._add(external)
+
+    def store_failed(self, store: Store, error: StoreError) -> None:
+        """A store does not answer, or cannot be opened."""
+        key = _key_of(store)
+        if self._tells(key, {"spec": {"controller": store.spec.controller}}):
+            self.store_status.say(key, FAILED, str(error))
+
+    def _tells(self, key: Key, document: Json) -> bool:
+        """Whether a store's status is govgate's to write."""
+        spec = document.get("spec")
+        controller = spec.get("controller") if isinstance(spec, dict) else None
+        return self._shard.has(key.namespace) and self.known.claims.store(str(controller or ""), key.namespace)
 
     def namespace_changed(self, key: Key, old: dict[str, str] | None, new: dict[str, str] | None) -> None:
         """Labels did, by which a store may be used or not: those that are refused are looked at again."""
@@ -115,7 +135,9 @@ class Run:
 
     def recovered(self, store: Store) -> None:
         """A store answers again: who waits for it need not wait for its turn."""
-        key = Key("" if store.ref.kind == CLUSTER_STORE else store.namespace, store.ref.name)
+        key = _key_of(store)
+        if self._tells(key, {"spec": {"controller": store.spec.controller}}):
+            self.store_status.say(key, VALID, "can be read")
         for external in self.known.of_store(store.ref.kind, key):
             if self._states.get(external) in ("waiting", "failing"):
                 self._add(external, urgent=True)
@@ -220,3 +242,7 @@ class Run:
         self._problems.pop(key, None)
         if problem and state is not None:
             self._problems[key] = problem
+
+
+def _key_of(store: Store) -> Key:
+    return Key("" if store.ref.kind == CLUSTER_STORE else store.namespace, store.ref.name)

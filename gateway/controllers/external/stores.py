@@ -52,14 +52,15 @@ class Breaker:
             return ""
         return f"{self._last} (it is asked again in {max(0.0, self._until - now):.0f} s)"
 
-    def failed(self, error: StoreError, now: float) -> None:
-        """It did not answer."""
+    def failed(self, error: StoreError, now: float) -> bool:
+        """It did not answer; whether that is new."""
         first, longest = _PAUSE_SECONDS
         pause = min(first * 2.0**self._failures, longest)
         self._until = now + random.uniform(0.5, 1.0) * pause  # noqa: S311 - spreads load, hides nothing
         self._failures += 1
         self._probing = False
         self._last = str(error)
+        return self._failures == 1
 
     def abandoned(self) -> None:
         """Who asked does not wait for the answer."""
@@ -90,14 +91,16 @@ class Stores:
         requests_per_second: float,
         *,
         recovered: Callable[[Store], None] = lambda _: None,
+        failed: Callable[[Store, StoreError], None] = lambda _store, _error: None,
         opener: Opener | None = None,
     ) -> None:
-        """``recovered`` is told of a store that answers again."""
+        """``failed`` is told of a store that does not answer, or cannot be opened; ``recovered``, when it answers again."""
         self._credentials = credentials
         self._limits = StoreLimits(
             requests_per_second=requests_per_second, burst_requests=max(1, round(requests_per_second))
         )
         self._recovered = recovered
+        self._told_failed = failed
         self._opener = opener or self._open
         self._stores: OrderedDict[Identity, _Open] = OrderedDict()
         self._closing: set[asyncio.Task[None]] = set()
@@ -164,7 +167,12 @@ class Stores:
 
     def _failed(self, opened: _Open, store: Store, error: StoreError) -> None:
         if isinstance(error, UnavailableError | ThrottledError):
-            opened.breaker.failed(error, time.monotonic())
+            if opened.breaker.failed(error, time.monotonic()) and isinstance(error, UnavailableError):
+                self._told_failed(store, error)
+            return
+        if opened.reader is None:
+            if opened.breaker.failed(error, time.monotonic()):
+                self._told_failed(store, error)
             return
         self._answered(opened, store)
         stale = time.monotonic() - opened.opened_at > _REOPEN_SECONDS

@@ -43,12 +43,14 @@ def test_a_sealed_store(site: Site, bao: OpenBao) -> None:
         site.wait_refused("sealed")
         site.create("later")
         site.wait_refused("", "later")
+        wait_for(lambda: site.store_ready()["reason"] == "ValidationFailed", seconds=SECONDS)
         assert (site.values(), site.values("later")) == ({"password": "one"}, None)
     finally:
         bao.root.sys.submit_unseal_key(key=key[1])
     wait_for(lambda: not bao.root.sys.is_sealed(), seconds=SECONDS)
     site.wait_values(password="one")
     site.wait_values("later", password="one")
+    wait_for(lambda: site.store_ready()["reason"] == "Valid", seconds=SECONDS)
 
 
 def test_a_store_that_throttles(site: Site, bao: OpenBao, running: ControllerProcess) -> None:

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from support.external import external, external_secret
 
+from gateway.controllers.external.store_status import FAILED, VALID, store_status
 from gateway_secrets.external.status import read_needed, ready_of, status_of, synced_version
 from gateway_secrets.external.target import Action, Decision, Reason, refused
 
@@ -97,3 +98,14 @@ def test_a_clock_that_jumped_back() -> None:
     fresh = stated(SYNCED)
     before = NOW - timedelta(days=1)
     assert needed(fresh, due=NOW, now=before) == "due"
+
+
+def test_a_store_says_how_it_is() -> None:
+    """Once for each turn, and others' conditions stay."""
+    good = store_status({"conditions": [{"type": "Odd"}]}, VALID, "can be read", NOW)
+    assert good is not None
+    assert [one["type"] for one in good["conditions"]] == ["Odd", "Ready"]
+    assert store_status(good, VALID, "can be read", NOW + timedelta(hours=1)) is None
+    bad = store_status(good, FAILED, "sealed", NOW + timedelta(hours=1))
+    assert bad is not None
+    assert (ready_of(bad)["status"], ready_of(bad)["lastTransitionTime"]) == ("False", "2026-11-26T06:00:00Z")
