@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -48,15 +49,20 @@ def site(cluster: Cluster, types: None, namespace: str, bao: OpenBao) -> Iterato
 Start = Callable[..., ControllerProcess]
 
 
-@pytest.fixture(scope="session")
-def role(cluster: Cluster) -> None:
+@pytest.fixture(scope="module")
+def role(cluster: Cluster) -> Iterator[None]:
     """The rights that docs/secrets.md lists, for govgate."""
     api = cluster.api(ROOT)
-    for item in documented_role():
+    items = documented_role()
+    for item in items:
         api.apply(item, manager="tests")
+    yield
+    for item in items:
+        api.delete(item, missing_ok=True)
 
 
 TOKEN = "token-of-the-tests"
+_modules = count(1)
 
 
 def process_in(folder: Path, cluster: Cluster, namespace: str, **external: Any) -> ControllerProcess:
@@ -84,14 +90,18 @@ def process_in(folder: Path, cluster: Cluster, namespace: str, **external: Any) 
 def running(
     cluster: Cluster, types: None, role: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ControllerProcess]:
-    """One controller for the tests of a module."""
+    """One controller for the tests of a module, in a namespace of its own."""
+    own: Json = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": f"external-{next(_modules)}"}}
+    api = cluster.api(ROOT)
+    api.create(own)
     restarts = {"enabled": True, "settleSeconds": 0.5}
-    process = process_in(tmp_path_factory.mktemp("running"), cluster, "default", restarts=restarts)
+    process = process_in(tmp_path_factory.mktemp("running"), cluster, own["metadata"]["name"], restarts=restarts)
     try:
         process.start()
         yield process
     finally:
         process.kill()
+        api.delete(own, missing_ok=True)
 
 
 @pytest.fixture
