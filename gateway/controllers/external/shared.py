@@ -98,15 +98,6 @@ class Shared:
         # Shielded: who waits no more must not take it from the others.
         return Kept(await asyncio.shield(task), began, shared=False)
 
-    def drop(self, path: Path) -> None:
-        """It changed: what is kept of it is given to nobody any more."""
-        self._remove(path)
-
-    def version_of(self, path: Path) -> str | None:
-        """The version that is kept; None if nothing is."""
-        entry = self._entries.get(path)
-        return entry.payload.version if entry is not None and entry.payload is not None else None
-
     async def _read(self, path: Path, tenant: str, began: float, read: Callable[[], Awaitable[Payload]]) -> Payload:
         self._on_read()
         try:

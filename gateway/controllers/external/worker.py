@@ -68,7 +68,6 @@ class Result(msgspec.Struct, frozen=True):
     outcome: Outcome
     again_in: float | None = None
     problem: str = ""
-    read: bool = False
     paths: Mapping[Path, str] = {}
     versions: Mapping[Path, str] = {}
 
