@@ -15,6 +15,8 @@ from gateway_secrets.external.spec import StoreRef
 from gateway_secrets.stores.errors import MisconfiguredError
 
 CONCURRENCY = 8
+_EMPTY_SECONDS = 1.0
+"""At the start nothing is known to be read yet."""
 _log = logging.getLogger(__name__)
 
 
@@ -37,7 +39,7 @@ class Poller:
         while True:
             paths = self._uses.polled()
             if not paths:
-                await asyncio.sleep(self._seconds)
+                await asyncio.sleep(min(self._seconds, _EMPTY_SECONDS))
                 continue
             began = asyncio.get_running_loop().time()
             async with asyncio.TaskGroup() as asked:
