@@ -6,13 +6,14 @@ from gateway.core.finding import Action, Finding
 from gateway.core.guard import OnError
 from gateway.core.subject import Subject
 from gateway.core.verdict import Decision, Verdict
+from webhooks.breakglass.using import GUARD, NOT_IN_FORCE, command_for
 
 MAX_LISTED = 12
 MAX_CHARS = 4_000
 
 
-def refusal(verdict: Verdict, subject: Subject) -> str:
-    """Why the request was refused and what to do instead; empty if it was allowed."""
+def refusal(verdict: Verdict, subject: Subject, *, glass: bool = False) -> str:
+    """Why the request was refused and what to do instead; empty if it was allowed. ``glass``: whether a grant could help."""
     if verdict.decision is Decision.ALLOW:
         return ""
     if verdict.decision is Decision.UNDECIDED:
@@ -27,6 +28,11 @@ def refusal(verdict: Verdict, subject: Subject) -> str:
     if len(denied) > MAX_LISTED:
         lines.append(f"- and {len(denied) - MAX_LISTED} more findings: see the audit log")
     lines += list(dict.fromkeys(finding.remedy for finding in denied if finding.remedy))
+    if glass:
+        lines += [finding.message for finding in verdict.findings if finding.rule == NOT_IN_FORCE]
+        lines += [one.reason for one in verdict.indeterminate if one.guard == GUARD]
+        command = command_for(verdict.findings, subject.operation)
+        lines += [f"If it cannot wait: {command}"] if command else []
     return _bounded(lines)
 
 

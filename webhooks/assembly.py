@@ -29,10 +29,13 @@ from policies.surroundings import ADMISSION, Surroundings
 from policies.waivers import now_utc
 from webhooks.access import ClusterAccess, access_of
 from webhooks.answer import refusal
+from webhooks.breakglass.clock import Forward
+from webhooks.breakglass.cluster import ClusterGrants
+from webhooks.breakglass.guard import BreakGlassGuard
 from webhooks.charts import ClusterCharts
 from webhooks.constraints import ClusterConstraints
 from webhooks.drift.caches import ClusterFacts
-from webhooks.drift.facts import Facts, NoFacts
+from webhooks.drift.facts import Facts, NoFacts, Opened, nothing_opened
 from webhooks.drift.guard import DriftGuard, Lookup
 from webhooks.drift.ownership import Policy
 from webhooks.drift.reconcilers.argocd import Argo
@@ -81,8 +84,10 @@ class Assembly:
         constraints: ClusterConstraints | None = None,
         trust: ConfiguredTrust | ClusterTrust | None = None,
         late: LateAudit | None = None,
+        grants: ClusterGrants | None = None,
     ) -> None:
         self.judge = judge
+        self._grants = grants
         self._late = late
         self._parts = tuple(parts)
         self._rules = rules
@@ -100,7 +105,7 @@ class Assembly:
         """What somebody should look at, while all checks hold: rules and policies not in force, or not to be asked."""
         problem = self._rules.problem if self._rules is not None else ""
         found = {"opa": problem} if problem else {}
-        for part in (self._constraints, self._trust):
+        for part in (self._constraints, self._trust, self._grants):
             found |= part.warnings() if part is not None else {}
         return found
 
@@ -110,7 +115,7 @@ class Assembly:
 
     def message(self, verdict: Verdict, subject: Subject) -> str:
         """What the person who asked is told about a refusal; empty if the request was allowed."""
-        return refusal(verdict, subject)
+        return refusal(verdict, subject, glass=self._grants is not None)
 
     def afterwards(self, subject: Subject, tell: Tell) -> bool:
         """What is to be asked about a request that was answered; ``tell`` records it. False: there was no room."""
@@ -147,14 +152,20 @@ async def assemble(config: Config, *, patient: bool = False, meter: Meter | None
         guards: list[Guard] = [drift_guard(config, NoFacts(), _no_cluster)]
         if rules is not None:
             guards += [policy_guard(config, [rules], ADMISSION), waiver_guard(config, None)]
-        guards.append(secrets_guard(config))
+        guards += [secrets_guard(config), BreakGlassGuard(None, Forward(now_utc), config.break_glass)]
         alone = ConfiguredTrust([*configured, *unconnected_trust(config.provenance)])
         guards += [provenance_guard(config, alone, gate), TrustPolicyGuard(config.provenance.on_error)]
         judge = _judge(config, guards, rules, None, alone)
         return Assembly(judge, [alone, gate], rules=rules, trust=alone, late=_late(config, rules, ADMISSION))
     facts = ClusterFacts(client, config.drift)
-    guards = [drift_guard(config, facts, facts.scaled)]
-    parts: list[Part] = [facts]
+    clock = Forward(now_utc)
+    grants = ClusterGrants(client, clock, most=config.server.limits.findings) if config.break_glass.enabled else None
+    opened = grants.opened if grants is not None else nothing_opened
+    guards = [
+        drift_guard(config, facts, facts.scaled, opened),
+        BreakGlassGuard(client, clock, config.break_glass),
+    ]
+    parts: list[Part] = [facts, *([grants] if grants is not None else [])]
     constraints, late = None, None
     waive: Waive = list
     surroundings = ClusterSurroundings(client, config.policy.inventory)
@@ -186,8 +197,10 @@ async def assemble(config: Config, *, patient: bool = False, meter: Meter | None
     ]
     trust.start()
     facts.start()
-    judge = _judge(config, guards, rules, constraints, trust)
-    return Assembly(judge, parts, rules=rules, constraints=constraints, trust=trust, late=late)
+    if grants is not None:
+        grants.start()
+    judge = _judge(config, guards, rules, constraints, trust, grants=grants)
+    return Assembly(judge, parts, rules=rules, constraints=constraints, trust=trust, late=late, grants=grants)
 
 
 def _late(config: Config, rules: RuleSet | None, surroundings: Surroundings, waive: Waive = list) -> LateAudit | None:
@@ -203,10 +216,16 @@ def _judge(
     rules: RuleSet | None,
     constraints: ClusterConstraints | None,
     trust: ConfiguredTrust | ClusterTrust,
+    *,
+    grants: ClusterGrants | None = None,
 ) -> Judge:
     digest = rules.digest if rules is not None else ""
     changing = [part for part in (constraints, trust) if part is not None]
-    return Judge(config, guards, version=lambda: " ".join((__version__, digest, *(part.digest for part in changing))))
+
+    def version() -> str:
+        return " ".join((__version__, digest, *(part.digest for part in changing)))
+
+    return Judge(config, guards, version=version, grants=grants)
 
 
 async def rules_in_files(config: Config, engine: Engine, *, point: str = WEBHOOK) -> RuleSet | None:
@@ -272,7 +291,7 @@ def waiver_guard(config: Config, client: KubeClient | None) -> WaiverGuard:
     return WaiverGuard(client, now_utc, max_lifetime=longest, on_error=config.policy.on_error)
 
 
-def drift_guard(config: Config, facts: Facts, lookup: Lookup) -> DriftGuard:
+def drift_guard(config: Config, facts: Facts, lookup: Lookup, opened: Opened = nothing_opened) -> DriftGuard:
     """The drift guard with every reconciler it knows."""
     drift = config.drift
     reconcilers: tuple[Reconciler, ...] = (
@@ -280,7 +299,8 @@ def drift_guard(config: Config, facts: Facts, lookup: Lookup) -> DriftGuard:
         Flux(drift.flux_helm_release),
         Argo(drift.argo_cd),
     )
-    return DriftGuard(Policy(drift, reconcilers), facts, lookup, max_findings=config.server.limits.findings)
+    limit = config.server.limits.findings
+    return DriftGuard(Policy(drift, reconcilers), facts, lookup, max_findings=limit, opened=opened)
 
 
 async def _no_cluster(_subject: Subject) -> Json | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 GROUPS: Mapping[str, frozenset[str]] = {
-    "drift": frozenset({"drift"}),
+    "drift": frozenset({"drift", "break-glass"}),
     "policy": frozenset({"policy", "waivers"}),
     "provenance": frozenset({"provenance", "trust-policy"}),
     "secrets": frozenset({"secrets"}),

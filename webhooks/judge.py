@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import time
 from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 
@@ -15,7 +16,8 @@ from gateway.core.errors import MalformedRequestError, UndecidedError
 from gateway.core.finding import Action, Finding
 from gateway.core.guard import Guard, Indeterminate, Judged, NotApplicable, OnError, Outcome
 from gateway.core.subject import Subject
-from gateway.core.verdict import Verdict, combine
+from gateway.core.verdict import Decision, Verdict, combine
+from webhooks.breakglass.cluster import ClusterGrants
 
 _log = logging.getLogger(__name__)
 
@@ -23,11 +25,20 @@ _log = logging.getLogger(__name__)
 class Judge:
     """The guards in force and the configuration they were built from.
 
-    ``version`` is of everything else that decides; it may be another one at the next request.
+    ``version`` is of everything else that decides; it may be another one at the next request. ``grants``: by which a
+    request that is refused may still go through.
     """
 
-    def __init__(self, config: Config, guards: Sequence[Guard], *, version: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        guards: Sequence[Guard],
+        *,
+        version: Callable[[], str],
+        grants: ClusterGrants | None = None,
+    ) -> None:
         self.config = config
+        self._grants = grants
         self._guards = tuple(guards)
         self._version = version
         names = ",".join(guard.name for guard in guards)
@@ -51,6 +62,7 @@ class Judge:
         Raises:
             MalformedRequestError: an object in the request is not readable JSON.
         """
+        started = time.monotonic()
         asked_for = self._guards if only is None else [guard for guard in self._guards if guard.name in only]
         guards = [guard for guard in asked_for if guard.concerns(subject)]
         if len(guards) == 1:
@@ -61,7 +73,20 @@ class Judge:
         switched_off = self._switched_off(subject)
         if switched_off:
             outcomes = [_record_only(outcome, switched_off) for outcome in outcomes]
-        return combine(outcomes)
+        verdict = combine(outcomes)
+        if self._grants is None or verdict.decision is not Decision.DENY:
+            return verdict
+        return await self._excused(self._grants, subject, verdict, deadline_seconds - (time.monotonic() - started))
+
+    async def _excused(self, grants: ClusterGrants, subject: Subject, verdict: Verdict, seconds: float) -> Verdict:
+        """The verdict, with the grant that lets the request through, if there is one, and nothing else refuses it."""
+        if any(one.on_error is OnError.DENY for one in verdict.indeterminate):
+            return verdict
+        done = await grants.excuse(subject, verdict.findings, seconds=seconds)
+        doubts = (done.doubt,) if done.doubt is not None else ()
+        reasons = tuple(f"{one.guard}: {one.reason}" for one in doubts)
+        decision = Decision.ALLOW if done.allowed else verdict.decision
+        return Verdict(decision, done.findings, (*verdict.indeterminate, *doubts), (*verdict.reasons, *reasons))
 
     async def _ask(self, guard: Guard, subject: Subject, deadline_seconds: float) -> Outcome:
         try:

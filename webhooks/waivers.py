@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
-from gateway.core.errors import ClusterError, ConfigError, UndecidedError
+from gateway.core.errors import ConfigError, UndecidedError
 from gateway.core.finding import Action, Finding, Resource, Severity, finding_id
 from gateway.core.guard import Judged, OnError, Outcome
 from gateway.core.subject import Json, Subject
@@ -15,11 +14,11 @@ from gateway.kube.lists import list_objects
 from gateway.kube.resource import served_version
 from policies.waiver_rules import APPROVE, REQUEST, Violation, Writer, changes, violations
 from policies.waivers import GROUP, KINDS, Waiver, apply_waivers, read_waiver
+from webhooks.permission import may
 
 GUARD = "waivers"
 RULE = "waivers/governed"
 PLURALS = {"PolicyWaiver": "policywaivers", "ClusterPolicyWaiver": "clusterpolicywaivers"}
-_REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 
 Clock = Callable[[], datetime]
 
@@ -144,7 +143,6 @@ class WaiverGuard:
         """
         if self._client is None:
             raise UndecidedError("who may write waivers is not known without a connection to the cluster")
-        user = subject.user
         attributes = {
             "group": GROUP,
             "resource": PLURALS[subject.kind.kind],
@@ -152,17 +150,4 @@ class WaiverGuard:
             "name": subject.name,
             **({"namespace": subject.namespace} if subject.namespace else {}),
         }
-        spec: dict[str, Any] = {
-            "user": user.username,
-            "uid": user.uid,
-            "groups": user.groups,
-            "extra": user.extra,
-            "resourceAttributes": attributes,
-        }
-        review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
-        try:
-            answer = await self._client.create(_REVIEWS, review)
-        except ClusterError as error:
-            raise UndecidedError(f"cannot ask whether {user.username} may {verb} waivers: {error}") from None
-        status = answer.get("status")
-        return isinstance(status, dict) and status.get("allowed") is True and status.get("denied") is not True
+        return await may(self._client, subject.user, attributes, what=f"{verb} waivers")

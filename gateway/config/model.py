@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from gateway.config.breakglass import BreakGlass
 from gateway.config.check import Check
 from gateway.config.controller import Controller
 from gateway.config.drift import Drift
@@ -125,6 +126,7 @@ class Config(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     server: Server = Server()
     cluster: Cluster = Cluster()
     drift: Drift = Drift()
+    break_glass: BreakGlass = BreakGlass()
     policy: Policy = Policy()
     provenance: Provenance = Provenance()
     check: Check = Check()
@@ -137,5 +139,13 @@ class Config(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
 
 def config_digest_input(config: Config) -> bytes:
     """What of the configuration decides: the bytes that the rules digest covers (listeners, paths and audit left out)."""
-    parts = (config.mode, config.opt_out, config.drift, config.policy, config.secrets, config.provenance)
+    parts = (
+        config.mode,
+        config.opt_out,
+        config.drift,
+        config.policy,
+        config.secrets,
+        config.provenance,
+        config.break_glass,
+    )
     return msgspec.json.encode(parts, order="deterministic")

@@ -106,6 +106,10 @@ class KubeClient:
         query = {"fieldManager": manager, "force": "true"}
         return await self._write("PATCH", path, document, query, content_type="application/apply-patch+yaml")
 
+    async def merge(self, path: str, document: Json) -> Json:
+        """Merge ``document`` into the object at ``path``, if it is still of the version that it states; errors as :meth:`replace`."""
+        return await self._write("PATCH", path, document, content_type="application/merge-patch+json")
+
     async def delete(self, path: str, *, only: Mapping[str, Any] | None = None) -> None:
         """Delete the object at ``path``; errors as :meth:`create`. ``only``: if it has this ``uid`` or ``resourceVersion``.
 

@@ -26,6 +26,7 @@ SUBRESOURCES = (
     "pods/resize",
     "policywaivers/status",
     "clusterpolicywaivers/status",
+    "breakglasses/status",
 )
 """Subresources that change what is declared, or what is accepted. Others report (``*/status``) or act on what runs (``pods/exec``)."""
 
@@ -146,8 +147,9 @@ def _webhook(
         # A request for apps/v1beta1 is converted to what the rule names, never let through.
         "matchPolicy": "Equivalent",
         "failurePolicy": failure_policy,
-        # The log remembers dry runs as well, marked as such: it is no state of the cluster, like the API server's own.
-        "sideEffects": "None",
+        # A use of a break-glass grant is counted, but for dry runs. The log remembers those as well, marked as such: it is
+        # no state of the cluster, like the API server's own.
+        "sideEffects": "NoneOnDryRun",
         "timeoutSeconds": timeout_seconds,
         "namespaceSelector": {"matchExpressions": [_outside(config.cluster.own_namespace)]},
         "matchConditions": [{"name": key, "expression": text} for key, text in conditions.items()],

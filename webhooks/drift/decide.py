@@ -13,7 +13,7 @@ from gateway.core.finding import Action
 from gateway.core.subject import GroupVersionKind, Json, Subject
 from webhooks.drift import managed
 from webhooks.drift.exempt import acts, allowances, never_judged
-from webhooks.drift.facts import Facts, OwnerRef
+from webhooks.drift.facts import Facts, Opened, OwnerRef, nothing_opened
 from webhooks.drift.ownership import Policy, claimants, inventoried, may_do_anything, owners_of
 from webhooks.drift.reconcilers.base import Reconciler
 from webhooks.drift.violations import (
@@ -21,6 +21,7 @@ from webhooks.drift.violations import (
     of_claim,
     of_create,
     of_delete,
+    of_opened,
     of_restart,
     of_scale,
     of_update,
@@ -46,7 +47,9 @@ class Decided(msgspec.Struct, frozen=True):
     kind: GroupVersionKind | None = None
 
 
-def decide(subject: Subject, facts: Facts, policy: Policy, *, parent: Json | None = None) -> Decided:
+def decide(
+    subject: Subject, facts: Facts, policy: Policy, *, parent: Json | None = None, opened: Opened = nothing_opened
+) -> Decided:
     """Decide one request.
 
     Args:
@@ -54,6 +57,7 @@ def decide(subject: Subject, facts: Facts, policy: Policy, *, parent: Json | Non
         facts: what is cached about owners.
         policy: the configuration.
         parent: for ``/scale``, the object that is scaled; None where it could not be had.
+        opened: tells which fields of an object were changed under a grant, whoever owns them now.
 
     Raises:
         UndecidedError: the request lacks what a decision needs, or holds what cannot be read.
@@ -64,12 +68,12 @@ def decide(subject: Subject, facts: Facts, policy: Policy, *, parent: Json | Non
     if policy.strictest(subject) == "disabled":
         return Decided("drift is disabled here", applicable=False)
     try:
-        return _decide(subject, facts, policy, parent)
+        return _decide(subject, facts, policy, parent, opened)
     except RecursionError:
         raise UndecidedError("the object is nested too deeply") from None
 
 
-def _decide(subject: Subject, facts: Facts, policy: Policy, parent: Json | None) -> Decided:
+def _decide(subject: Subject, facts: Facts, policy: Policy, parent: Json | None, opened: Opened) -> Decided:
     if subject.subresource == "scale":
         if acts(policy.config.autoscalers, subject.user):
             return Decided("scaled by an autoscaler")
@@ -89,7 +93,7 @@ def _decide(subject: Subject, facts: Facts, policy: Policy, parent: Json | None)
         return Decided(allowed)
     updates = subject.operation == "UPDATE" and subject.subresource != "scale"
     after = managed.entries(subject.object) if updates else []
-    return _judge(Case(subject, about, listed, after, facts, policy), owners)
+    return _judge(Case(subject, about, listed, after, facts, policy, opened(subject)), owners)
 
 
 def _unmarked(subject: Subject, facts: Facts, policy: Policy) -> bool:
@@ -153,12 +157,14 @@ def _violations(
 ) -> tuple[list[Violation], str]:
     subject, config = case.subject, case.policy.config
     if subject.subresource == "scale":
-        return of_scale(subject, case.about, case.entries, reconciler)
+        found, unsure = of_scale(subject, case.about, case.entries, reconciler)
+        return found or of_opened(subject, case.opened, found), unsure
     if subject.operation == "CREATE":
         return of_create(), ""
     if subject.operation == "DELETE":
         return of_delete(), ""
     found, unsure = of_update(subject, case.entries, case.after, reconciler, owner, max_depth=config.max_depth)
+    found += of_opened(subject, case.opened, found)
     judged = {violation.path for violation in found}
     for other, heir in claimants(subject, case.entries, case.after, owners, case.policy):
         claim = of_claim(case.about, subject.object, other, heir)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 import msgspec
+
+from gateway.core.subject import Subject
 
 
 class OwnerRef(msgspec.Struct, frozen=True):
@@ -104,3 +107,12 @@ class NoFacts:
     def inventory(self, key: ObjectKey) -> tuple[OwnerRef, ...]:  # noqa: ARG002 - the protocol's
         """No inventory is known."""
         return ()
+
+
+Opened = Callable[[Subject], tuple[str, ...]]
+"""Fields of an object, as findings name them, that were changed under a break-glass grant: they stay its owner's."""
+
+
+def nothing_opened(_subject: Subject) -> tuple[str, ...]:
+    """No grants are known."""
+    return ()

@@ -9,7 +9,7 @@ from gateway.core.guard import Indeterminate, Judged, NotApplicable, OnError, Ou
 from gateway.core.subject import Json, Subject
 from webhooks.drift.decide import Decided, decide
 from webhooks.drift.exempt import acts
-from webhooks.drift.facts import Facts
+from webhooks.drift.facts import Facts, Opened, nothing_opened
 from webhooks.drift.message import findings
 from webhooks.drift.ownership import Policy
 from webhooks.drift.weigh import ACTIONS
@@ -27,8 +27,11 @@ class DriftGuard:
 
     name = "drift"
 
-    def __init__(self, policy: Policy, facts: Facts, lookup: Lookup, *, max_findings: int) -> None:
+    def __init__(
+        self, policy: Policy, facts: Facts, lookup: Lookup, *, max_findings: int, opened: Opened = nothing_opened
+    ) -> None:
         self._policy = policy
+        self._opened = opened
         self._facts = facts
         self._lookup = lookup
         self._max_findings = max_findings
@@ -50,7 +53,7 @@ class DriftGuard:
         parent = None
         if subject.subresource == "scale" and not self._needs_no_parent(subject):
             parent = await self._lookup(subject)
-        decided = decide(subject, self._facts, self._policy, parent=parent)
+        decided = decide(subject, self._facts, self._policy, parent=parent, opened=self._opened)
         if not decided.applicable:
             return NotApplicable(self.name, decided.reason)
         found = self._findings(subject, decided) if decided.drifted else ()

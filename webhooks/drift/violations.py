@@ -16,6 +16,7 @@ from webhooks.drift.exempt import acts
 from webhooks.drift.facts import OwnerRef
 from webhooks.drift.fields import Change, adds, changes, taken, value_at
 from webhooks.drift.managed import Entry, by
+from webhooks.drift.named import resolve, whole
 from webhooks.drift.paths import ANNOTATIONS, LAST_APPLIED, RESTARTED_AT, Path, covered
 from webhooks.drift.reconcilers.base import Reconciler
 
@@ -114,6 +115,23 @@ def of_update(
     if _rewritten(old, new, by(managers, before), by(managers, after), max_depth):
         found[MANAGED_FIELDS] = Violation(Rule.MANAGED_FIELDS, MANAGED_FIELDS)
     return list(found.values()), unsure
+
+
+def of_opened(subject: Subject, opened: Iterable[str], found: Iterable[Violation]) -> list[Violation]:
+    """What an update changes of fields that were changed under a grant: they are no longer in their owner's record.
+
+    ``found``: what is known already.
+    """
+    old, new = subject.old_object, subject.object
+    judged = {violation.path for violation in found}
+    paths = dict.fromkeys(
+        path for text in opened for path in (resolve(text, old), resolve(text, new)) if whole(text, path)
+    )
+    return [
+        Violation(Rule.OWNED_FIELD, path, value_at(old, path), value_at(new, path))
+        for path in paths
+        if path not in judged and not same(value_at(old, path), value_at(new, path))
+    ]
 
 
 def of_claim(old: Json, new: Json, reconciler: Reconciler, heir: OwnerRef) -> Violation:

@@ -26,7 +26,7 @@ class Case(msgspec.Struct, frozen=True):
     """One request with everything that is looked at.
 
     ``about`` is the object as it was, or is to be created, with its ``entries``; ``after`` are those of an update's
-    new object.
+    new object. ``opened``: its fields that were changed under a grant.
     """
 
     subject: Subject
@@ -35,6 +35,7 @@ class Case(msgspec.Struct, frozen=True):
     after: list[Entry]
     facts: Facts
     policy: Policy
+    opened: tuple[str, ...] = ()
 
 
 class Drifted(msgspec.Struct, frozen=True):

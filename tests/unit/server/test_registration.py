@@ -25,7 +25,7 @@ def webhook(**options: object) -> dict:
 def test_it_fails_closed_and_sees_dry_runs() -> None:
     """By default what could not be judged does not happen, and dry runs are judged too."""
     one = webhook()
-    assert (one["failurePolicy"], one["sideEffects"], one["matchPolicy"]) == ("Fail", "None", "Equivalent")
+    assert (one["failurePolicy"], one["sideEffects"], one["matchPolicy"]) == ("Fail", "NoneOnDryRun", "Equivalent")
     assert one["admissionReviewVersions"] == ["v1"]
 
 
@@ -39,6 +39,7 @@ def test_what_it_covers() -> None:
         "pods/resize",
         "policywaivers/status",
         "clusterpolicywaivers/status",
+        "breakglasses/status",
     ]
     assert {rule["scope"] for rule in (main, subresources)} == {"*"}
 
@@ -91,7 +92,7 @@ def test_there_is_nothing_at_other_paths(path):
 def test_groups_at_their_paths():
     """Everything at the bare path; else the guards of the groups that are named."""
     assert asked_guards("/v1/validate") is None
-    assert asked_guards("/v1/validate/drift.provenance") == {"drift", "provenance", "trust-policy"}
+    assert asked_guards("/v1/validate/drift.provenance") == {"drift", "break-glass", "provenance", "trust-policy"}
 
 
 async def test_every_guard_is_in_one_group():

@@ -1,0 +1,89 @@
+"""Real gateways that watch the cluster which asks one of them, with the CRD and the rights that the chart gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from support.api import ApiError
+from support.charts import CRDS
+from support.cluster import Cluster, wait_for
+from support.gateway import Gateway
+from support.registration import registered
+from support.users import GOVGATE, ROOT
+
+Json = dict[str, Any]
+_RBAC = "rbac.authorization.k8s.io"
+_NAME = "govgate-break-glass"
+RULES = (
+    (["kustomize.toolkit.fluxcd.io", "helm.toolkit.fluxcd.io", "source.toolkit.fluxcd.io"], ["*"], ["list", "watch"]),
+    (["argoproj.io"], ["*"], ["list", "watch"]),
+    (["apps"], ["deployments"], ["get"]),
+    (["govgate.dev"], ["trustpolicies", "breakglasses"], ["get", "list", "watch"]),
+    (["govgate.dev"], ["breakglasses/status"], ["patch"]),
+    ([""], ["events"], ["create"]),
+    (["authorization.k8s.io"], ["subjectaccessreviews"], ["create"]),
+)
+
+
+@pytest.fixture(scope="module")
+def gateways(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Gateway]]:
+    """Two of them; the first is registered."""
+    root = cluster.api(ROOT)
+    root.apply(yaml.safe_load((CRDS / "breakglasses.yaml").read_text()), manager="tests")
+    wait_for(lambda: _served(cluster), seconds=60)
+    for item in _role():
+        root.apply(item, manager="tests")
+    connection = {"connect": "kubeconfig", "kubeconfig": str(cluster.kubeconfig(GOVGATE))}
+    started: list[Gateway] = []
+    try:
+        for _ in range(2):
+            folder = tmp_path_factory.mktemp("govgate")
+            gateway = Gateway(
+                folder,
+                cluster=connection,
+                audit={"mode": "durable"},
+                policy={"sources": []},
+                breakGlass={"emergencyGroups": ["developers"]},
+            )
+            started.append(gateway)
+            gateway.start()
+        with registered(cluster, f"https://127.0.0.1:{started[0].port}/v1/validate", _authority(started[0])):
+            yield started
+    finally:
+        for gateway in started:
+            gateway.kill()
+        for grant in root.list("govgate.dev/v1alpha1", "BreakGlass"):
+            root.delete({"apiVersion": "govgate.dev/v1alpha1", "kind": "BreakGlass", **grant}, missing_ok=True)
+
+
+def _authority(gateway: Gateway) -> Path:
+    file = gateway.folder / "ca.crt"
+    file.write_bytes(gateway.authority.pem)
+    return file
+
+
+def _served(cluster: Cluster) -> bool:
+    """A group is announced before its versions, and those before their resources."""
+    try:
+        resources = cluster.api(ROOT).call("GET", "/apis/govgate.dev/v1alpha1")["resources"]
+    except ApiError:
+        return False
+    return any(one["name"] == "breakglasses/status" for one in resources)
+
+
+def _role() -> list[Json]:
+    rules = [{"apiGroups": groups, "resources": resources, "verbs": verbs} for groups, resources, verbs in RULES]
+    return [
+        {"apiVersion": f"{_RBAC}/v1", "kind": "ClusterRole", "metadata": {"name": _NAME}, "rules": rules},
+        {
+            "apiVersion": f"{_RBAC}/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": _NAME},
+            "roleRef": {"apiGroup": _RBAC, "kind": "ClusterRole", "name": _NAME},
+            "subjects": [{"kind": "ServiceAccount", "name": "govgate", "namespace": "govgate-system"}],
+        },
+    ]

@@ -1,0 +1,163 @@
+"""Who may write what into a BreakGlass. Pure; what a user may do is asked of the cluster before."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import msgspec
+
+from gateway.config.breakglass import BreakGlass
+from webhooks.breakglass.grant import Grant, Status, spec_digest
+
+REQUEST, APPROVE = "request", "approve"
+"""Verbs on breakglasses.govgate.dev, as RBAC knows them."""
+_MACHINES = "system:"
+_CLOCKS_APART = timedelta(minutes=5)
+
+
+class Writer(msgspec.Struct, frozen=True):
+    """Who writes. ``places``: verbs, each with whether it is held wherever the scope reaches. ``gateway``: it is one itself."""
+
+    user: str
+    groups: frozenset[str] = frozenset()
+    may_request: bool = False
+    may_approve: bool = False
+    gateway: bool = False
+
+
+class Violation(msgspec.Struct, frozen=True):
+    """What is refused of a write: the field, and why."""
+
+    field: str
+    text: str
+
+
+def verbs(old: Grant | None, new: Grant | None, user: str) -> frozenset[str]:
+    """Which verbs a write needs, so that they can be asked about. ``new`` is None for a deletion."""
+    if old is None:
+        return frozenset({REQUEST})
+    if new is None:
+        return frozenset({APPROVE}) if old.status.uses else frozenset()
+    approves = new.status.approval is not None and new.status.approval != old.status.approval
+    revokes = new.status.revoked != old.status.revoked and user != old.spec.requested_by
+    return frozenset({APPROVE}) if approves or revokes else frozenset()
+
+
+def violations(
+    old: Grant | None, new: Grant | None, writer: Writer, now: datetime, settings: BreakGlass
+) -> list[Violation]:
+    """Why this write is refused; empty if it is not. ``old``: None where it is created; ``new``: None where deleted."""
+    if old is None:
+        return _of_request(new, writer, now, settings) if new is not None else []
+    if new is None:
+        return _of_deletion(old, writer, now)
+    found = []
+    if new.spec != old.spec:
+        found.append(Violation("spec", "a grant is not changed: ask for another one"))
+    return found + _of_status(old, new, writer, now, settings)
+
+
+def _of_request(new: Grant, writer: Writer, now: datetime, settings: BreakGlass) -> list[Violation]:
+    found: list[Violation] = []
+    spec = new.spec
+    if not writer.may_request:
+        found.append(Violation("spec.scope", f"you may not ask for break-glass there (verb {REQUEST} on breakglasses)"))
+    if spec.requested_by != writer.user:
+        found.append(Violation("spec.requestedBy", f"whoever writes asks: {writer.user}"))
+    if any(name.startswith(_MACHINES) for name in (*spec.users, *spec.groups)):
+        found.append(Violation("spec.users", f"break-glass is for people: nothing that begins with {_MACHINES}"))
+    if spec.expires <= now:
+        found.append(Violation("spec.expires", "is in the past"))
+    if spec.expires > now + timedelta(minutes=settings.max_minutes):
+        found.append(Violation("spec.expires", f"at most {settings.max_minutes} minutes ahead"))
+    if spec.max_uses > settings.max_uses:
+        found.append(Violation("spec.maxUses", f"at most {settings.max_uses}"))
+    if new.status != Status():
+        found.append(Violation("status", "a new grant has none"))
+    return found
+
+
+def _of_deletion(old: Grant, writer: Writer, now: datetime) -> list[Violation]:
+    """The record of what was changed goes with it."""
+    if not old.status.uses:
+        return []
+    if old.state(now) == "active":
+        return [Violation("", "it was used and still holds: revoke it first")]
+    if not writer.may_approve:
+        return [
+            Violation("", f"it holds the record of what was changed: that takes the verb {APPROVE} on breakglasses")
+        ]
+    return []
+
+
+def _of_status(old: Grant, new: Grant, writer: Writer, now: datetime, settings: BreakGlass) -> list[Violation]:
+    before, after = old.status, new.status
+    found: list[Violation] = []
+    if after.approval != before.approval:
+        found += _of_approval(old, new, writer, now, settings)
+    if after.revoked != before.revoked:
+        found += _of_revocation(old, new, writer)
+    if after.expired != before.expired and not (writer.gateway and after.expired and _due(old, now)):
+        found.append(Violation("status.expired", "is for the gateway to say, and nobody takes it back"))
+    if (after.used, after.uses) != (before.used, before.uses):
+        found += _of_use(old, new, writer, now)
+    return found
+
+
+def _due(grant: Grant, now: datetime) -> bool:
+    """Expired by the clock here; another gateway's may be a little ahead."""
+    return grant.spec.expires <= now + _CLOCKS_APART
+
+
+def _of_approval(old: Grant, new: Grant, writer: Writer, now: datetime, settings: BreakGlass) -> list[Violation]:
+    approval, spec = new.status.approval, old.spec
+    if old.status.approval is not None or approval is None:
+        return [Violation("status.approval", "an approval is not changed: revoke the grant")]
+    found: list[Violation] = []
+    if old.state(now) in {"expired", "revoked"}:
+        found.append(Violation("status.approval", f"it is {old.state(now)}: ask for another one"))
+    if approval.approver != writer.user:
+        found.append(Violation("status.approval.approver", "nobody approves in another one's name"))
+    if approval.spec_digest != spec_digest(spec):
+        found.append(Violation("status.approval.specDigest", "is not that of the spec"))
+    if approval.emergency:
+        return found + _of_emergency(spec.requested_by, writer, settings)
+    if writer.user == spec.requested_by or writer.user in spec.users:
+        found.append(Violation("status.approval", "is for someone other than who asked, or is named in it"))
+    if not writer.may_approve:
+        found.append(
+            Violation("status.approval", f"you may not approve break-glass there (verb {APPROVE} on breakglasses)")
+        )
+    return found
+
+
+def _of_emergency(requester: str, writer: Writer, settings: BreakGlass) -> list[Violation]:
+    groups = settings.emergency_groups
+    if writer.user != requester:
+        return [Violation("status.approval.emergency", "is for whoever asked: others simply approve")]
+    if writer.groups.isdisjoint(groups):
+        allowed = f"members of {', '.join(groups)}" if groups else "nobody (breakGlass.emergencyGroups)"
+        return [Violation("status.approval.emergency", f"may be used by {allowed}: someone else has to approve")]
+    return []
+
+
+def _of_revocation(old: Grant, new: Grant, writer: Writer) -> list[Violation]:
+    revoked = new.status.revoked
+    if old.status.revoked is not None or revoked is None:
+        return [Violation("status.revoked", "nobody takes a revocation back")]
+    if revoked.by != writer.user:
+        return [Violation("status.revoked.by", "nobody revokes in another one's name")]
+    if writer.user != old.spec.requested_by and not writer.may_approve:
+        return [Violation("status.revoked", f"is for who asked, or who holds the verb {APPROVE} on breakglasses")]
+    return []
+
+
+def _of_use(old: Grant, new: Grant, writer: Writer, now: datetime) -> list[Violation]:
+    """One more, by a gateway, while the grant holds: then counting twice, or too often, is not possible."""
+    before, after = old.status, new.status
+    if not writer.gateway:
+        return [Violation("status.uses", "are counted by the gateway alone")]
+    grown = after.used == before.used + 1 and after.uses[:-1] == before.uses and len(after.uses) == after.used
+    if not grown or after.approval != before.approval or after.revoked != before.revoked:
+        return [Violation("status.uses", "one use is added at a time, and nothing else")]
+    return [] if old.state(now - _CLOCKS_APART) == "active" else [Violation("status.uses", "the grant does not hold")]
