@@ -158,13 +158,7 @@ async def assemble(config: Config, *, patient: bool = False, meter: Meter | None
         judge = _judge(config, guards, rules, None, alone)
         return Assembly(judge, [alone, gate], rules=rules, trust=alone, late=_late(config, rules, ADMISSION))
     facts = ClusterFacts(client, config.drift)
-    clock = Forward(now_utc)
-    grants = ClusterGrants(client, clock, most=config.server.limits.findings) if config.break_glass.enabled else None
-    opened = grants.opened if grants is not None else nothing_opened
-    guards = [
-        drift_guard(config, facts, facts.scaled, opened),
-        BreakGlassGuard(client, clock, config.break_glass),
-    ]
+    guards, grants = _drift_with_grants(config, client, facts)
     parts: list[Part] = [facts, *([grants] if grants is not None else [])]
     constraints, late = None, None
     waive: Waive = list
@@ -197,10 +191,20 @@ async def assemble(config: Config, *, patient: bool = False, meter: Meter | None
     ]
     trust.start()
     facts.start()
-    if grants is not None:
-        grants.start()
     judge = _judge(config, guards, rules, constraints, trust, grants=grants)
     return Assembly(judge, parts, rules=rules, constraints=constraints, trust=trust, late=late, grants=grants)
+
+
+def _drift_with_grants(
+    config: Config, client: KubeClient, facts: ClusterFacts
+) -> tuple[list[Guard], ClusterGrants | None]:
+    """The drift guard, the guard of grants, and the grants, which are watched from now on; None if none are to hold."""
+    clock, grants = Forward(now_utc), None
+    if config.break_glass.enabled:
+        grants = ClusterGrants(client, clock, most=config.server.limits.findings)
+        grants.start()
+    drift = drift_guard(config, facts, facts.scaled, grants.opened if grants is not None else nothing_opened)
+    return [drift, BreakGlassGuard(client, clock, config.break_glass)], grants
 
 
 def _late(config: Config, rules: RuleSet | None, surroundings: Surroundings, waive: Waive = list) -> LateAudit | None:
