@@ -307,5 +307,10 @@ def drift_guard(config: Config, facts: Facts, lookup: Lookup, opened: Opened = n
     return DriftGuard(Policy(drift, reconcilers), facts, lookup, max_findings=limit, opened=opened)
 
 
+def field_managers(config: Config) -> frozenset[str]:
+    """Under which names the reconcilers write that the drift guard knows."""
+    return drift_guard(config, NoFacts(), _no_cluster).managers
+
+
 async def _no_cluster(_subject: Subject) -> Json | None:
     return None

@@ -26,7 +26,8 @@ from policies.sources import CLUSTER_GATEKEEPER
 from policies.surroundings import Surroundings, surrounded
 from policies.waivers import now_utc
 from webhooks.artifacts import Artifacts, artifacts_in_cluster
-from webhooks.assembly import Part, rules_in_files
+from webhooks.assembly import Part, field_managers, rules_in_files
+from webhooks.breakglass.standing import Changes
 from webhooks.constraints import ClusterConstraints
 from webhooks.policy import exempted
 from webhooks.surroundings import ClusterSurroundings
@@ -49,6 +50,7 @@ class Standing:
         surroundings: ClusterSurroundings,
         waivers: ClusterWaivers,
         artifacts: Artifacts,
+        changes: Changes,
     ) -> None:
         decides = (config.policy, config.provenance, config.cluster.own_namespace)
         self._settings = msgspec.json.encode(decides, order="deterministic").decode()
@@ -57,7 +59,8 @@ class Standing:
         self._around = _NobodyAsks(surroundings)
         self._waivers = waivers
         self._artifacts = artifacts
-        parts = (surroundings, constraints, waivers, artifacts)
+        self._changes = changes
+        parts = (surroundings, constraints, waivers, artifacts, changes)
         self._parts: list[Part] = [part for part in parts if part is not None]
         self._exempt = (*config.policy.exempt_namespaces, config.cluster.own_namespace)
         self._timeout_seconds = config.policy.timeout_seconds
@@ -77,7 +80,7 @@ class Standing:
 
     def about(self, subject: Subject) -> bool:
         """Whether any rule may be about objects of the subject's type: else they need not be read."""
-        parts = (self._rules, self._constraints, self._artifacts)
+        parts = (self._rules, self._constraints, self._artifacts, self._changes)
         return any(part.about(subject) for part in parts if part is not None)
 
     def exempt(self, subject: Subject) -> bool:
@@ -85,7 +88,7 @@ class Standing:
         return exempted(subject.governing_namespace, self._exempt)
 
     async def judge(self, subjects: Sequence[Subject]) -> list[Outcome]:
-        """What the rules say about each object, and the trust policies about what it fetches; waived findings name the waiver.
+        """What the rules say about each object, the trust policies about what it fetches, and what was changed of it under a grant; waived findings name the waiver.
 
         Raises:
             UndecidedError: the engine is not there.
@@ -101,6 +104,7 @@ class Standing:
                     findings=more.findings, undecided=more.undecided, judged=more.judged
                 )
         outcomes = await self._artifacts.join(subjects, outcomes)
+        outcomes = await self._changes.join(subjects, outcomes)
         return [Outcome(tuple(self._waivers.apply(one.findings)), one.undecided, one.judged) for one in outcomes]
 
     def overrunning(self) -> int:
@@ -169,6 +173,8 @@ async def assemble_standing(config: Config, client: KubeClient, *, meter: Meter 
     waivers = ClusterWaivers(client, now_utc)
     waivers.start()
     artifacts.start()
+    changes = Changes(client, field_managers(config))
+    changes.start()
     return Standing(
         config,
         rules=rules,
@@ -176,6 +182,7 @@ async def assemble_standing(config: Config, client: KubeClient, *, meter: Meter 
         surroundings=surroundings,
         waivers=waivers,
         artifacts=artifacts,
+        changes=changes,
     )
 
 

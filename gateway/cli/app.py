@@ -28,6 +28,10 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("gateway.cli.check:check", "Judge manifests: files, folders, standard input."),
     "scan": ("gateway.cli.scan:scan", "Judge the objects that a cluster holds."),
     "review": ("gateway.cli.review:review", "Judge recorded AdmissionReviews offline."),
+    "break-glass": (
+        "gateway.cli.break_glass:break_glass_app",
+        "Changes that cannot wait for Git: request, approve, list, revoke.",
+    ),
     "policy": ("gateway.cli.policy_run:policy_app", "The rules in force: list, show, test, eval, waivers."),
     "seal": ("gateway.cli.seal:seal_app", "Secret in, SealedSecret out; validate, reencrypt, recover."),
     "detect": ("gateway.cli.detect:detect", "Find credentials in plain text: manifests, and any other file."),

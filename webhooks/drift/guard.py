@@ -36,6 +36,11 @@ class DriftGuard:
         self._lookup = lookup
         self._max_findings = max_findings
 
+    @property
+    def managers(self) -> frozenset[str]:
+        """The field managers of all reconcilers."""
+        return frozenset(name for one in self._policy.reconcilers.values() for name in one.managers)
+
     def concerns(self, subject: Subject) -> bool:  # noqa: ARG002 - the protocol's
         """Every request: what decides is in the objects."""
         return True
