@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from recordings.objects import FLUX, deployment, labelled
 from support.api import STRATEGIC, Api, ApiError
 from support.cluster import Cluster, wait_for
+from support.drill import run, shows, steps
 from support.gateway import Gateway
 from support.grants import grant_object
-from support.users import ALICE, BOB, KUSTOMIZE_CONTROLLER, ROOT, User
+from support.users import ALICE, BOB, KUSTOMIZE_CONTROLLER, NOBODY, ROOT, TENANT, User
 
 from webhooks.breakglass.grant import read_grant, spec_digest
 
 Json = dict[str, Any]
 API = "govgate.dev/v1alpha1"
 _names = count(1)
+SHOP = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}
 
 
 def managed(cluster: Cluster, namespace: str) -> Json:
@@ -117,7 +123,7 @@ def test_from_denial_to_denial(cluster: Cluster, gateways: list[Gateway], namesp
     with pytest.raises(ApiError):
         bob.patch(grant, {"spec": {"expires": "2100-01-01T00:00:00Z"}})
 
-    records = [r for r in gateways[0].records() if r["request"]["name"] == item["metadata"]["name"]]
+    records = [r for r in gateways[0].records() if r["request"]["namespace"] == namespace]
     (counted,) = [
         r for r in records if r["verdict"]["decision"] == "allow" and not r["request"]["dryRun"]
         and r["request"]["actor"]["username"] == ALICE.name
@@ -212,3 +218,183 @@ def review(live: Json, user: User, image: str, *, dry_run: bool) -> bytes:
         "oldObject": live,
     }
     return json.dumps({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}).encode()
+
+
+def flux_applies(cluster: Cluster, image: str) -> None:
+    item = deployment("shop", "web")
+    item["spec"]["template"]["spec"]["containers"][0]["image"] = image
+    marked = labelled(item, dict(zip(FLUX, ("web", "shop"), strict=True)))
+    cluster.api(KUSTOMIZE_CONTROLLER).apply(marked, manager="kustomize-controller")
+
+
+@pytest.fixture
+def shop(cluster: Cluster, gateways: list[Gateway]) -> Iterator[None]:
+    root = cluster.api(ROOT)
+    root.apply(SHOP, manager="tests")
+    flux_applies(cluster, "registry.example.com/shop/web:1.0.0")
+    yield
+    root.delete(SHOP, missing_ok=True)
+
+
+def test_the_drill(cluster: Cluster, shop: None) -> None:
+    """Each command of docs/break-glass.md shows what the page says that it shows."""
+    typed = list(steps())
+    assert len(typed) == 11
+    for who, command, expected in typed:
+        if who == "flux":
+            flux_applies(cluster, command)
+            continue
+        deadline = time.monotonic() + 60
+        while True:
+            output = run(cluster, who, command)
+            missing = [line for line in expected if not shows(output, line)]
+            # What a person changed is seen by a gateway a moment later; what is asked for or deleted is so once.
+            again = command.startswith("kubectl -n shop") or "list" in command
+            if not missing or not again or time.monotonic() > deadline:
+                break
+            time.sleep(0.2)
+        assert not missing, (command, missing, output)
+        if "--fail-on warn" in command:
+            assert "shop/web: spec" not in output
+
+
+def test_the_scan_finds_what_git_does_not_say(cluster: Cluster, gateways: list[Gateway], namespace: str) -> None:
+    """Of objects that stand there, until their reconciler has applied them."""
+    item, tags = managed(cluster, namespace), images()
+    approve(cluster.api(BOB), asked(cluster.api(ALICE), item))
+    eventually_told(cluster.api(ALICE), item, "", tags)
+
+    def found() -> list[Json]:
+        scan = f"govgate scan -n {namespace} --policies builtin:gitops -o json"
+        findings = json.loads(run(cluster, "root", scan, errors=False))["findings"]
+        return [one for one in findings if one["guard"] == "break-glass"]
+
+    (one,) = found()
+    assert (one["rule"], one["action"], one["resource"]["name"]) == ("break-glass/not-in-git", "warn", "api")
+    managed(cluster, namespace)
+    assert found() == []
+
+
+def test_a_deletion_is_open_until_it_is_there_again(cluster: Cluster, gateways: list[Gateway], namespace: str) -> None:
+    """The object is gone, and with it all but the grant's record."""
+    item = managed(cluster, namespace)
+    alice = cluster.api(ALICE)
+    with pytest.raises(ApiError, match="--operation=DELETE"):
+        alice.delete(item)
+    scope = {"namespaces": [namespace], "kinds": ["apps/Deployment"], "names": ["api"], "operations": ["DELETE"]}
+    approve(cluster.api(BOB), asked(alice, item, scope=scope))
+
+    def deleted() -> bool:
+        try:
+            alice.delete(item)
+        except ApiError as error:
+            return error.code == 404
+        return True
+
+    wait_for(deleted, seconds=30)
+    assert f"Deployment {namespace}/api: it was deleted by alice" in run(cluster, "bob", "govgate break-glass list")
+    managed(cluster, namespace)
+    assert f"{namespace}/api: it was deleted" not in run(cluster, "bob", "govgate break-glass list")
+
+
+def test_approving_is_a_right_in_the_namespaces_of_the_scope(
+    cluster: Cluster, gateways: list[Gateway], namespace: str
+) -> None:
+    """Who may approve in one namespace approves nothing that reaches further."""
+    root, nobody, item = cluster.api(ROOT), cluster.api(NOBODY), managed(cluster, namespace)
+    made = [
+        *bound("patches", [rule(["breakglasses", "breakglasses/status"], ["get", "patch"])], NOBODY.name),
+        *bound("approves", [rule(["breakglasses"], ["approve"])], NOBODY.name, namespace),
+    ]
+    for one in made:
+        root.apply(one, manager="tests")
+    try:
+        here = asked(cluster.api(ALICE), item)
+        wider = asked(cluster.api(ALICE), item, scope={"namespaces": ["*"], "kinds": ["Deployment"], "names": ["*"]})
+        with pytest.raises(ApiError, match="verb approve"):
+            approve(nobody, wider)
+        approve(nobody, here)
+    finally:
+        for one in made:
+            root.delete(one, missing_ok=True)
+
+
+def test_what_cannot_be_counted_is_not_let_through(
+    cluster: Cluster, gateways: list[Gateway], namespace: str, tmp_path: Path
+) -> None:
+    """A gateway that may not write to grants denies, and says why; a dry run it lets through."""
+    root, item, tags = cluster.api(ROOT), managed(cluster, namespace), images()
+    reads = [rule([resource], ["list", "watch"], group) for group, resource in READS]
+    made = bound("reads", reads, TENANT.name)
+    for one in made:
+        root.apply(one, manager="tests")
+    connection = {"connect": "kubeconfig", "kubeconfig": str(cluster.kubeconfig(TENANT))}
+    gateway = Gateway(tmp_path, cluster=connection, policy={"sources": []})
+    try:
+        gateway.start()
+        approve(cluster.api(BOB), asked(cluster.api(ALICE), item))
+        live = root.get("apps/v1", "Deployment", namespace, "api")
+
+        def ask(*, dry_run: bool) -> Json:
+            answer: Json = gateway.ask(review(live, ALICE, next(tags), dry_run=dry_run)).json()["response"]
+            return answer
+
+        wait_for(lambda: ask(dry_run=True)["allowed"], seconds=30)
+        refused = ask(dry_run=False)
+        assert not refused["allowed"]
+        assert "its use could not be counted: 403" in refused["status"]["message"]
+    finally:
+        gateway.kill()
+        for one in made:
+            root.delete(one, missing_ok=True)
+
+
+READS = (
+    ("kustomize.toolkit.fluxcd.io", "*"),
+    ("helm.toolkit.fluxcd.io", "*"),
+    ("source.toolkit.fluxcd.io", "*"),
+    ("argoproj.io", "*"),
+    ("govgate.dev", "*"),
+)
+
+
+def rule(resources: list[str], verbs: list[str], group: str = "govgate.dev") -> Json:
+    return {"apiGroups": [group], "resources": resources, "verbs": verbs}
+
+
+def bound(name: str, rules: list[Json], user: str, namespace: str = "") -> list[Json]:
+    """A ClusterRole with a binding; in a namespace, if one is given."""
+    api = "rbac.authorization.k8s.io"
+    kind, place = ("RoleBinding", {"namespace": namespace}) if namespace else ("ClusterRoleBinding", {})
+    return [
+        {"apiVersion": f"{api}/v1", "kind": "ClusterRole", "metadata": {"name": f"tests-{name}"}, "rules": rules},
+        {
+            "apiVersion": f"{api}/v1",
+            "kind": kind,
+            "metadata": {"name": f"tests-{name}", **place},
+            "roleRef": {"apiGroup": api, "kind": "ClusterRole", "name": f"tests-{name}"},
+            "subjects": [{"kind": "User", "name": user, "apiGroup": api}],
+        },
+    ]
+
+
+def test_the_commands_write_nothing_in_a_dry_run(cluster: Cluster, gateways: list[Gateway], namespace: str) -> None:
+    """They print what they would write: a person can look at it, and apply it by other means."""
+    item, alice = managed(cluster, namespace), cluster.api(ALICE)
+    before = len(alice.list(API, "BreakGlass"))
+    request = f"govgate break-glass request apps/Deployment {namespace}/api --ticket=INC-7 --reason=r --dry-run"
+    printed = yaml.safe_load(run(cluster, "alice", request))
+    assert (printed["kind"], printed["spec"]["requestedBy"], printed["spec"]["users"]) == (
+        "BreakGlass",
+        ALICE.name,
+        [ALICE.name],
+    )
+    assert len(alice.list(API, "BreakGlass")) == before
+    grant = alice.create(printed)
+    for verb, key in (("approve", "approval"), ("revoke", "revoked")):
+        patch = yaml.safe_load(run(cluster, "bob", f"govgate break-glass {verb} {grant['metadata']['name']} --dry-run"))
+        assert BOB.name in patch["status"][key].values()
+        cluster.api(BOB).patch(grant, patch, subresource="status")
+    assert item["kind"] == "Deployment"
+    assert status(cluster, grant)["revoked"]["by"] == BOB.name
+    assert "NAMESPACE/NAME" in run(cluster, "alice", "govgate break-glass request Pod a/b/c --ticket=T --reason=r")
