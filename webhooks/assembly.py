@@ -131,10 +131,13 @@ class Assembly:
             await self._rules.close()
 
 
-async def assemble(config: Config, *, patient: bool = False, meter: Meter | None = None) -> Assembly:
+async def assemble(
+    config: Config, *, patient: bool = False, meter: Meter | None = None, counting: bool = False
+) -> Assembly:
     """Build everything that decides. Caches begin to fill; :meth:`Assembly.ready` tells when they are.
 
-    ``patient``: an engine that is not there yet is waited for. ``meter`` counts what provenance does.
+    ``patient``: an engine that is not there yet is waited for. ``meter`` counts what provenance does. ``counting``: what is
+    judged happens, so that uses of break-glass grants are counted.
 
     Raises:
         ConfigError: the configuration asks for something that cannot be had.
@@ -158,7 +161,7 @@ async def assemble(config: Config, *, patient: bool = False, meter: Meter | None
         judge = _judge(config, guards, rules, None, alone)
         return Assembly(judge, [alone, gate], rules=rules, trust=alone, late=_late(config, rules, ADMISSION))
     facts = ClusterFacts(client, config.drift)
-    guards, grants = _drift_with_grants(config, client, facts)
+    guards, grants = _drift_with_grants(config, client, facts, counting=counting)
     parts: list[Part] = [facts, *([grants] if grants is not None else [])]
     constraints, late = None, None
     waive: Waive = list
@@ -196,12 +199,12 @@ async def assemble(config: Config, *, patient: bool = False, meter: Meter | None
 
 
 def _drift_with_grants(
-    config: Config, client: KubeClient, facts: ClusterFacts
+    config: Config, client: KubeClient, facts: ClusterFacts, *, counting: bool
 ) -> tuple[list[Guard], ClusterGrants | None]:
     """The drift guard, the guard of grants, and the grants, which are watched from now on; None if none are to hold."""
     clock, grants = Forward(now_utc), None
     if config.break_glass.enabled:
-        grants = ClusterGrants(client, clock, most=config.server.limits.findings)
+        grants = ClusterGrants(client, clock, most=config.server.limits.findings, counting=counting)
         grants.start()
     drift = drift_guard(config, facts, facts.scaled, grants.opened if grants is not None else nothing_opened)
     return [drift, BreakGlassGuard(client, clock, config.break_glass)], grants

@@ -62,7 +62,7 @@ class Changes:
         await self._forget()
         problem = ""
         try:
-            assembly = await assemble(order.config, meter=self._meter)
+            assembly = await assemble(order.config, meter=self._meter, counting=True)
         except GovgateError as error:
             problem = str(error)
         else:

@@ -75,7 +75,7 @@ class Worker:
         self._recorder = AuditClient(start.config.audit, folder=Path(start.state_dir))
         await self._recorder.start()
         limits = start.config.server.limits
-        assembly = await assemble(start.config, patient=True, meter=counted.provenance)
+        assembly = await assemble(start.config, patient=True, meter=counted.provenance, counting=True)
         self._admission = Admission(Serving(assembly, limits), self._recorder, counted, on_bug=self._bug)
         self._listener = Listener(
             self._admission, limits, on_malformed=self._admission.malformed, on_refused=counted.refused_connection

@@ -47,9 +47,14 @@ class Excused(msgspec.Struct, frozen=True):
 
 
 class ClusterGrants:
-    """Holds the grants, lets requests through, writes down what expired. ``most``: findings that one guard tells of."""
+    """Holds the grants, lets requests through, writes down what expired.
 
-    def __init__(self, client: KubeClient, clock: Forward, *, most: int) -> None:
+    ``most``: findings that one guard tells of. ``counting``: whether what is judged happens: else (recorded requests)
+    nothing is written, and each is judged as a dry run.
+    """
+
+    def __init__(self, client: KubeClient, clock: Forward, *, most: int, counting: bool) -> None:
+        self._counting = counting
         self._client = client
         self._clock = clock
         self._most = most
@@ -70,7 +75,8 @@ class ClusterGrants:
     def start(self) -> None:
         """Begin to watch."""
         self._cache.start()
-        self._sweeper = asyncio.create_task(self._sweep(), name="break-glass expiry")
+        if self._counting:
+            self._sweeper = asyncio.create_task(self._sweep(), name="break-glass expiry")
 
     async def close(self) -> None:
         """Stop."""
@@ -94,7 +100,7 @@ class ClusterGrants:
         choice = choose(held, subject, findings, now, most=self._most)
         if choice.grant is None:
             return Excused((*findings, *(not_in_force(findings, why) for why in choice.idle)))
-        if subject.dry_run:
+        if subject.dry_run or not self._counting:
             count = f"dry run, not counted; {choice.grant.status.used} of {choice.grant.spec.max_uses} used"
             return Excused(excused(choice.grant, findings, count=count), allowed=True)
         use = use_of(subject, findings, now)

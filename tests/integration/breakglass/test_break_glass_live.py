@@ -398,3 +398,19 @@ def test_the_commands_write_nothing_in_a_dry_run(cluster: Cluster, gateways: lis
     assert item["kind"] == "Deployment"
     assert status(cluster, grant)["revoked"]["by"] == BOB.name
     assert "NAMESPACE/NAME" in run(cluster, "alice", "govgate break-glass request Pod a/b/c --ticket=T --reason=r")
+
+
+def test_recorded_requests_count_nothing(
+    cluster: Cluster, gateways: list[Gateway], namespace: str, tmp_path: Path
+) -> None:
+    """Judging what happened elsewhere, or before, uses no grant up."""
+    item = managed(cluster, namespace)
+    grant = approve(cluster.api(BOB), asked(cluster.api(ALICE), item))
+    live = cluster.api(ROOT).get("apps/v1", "Deployment", namespace, "api")
+    recorded, config = tmp_path / "review.json", tmp_path / "config.yaml"
+    recorded.write_bytes(review(live, ALICE, "registry.example.com/storefront/api:9", dry_run=False))
+    connection = {"connect": "kubeconfig", "kubeconfig": str(cluster.kubeconfig(ROOT))}
+    config.write_text(yaml.safe_dump({"cluster": connection, "policy": {"sources": []}}))
+    shown = run(cluster, "root", f"govgate review {recorded} --config {config}")
+    assert f"let through by breakglass/{grant['metadata']['name']}" in shown
+    assert "used" not in status(cluster, grant)
