@@ -201,6 +201,23 @@ def test_a_changed_field_stays_its_owners(cluster: Cluster, gateways: list[Gatew
                                content_type=STRATEGIC)  # fmt: skip
 
 
+def test_scaling_once_is_not_scaling_twice(cluster: Cluster, gateways: list[Gateway], namespace: str) -> None:
+    """A Scale says nothing of who manages what it scales; what was changed by one is remembered of the workload."""
+    item, numbers = managed(cluster, namespace), count(10)
+
+    def scaled(user: User) -> str:
+        try:
+            cluster.api(user).scale(item, next(numbers))
+        except ApiError as error:
+            return str(error)
+        return ""
+
+    assert f"apps/Deployment {namespace}/api --field=spec.replicas" in scaled(ALICE)
+    approve(cluster.api(BOB), asked(cluster.api(ALICE), item))
+    wait_for(lambda: scaled(ALICE) == "", seconds=30)
+    wait_for(lambda: "spec.replicas would change" in scaled(BOB), seconds=30)
+
+
 def review(live: Json, user: User, image: str, *, dry_run: bool) -> bytes:
     new = json.loads(json.dumps(live))
     new["spec"]["template"]["spec"]["containers"][0]["image"] = image
