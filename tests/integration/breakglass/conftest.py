@@ -67,9 +67,10 @@ def _authority(gateway: Gateway) -> Path:
 
 
 def _served(cluster: Cluster) -> bool:
-    """A group is announced before its versions, and those before their resources."""
+    """A group is announced before its versions, those before their resources, and these before they can be read (429)."""
     try:
         resources = cluster.api(ROOT).call("GET", "/apis/govgate.dev/v1alpha1")["resources"]
+        cluster.api(ROOT).call("GET", "/apis/govgate.dev/v1alpha1/breakglasses")
     except ApiError:
         return False
     return any(one["name"] == "breakglasses/status" for one in resources)

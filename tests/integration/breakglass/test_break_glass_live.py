@@ -19,7 +19,7 @@ from support.cluster import Cluster, wait_for
 from support.drill import run, shows, steps
 from support.gateway import Gateway
 from support.grants import grant_object
-from support.users import ALICE, BOB, KUSTOMIZE_CONTROLLER, NOBODY, ROOT, TENANT, User
+from support.users import ALICE, BOB, KUSTOMIZE_CONTROLLER, NOBODY, ROOT, User
 
 from webhooks.breakglass.grant import read_grant, spec_digest
 
@@ -342,10 +342,10 @@ def test_what_cannot_be_counted_is_not_let_through(
     """A gateway that may not write to grants denies, and says why; a dry run it lets through."""
     root, item, tags = cluster.api(ROOT), managed(cluster, namespace), images()
     reads = [rule([resource], ["list", "watch"], group) for group, resource in READS]
-    made = bound("reads", reads, TENANT.name)
+    made = bound("reads", reads, NOBODY.name)
     for one in made:
         root.apply(one, manager="tests")
-    connection = {"connect": "kubeconfig", "kubeconfig": str(cluster.kubeconfig(TENANT))}
+    connection = {"connect": "kubeconfig", "kubeconfig": str(cluster.kubeconfig(NOBODY))}
     gateway = Gateway(tmp_path, cluster=connection, policy={"sources": []})
     try:
         gateway.start()
