@@ -44,6 +44,22 @@ class Tls(_Section, frozen=True):
     client_names: tuple[str, ...] = ()
 
 
+class Registration(_Section, frozen=True):
+    """The registration that makes the API server ask, watched. ``name``: of the ValidatingWebhookConfiguration; empty: it
+    is not watched.
+
+    ``file``: the registration as it should be; else it is what ``govgate webhook-config`` prints for ``service``.
+    ``restore``: whether it is put back where somebody changed it (``changed``), or removed it as well (``always``);
+    not before it was wrong for ``restore_after_seconds``.
+    """
+
+    name: Annotated[str, Meta(pattern=r"^([a-z0-9]([a-z0-9.-]*[a-z0-9])?)?$", max_length=253)] = ""
+    file: str = ""
+    service: Annotated[str, Meta(pattern=r"^[a-z]([a-z0-9-]*[a-z0-9])?$", max_length=63)] = "govgate"
+    restore: Literal["never", "changed", "always"] = "never"
+    restore_after_seconds: Seconds = 120.0
+
+
 class Server(_Section, frozen=True):
     """The admission listener and its processes.
 
@@ -62,6 +78,7 @@ class Server(_Section, frozen=True):
     reload_seconds: Annotated[float, Meta(gt=0, le=3600)] = 1.0
     tls: Tls = Tls()
     limits: Limits = Limits()
+    registration: Registration = Registration()
 
 
 class Cluster(_Section, frozen=True):

@@ -85,13 +85,14 @@ class Prepared(_Message, frozen=True):
 class Status(_Message, frozen=True):
     """Once a second: named checks, empty text for one that holds, else why it does not. Also the heartbeat.
 
-    ``overrunning``: evaluations of rules that were answered and still run. ``warnings``: by name, what somebody should
+    ``rules``: the digest of everything that decides. ``overrunning``: evaluations of rules that were answered and still run. ``warnings``: by name, what somebody should
     look at, while all checks hold.
     """
 
     checks: dict[str, str]
     overrunning: int = 0
     warnings: dict[str, str] = {}
+    rules: str = ""
 
 
 class Log(_Message, frozen=True):

@@ -6,9 +6,11 @@ import asyncio
 import socket
 from collections.abc import Callable
 
+import msgspec
 from aiohttp import web
 
 from gateway.core.limits import Limits
+from gateway.core.subject import Json
 from gateway.server.connections import Listener
 from gateway.server.readiness import Check, render
 
@@ -23,14 +25,20 @@ Rendered = tuple[bytes, str]
 class Health:
     """Serves ``/livez``, ``/readyz`` and ``/metrics`` on ``sock``; ``checks`` are asked at each request.
 
-    ``metrics`` renders for an Accept header, in a thread.
+    ``metrics`` renders for an Accept header, in a thread. ``rules``: what ``/rules`` tells, where that is served.
     """
 
     def __init__(
-        self, sock: socket.socket, checks: Callable[[], list[Check]], metrics: Callable[[str], Rendered]
+        self,
+        sock: socket.socket,
+        checks: Callable[[], list[Check]],
+        metrics: Callable[[str], Rendered],
+        rules: Callable[[], Json] | None = None,
     ) -> None:
         self._sock = sock
         self._checks = checks
+        self._rules = rules
+        self._paths = ("/livez", "/readyz", "/metrics", *(("/rules",) if rules is not None else ()))
         self._render = metrics
         self._scrape = asyncio.Lock()
 
@@ -58,9 +66,12 @@ class Health:
                 return _plain(*render("livez", [Check("ping")], verbose=verbose))
             case "/readyz":
                 return _plain(*render("readyz", self._checks(), verbose=verbose))
+            case "/rules" if self._rules is not None:
+                body = msgspec.json.encode(self._rules()) + b"\n"
+                return web.Response(body=body, headers={"Content-Type": "application/json"})
             case "/metrics":
                 return await self._metrics(request.headers.get("Accept", ""))
-        return _plain(404, "here are /livez, /readyz and /metrics\n")
+        return _plain(404, f"here are {', '.join(self._paths)}\n")
 
     async def _metrics(self, accept: str) -> web.Response:
         async with self._scrape:

@@ -131,6 +131,16 @@ class SupervisorMetrics:
             multiprocess_mode="max",
             registry=registry,
         )
+        self.registration = Gauge(
+            "govgate_registration_state",
+            "1 if the watched registration is as it should be, 0 if it is not or cannot be read",
+            ["name"],
+            multiprocess_mode="max",
+            registry=registry,
+        )
+        self.registration_restored = Counter(
+            "govgate_registration_restored", "Registrations put back as they should be", registry=registry
+        )
         build = Gauge(
             "govgate_build_info", "Always 1", ["version", "python"], multiprocess_mode="max", registry=registry
         )

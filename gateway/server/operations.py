@@ -19,7 +19,9 @@ from gateway.server.logs import Emit
 from gateway.server.metrics import SupervisorMetrics
 from gateway.server.options import Options
 from gateway.server.readiness import Check, worker_checks
+from gateway.server.registration_watch import RegistrationWatch
 from gateway.server.reload import Reloader, config_event
+from gateway.server.replica import Replica
 from gateway.server.slots import InForce, Slot
 
 _POLL_SECONDS = 0.02
@@ -42,6 +44,8 @@ class Operations:
         self._emit = emit
         self._audit = AuditClient(in_force.config.audit, folder=Path(in_force.config.audit.state_dir))
         self._reloader = Reloader(options, in_force, slots, metrics=self.metrics, emit=emit, tell=self._tell)
+        self._replica = Replica(in_force, slots)
+        self._registration = RegistrationWatch(in_force, metrics=self.metrics, emit=emit, tell=self._tell)
         self._restarting = asyncio.Lock()
         self._health: Health | None = None
         self._telling = False
@@ -53,7 +57,8 @@ class Operations:
             GovgateError: the certificate cannot be used, or there is no audit log.
         """
         self._reloader.start_tls()
-        self._health = Health(health, self.checks, partial(metric_files.render, self._metrics_dir))
+        rendered = partial(metric_files.render, self._metrics_dir)
+        self._health = Health(health, self.checks, rendered, self._replica.document)
         await self._health.start()
         await self._audit.start()
         self._telling = True
@@ -62,7 +67,13 @@ class Operations:
 
     def background(self) -> tuple[Coroutine[Any, Any, None], ...]:
         """What runs as long as the server does."""
-        return self._reloader.run(), self._recycle()
+        return self._reloader.run(), self._recycle(), self._watch()
+
+    async def _watch(self) -> None:
+        """Begin when all is ready: what it needs takes a while to import."""
+        while not self.was_ready:  # noqa: ASYNC110 - see wait_ready
+            await asyncio.sleep(_POLL_SECONDS)
+        await self._registration.run()
 
     def reload(self) -> None:
         """Reload configuration and certificate now."""
@@ -114,6 +125,8 @@ class Operations:
             Check("tls", "" if self._in_force.verified.is_set() else "no certificate yet", self._tls_warning()),
             Check("audit", audit if stats.connected else "the writer is not there"),
         ]
+        if self._registration.watched:
+            checks.append(Check("registration", warning=self._registration.problem))
         for slot in self._slots:
             checks += worker_checks(
                 slot.name,

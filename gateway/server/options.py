@@ -77,7 +77,7 @@ class Options(msgspec.Struct, frozen=True):
 
 def keep_started(new: Config, old: Config) -> tuple[Config, tuple[str, ...]]:
     """``new`` without the changes that only a restart brings about, and the names of those."""
-    fixed = ("host", "port", "health_host", "health_port", "workers")
+    fixed = ("host", "port", "health_host", "health_port", "workers", "registration")
     waiting = [f"server.{name}" for name in fixed if getattr(new.server, name) != getattr(old.server, name)]
     if new.audit != old.audit:
         waiting.append("audit")

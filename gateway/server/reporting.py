@@ -45,5 +45,6 @@ class Reporter:
         assembly = self._admission.serving.assembly
         overrunning, warnings = assembly.overrunning(), assembly.warnings()
         self._metrics.update(self._admission.in_flight, stats, overrunning=overrunning, problems=len(warnings))
-        self._channel.send(control.Status(checks, overrunning, dict(islice(warnings.items(), _MAX_WARNINGS))))
+        shown = dict(islice(warnings.items(), _MAX_WARNINGS))
+        self._channel.send(control.Status(checks, overrunning, shown, assembly.judge.rules))
         return not any(checks.values())

@@ -68,6 +68,8 @@ class Slot:
         self.name = name
         self.checks: dict[str, str] = {}
         self.warnings: dict[str, str] = {}
+        self.rules = ""
+        """The digest of what the worker judges by; empty while there is none."""
         self.ready = asyncio.Event()
         self.problem = ""
         self.overrunning_since: float | None = None
@@ -164,7 +166,7 @@ class Slot:
         finally:
             self._channel = None
             self.ready.clear()
-            self.checks, self.warnings = {}, {}
+            self.checks, self.warnings, self.rules = {}, {}, ""
             self.overrunning_since = None
             for answer in self._answers.values():
                 if not answer.done():
@@ -211,8 +213,8 @@ class Slot:
             case control.Ready():
                 self.problem = ""
                 self.ready.set()
-            case control.Status(checks, overrunning, warnings):
-                self.checks, self.warnings = checks, warnings
+            case control.Status(checks, overrunning, warnings, rules):
+                self.checks, self.warnings, self.rules = checks, warnings, rules
                 if not overrunning:
                     self.overrunning_since = None
                 elif self.overrunning_since is None:
