@@ -58,10 +58,18 @@ def put_back(wanted: Json, there: Json) -> Json:
     return restored
 
 
-def made_anew(wanted: Json, name: str, bundle: str) -> Json:
-    """What is created where it was removed. ``bundle``: the ``caBundle`` that was seen last; empty: none was."""
-    metadata = {key: value for key, value in (wanted.get("metadata") or {}).items() if key in {"labels", "annotations"}}
-    created = {**copy.deepcopy(wanted), "metadata": {**metadata, "name": name}}
+def made_anew(wanted: Json, name: str, seen: Json) -> Json:
+    """What is created where it was removed. ``seen``: as it was seen last, empty if it never was; its ``caBundle``,
+    labels and annotations say whom to believe, who installed it, and who is to fill in the ``caBundle``.
+    """
+    metadata: Json = {"name": name}
+    for key in ("labels", "annotations"):
+        kept = {**((seen.get("metadata") or {}).get(key) or {}), **((wanted.get("metadata") or {}).get(key) or {})}
+        kept.pop("kubectl.kubernetes.io/last-applied-configuration", None)
+        if kept:
+            metadata[key] = kept
+    created = {**copy.deepcopy(wanted), "metadata": metadata}
+    bundle = bundle_of(seen)
     for webhook in created.get("webhooks") or ():
         client = webhook.setdefault("clientConfig", {})
         if bundle and not client.get("caBundle"):

@@ -20,7 +20,7 @@ from gateway.core.errors import ClusterError, ConfigError, GovgateError
 from gateway.core.subject import Json
 from gateway.server.logs import Emit
 from gateway.server.metrics import SupervisorMetrics
-from gateway.server.registered import bundle_of, described, differences, made_anew, put_back
+from gateway.server.registered import described, differences, made_anew, put_back
 from gateway.server.slots import InForce
 from gateway.server.wanted import wanted_registration
 
@@ -70,7 +70,7 @@ class RegistrationWatch:
         self._wrong: Wrong | None = None
         self._wrong_since = 0.0
         self._retry_at = 0.0
-        self._bundle = ""
+        self._seen: Json = {}
         self._unable = "not read yet"
         self._stuck = ""
         self.watched = bool(self._settings.name)
@@ -133,7 +133,7 @@ class RegistrationWatch:
         except ConfigError as error:
             self._cannot(str(error))
             return
-        self._bundle = bundle_of(there or {}) or self._bundle
+        self._seen = there or self._seen
         await self._is(judged(wanted, there))
         wrong = self._wrong
         if wrong is None:
@@ -165,7 +165,7 @@ class RegistrationWatch:
         try:
             if there is None:
                 # An apply, not a create: RBAC can limit it to the one name.
-                await client.apply(f"{_PATH}/{name}", made_anew(wanted, name, self._bundle), manager=_MANAGER)
+                await client.apply(f"{_PATH}/{name}", made_anew(wanted, name, self._seen), manager=_MANAGER)
             else:
                 await client.replace(f"{_PATH}/{name}", put_back(wanted, there))
         except GovgateError as error:

@@ -69,6 +69,13 @@ app.kubernetes.io/part-of: govgate
   "serviceName" (include "govgate.fullname" .)
   "webhookConfigurations" (ternary (list (include "govgate.fullname" .)) (list) .Values.webhook.register)) }}
 {{- end }}
+{{- if .Values.webhook.register }}
+{{- $_ := set $fixed.server "registration" (dict
+  "name" (include "govgate.fullname" .)
+  "file" "/etc/govgate/config/registration.yaml"
+  "service" (include "govgate.fullname" .)
+  "restore" .Values.webhook.restoreRegistration) }}
+{{- end }}
 {{- mustMergeOverwrite (deepCopy .Values.config) $fixed | toYaml }}
 {{- end }}
 

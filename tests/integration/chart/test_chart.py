@@ -86,6 +86,34 @@ def test_one_registration_with_the_command_line(policies, options):
     assert chart["webhooks"] == printed["webhooks"]
 
 
+@pytest.mark.parametrize("options", [(), ("--set", "webhook.failurePolicyOf.provenance=Ignore,tls.mode=cert-manager")])
+def test_the_registration_is_watched_as_it_is_applied(options, tmp_path):
+    """Servers are told which one, and are given it as it was rendered; they put nothing back unless asked to."""
+    objects = rendered(*options, release="gg")
+    applied = of_kind(objects, "ValidatingWebhookConfiguration")
+    data = of_kind(objects, "ConfigMap", "gg-govgate")["data"]
+    (file := tmp_path / "config.yaml").write_text(data["config.yaml"])
+    watched = load_config(file).config.server.registration
+    assert (watched.name, watched.service, watched.restore) == ("gg-govgate", "gg-govgate", "never")
+    assert yaml.safe_load(data[Path(watched.file).name]) == applied
+    pod = of_kind(objects, "StatefulSet")["spec"]["template"]["spec"]
+    mounts = {one["name"]: one["mountPath"] for one in pod["containers"][0]["volumeMounts"]}
+    assert str(Path(watched.file).parent) == mounts["config"]
+
+
+@pytest.mark.parametrize(
+    ("restore", "verbs"), [("never", set()), ("changed", {"update"}), ("always", {"update", "patch", "create"})]
+)
+def test_the_registration_is_written_where_that_is_asked_for(restore, verbs):
+    """The webhook's account may write its own registration and no other, and only if it is to put it back."""
+    role = of_kind(rendered("--set", f"webhook.restoreRegistration={restore}"), "ClusterRole", "govgate-webhook")
+    rules = [rule for rule in role["rules"] if "validatingwebhookconfigurations" in rule["resources"]]
+    named = [rule for rule in rules if rule.get("resourceNames") == ["govgate"]]
+    assert {verb for rule in named for verb in rule["verbs"]} == verbs
+    others = {verb for rule in rules if rule not in named for verb in rule["verbs"]}
+    assert others == {"get", "list", "watch"}
+
+
 @pytest.mark.parametrize("values", VALUES, ids=lambda path: path.stem)
 def test_the_configuration_is_one(values, tmp_path):
     """What the chart gives to the processes is a valid configuration, with what the chart decides over what is given."""

@@ -37,7 +37,7 @@ def plain(value: Any) -> Any:
         kept = {key: plain(held) for key, held in value.items() if key not in OF_HELM}
         if kept.get("kind") == "CustomResourceDefinition":
             kept["metadata"].pop("labels")
-        if "config.yaml" in kept:
-            kept["config.yaml"] = yaml.safe_load(kept["config.yaml"])
+        for file in {"config.yaml", "registration.yaml"} & set(kept):
+            kept[file] = plain(yaml.safe_load(kept[file]))
         return kept
     return [plain(item) for item in value] if isinstance(value, list) else value

@@ -93,10 +93,23 @@ def test_what_was_put_back_is_as_it_should_be(dropped, strange):
 
 def test_what_is_made_anew_believes_who_was_believed():
     """The `caBundle` that was seen last; nothing of the old object's identity."""
-    made = made_anew(WANTED, "govgate", "Q0E=")
+    made = made_anew(WANTED, "govgate", there())
     assert {one["clientConfig"]["caBundle"] for one in made["webhooks"]} == {"Q0E="}
     assert made["metadata"] == {"name": "govgate", "labels": WANTED["metadata"]["labels"]}
-    assert bundle_of(made_anew(WANTED, "govgate", "")) == ""
+    assert bundle_of(made_anew(WANTED, "govgate", {})) == ""
+
+
+def test_who_installed_it_and_who_fills_it_in_stays():
+    """Labels and annotations of the one that was removed, but for what kubectl remembers of it."""
+    seen = there()
+    seen["metadata"]["annotations"] = {
+        "cert-manager.io/inject-ca-from": "a/b",
+        "kubectl.kubernetes.io/last-applied-configuration": "{}",
+    }
+    seen["metadata"]["labels"] = {"app.kubernetes.io/managed-by": "Helm"}
+    metadata = made_anew(WANTED, "govgate", seen)["metadata"]
+    assert metadata["annotations"] == {"cert-manager.io/inject-ca-from": "a/b"}
+    assert metadata["labels"] == {"app.kubernetes.io/managed-by": "Helm", **WANTED["metadata"]["labels"]}
 
 
 @pytest.mark.parametrize(
