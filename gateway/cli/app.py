@@ -42,6 +42,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "audit": ("gateway.cli.audit:audit_app", "The decision log: verify, query, tail, export, keys."),
     "secrets": ("gateway.cli.secrets:secrets_app", "Secrets in stores: get one by its reference, put one."),
     "config": ("gateway.cli.config:config_app", "The configuration: validate, schema, show."),
+    "doctor": ("gateway.cli.doctor:doctor", "What is wrong or dangerous in this installation."),
     "demo": ("gateway.cli.demo:demo", "See the main job end to end, without a cluster."),
 }
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
+from gateway.core.canonical import sha256_digest
 from gateway.core.finding import Action, Finding, Resource, Severity, finding_id
 from policies.rule import RuleInfo
 
 GUARD = "doctor"
-PAGE = "docs/doctor.md"
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -93,6 +93,8 @@ _ALL = (
 )  # fmt: skip
 
 RULES = {f"{GUARD}/{rule.id}": rule for rule in _ALL}
+DIGEST = sha256_digest(msgspec.json.encode(_ALL))
+"""Of the rules that doctor looks by; not of those that govgate judges by."""
 INFOS = {name: msgspec.structs.replace(rule.info, id=name) for name, rule in RULES.items()}
 
 
