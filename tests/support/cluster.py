@@ -21,6 +21,7 @@ from support.processes import Server, free_port
 from support.tools import tool
 from support.users import ADMIN_GROUPS, CONTROLLER_MANAGER, ROOT, USERS, User
 
+AUDITED = "audited"
 _CONTROLLERS = (
     "clusterrole-aggregation-controller",
     "garbage-collector-controller",
@@ -41,6 +42,8 @@ class Cluster:
         self._authority = Authority("govgate tests: API server")
         self.ca_file = str(directory / "ca.crt")
         Path(self.ca_file).write_bytes(self._authority.pem)
+        self.audit_log = directory / "audit.log"
+        """Of what is asked in the namespace :data:`AUDITED`, and of nothing else."""
         self.ca_bundle = base64.b64encode(self._authority.pem).decode()
         self._tls = ssl.create_default_context(cafile=self.ca_file)
         self.etcd = Server("etcd", self._etcd_command(), directory / "etcd.log")
@@ -153,6 +156,9 @@ class Cluster:
         certificate, key = self._authority.issue_to(self.directory, "apiserver")
         accounts_key = self.directory / "service-accounts.key"
         accounts_key.write_bytes(rsa_key_pem())
+        policy = self.directory / "audit-policy.json"
+        rules = [{"level": "Metadata", "namespaces": [AUDITED]}, {"level": "None"}]
+        policy.write_text(json.dumps({"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "rules": rules}))
         tokens = self.directory / "tokens.csv"
         tokens.write_text("".join(f"{user.token_line}\n" for user in USERS), encoding="utf-8")
         return [
@@ -162,6 +168,7 @@ class Cluster:
             "--authorization-mode=RBAC", "--service-cluster-ip-range=10.96.0.0/16", "--allow-privileged",
             "--service-account-issuer=https://kubernetes.default.svc", f"--service-account-key-file={accounts_key}",
             f"--service-account-signing-key-file={accounts_key}",
+            f"--audit-policy-file={policy}", f"--audit-log-path={self.audit_log}",
             # Without the controllers that create them, Pods would wait for service accounts and their tokens.
             "--disable-admission-plugins=ServiceAccount", "--v=1",
         ]  # fmt: skip

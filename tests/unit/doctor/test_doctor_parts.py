@@ -112,7 +112,11 @@ def test_replicas_that_differ_and_those_that_are_silent():
         }
     )
     by_pod = {(one.resource.name, one.rule.removeprefix("doctor/"), one.field) for one in results}  # type: ignore[union-attr]
-    assert by_pod == {("y", "rules-differ", "worker-1"), ("z", "replica-silent", ""), ("w", "replica-silent", "worker-0")}
+    assert by_pod == {
+        ("y", "rules-differ", "worker-1"),
+        ("z", "replica-silent", ""),
+        ("w", "replica-silent", "worker-0"),
+    }
 
 
 def test_replicas_of_two_versions():
@@ -129,7 +133,12 @@ def test_a_clock_is_doubted_only_beyond_what_is_uncertain(skew, uncertain):
 def event(user: str, webhook: str, *, stage: str = "ResponseComplete", at: str = "2026-06-01T00:00:00Z") -> str:
     key = "failed-open.validating.webhook.admission.k8s.io/round_0_index_0"
     return json.dumps(
-        {"stage": stage, "user": {"username": user}, "requestReceivedTimestamp": at, "annotations": {key: webhook, "a": "b"}}
+        {
+            "stage": stage,
+            "user": {"username": user},
+            "requestReceivedTimestamp": at,
+            "annotations": {key: webhook, "a": "b"},
+        }
     )
 
 

@@ -29,8 +29,8 @@ def there(**changed: Any) -> Json:
     return found
 
 
-def told(held: Json | None, site: Site = SITE, config: Config = Config()) -> dict[str, Any]:
-    results = check_registration("govgate", held, held or WANTED, config, site)
+def told(held: Json | None, site: Site = SITE, config: Config | None = None) -> dict[str, Any]:
+    results = check_registration("govgate", held, held or WANTED, config or Config(), site)
     return {one.rule.removeprefix("doctor/"): one for one in results}
 
 
@@ -154,7 +154,9 @@ def test_webhooks_that_govgates_pods_wait_for(changed, ready, rule):
     [
         registration(Config(), Target(), timeout_seconds=3),
         registration(Config(), Target(url="https://10.0.0.1:8443/v1/validate"), failure_policy="Ignore"),
-        registration(Config(), Target(service="gg", namespace="other", port=8443), failure_policies={"drift": "Ignore"}),
+        registration(
+            Config(), Target(service="gg", namespace="other", port=8443), failure_policies={"drift": "Ignore"}
+        ),
     ],
 )
 def test_options_of_the_command_are_no_difference(printed):
