@@ -68,7 +68,14 @@ def powers(actors: Actors, namespace: str, registration: str) -> list[Power]:
     for user in actors.users:
         account = account_of(user)
         asked += _of_account(*account) if account else [_of_user(user)]
-    return [*asked, *_of_identity(), *_of_roles(), _of_registration(registration), *_of_namespace(namespace)]
+    return [
+        *asked,
+        *_of_anybody(),
+        *_of_identity(),
+        *_of_roles(),
+        _of_registration(registration),
+        *_of_namespace(namespace),
+    ]
 
 
 def holders(granted: Sequence[Grant], asked: Sequence[Power], actors: Actors, namespace: str) -> list[Finding]:
@@ -167,6 +174,19 @@ def _running(namespace: str) -> tuple[Ask, ...]:
 def _inside(namespace: str) -> tuple[Ask, ...]:
     entered = [Ask("create", "", f"pods/{one}", namespace) for one in ("exec", "attach")]
     return (*entered, *(Ask(verb, "", "pods/ephemeralcontainers", namespace) for verb in ("update", "patch")))
+
+
+def _of_anybody() -> list[Power]:
+    """Ways to every account at once: kubelets run commands in any Pod, and a certificate may be for any user name."""
+    kubelets = tuple(Ask(verb, "", "nodes/proxy") for verb in ("get", "create"))
+    group, resource = "certificates.k8s.io", "certificatesigningrequests"
+    made = (Ask("create", group, resource),)
+    approved = tuple(Ask(verb, group, f"{resource}/approval") for verb in ("update", "patch"))
+    signed = (Ask("approve", group, "signers", name="kubernetes.io/kube-apiserver-client"),)
+    return [
+        Power("run-as-reconciler", "run commands in any Pod through kubelets (nodes/proxy)", (kubelets,)),
+        Power("mint-token", "have a client certificate signed for any user name", (made, approved, signed)),
+    ]
 
 
 def _of_identity() -> list[Power]:

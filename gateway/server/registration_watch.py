@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from gateway.config.model import Registration as Settings
-from gateway.core.errors import ClusterError, ConfigError, GovgateError
+from gateway.core.errors import ClusterError, ConfigError
 from gateway.core.subject import Json
+from gateway.kube.errors import ApiError
 from gateway.server.logs import Emit
 from gateway.server.metrics import SupervisorMetrics
 from gateway.server.registered import described, differences, made_anew, put_back
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 _LOOK_SECONDS = 5.0
 _RETRY_SECONDS = 30.0
+_CONFLICT = 409
 _MANAGER = "govgate-serve"
 _PATH = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
 
@@ -168,13 +170,21 @@ class RegistrationWatch:
                 await client.apply(f"{_PATH}/{name}", made_anew(wanted, name, self._seen), manager=_MANAGER)
             else:
                 await client.replace(f"{_PATH}/{name}", put_back(wanted, there))
-        except GovgateError as error:
-            self._stuck = str(error)
-            self._emit("error", "registration not put back", {"registration": name, "problem": str(error)})
+        except ApiError as error:
+            if error.code != _CONFLICT:  # then another replica was faster
+                self._refused(error)
+            return
+        except ClusterError as error:
+            self._refused(error)
             return
         self._metrics.registration_restored.inc()
         self._emit("warning", "registration put back", {"registration": name})
         await self._tell("registration", {"name": name, "state": "put back"})
+
+    def _refused(self, error: ClusterError) -> None:
+        self._stuck = str(error)
+        fields: dict[str, str | int | float | bool] = {"registration": self._settings.name, "problem": str(error)}
+        self._emit("error", "registration not put back", fields)
 
     def _cannot(self, why: str) -> None:
         self._metrics.registration.labels(self._settings.name).set(0)

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.ci.report import REPORTERS
 from gateway.core.certificates import make_authority, make_server
 from gateway.core.errors import GovgateError
 from gateway.core.finding import Action, Resource
@@ -181,6 +182,17 @@ def test_the_report_and_its_exit_codes():
     assert run_of(Report([some[1]], 1), "").warned
     assert not run_of(Report([some[1]], 1), "").denied
     assert run_of(Report([], 1, "refused"), "").problems
+
+
+@pytest.mark.parametrize("output", REPORTERS)
+def test_every_format_shows_it(output):
+    """The same reports as `govgate check` makes; a finding names its resource, an undecided check its reason."""
+    text = REPORTERS[output](
+        run_of(Report([found("clock-skew", ABOUT, "ahead"), undecided("full-access", "RBAC", "403")], 2), "")
+    )
+    plain = text.replace("\\", "")
+    assert "govgate-tls" in plain
+    assert "clock-skew" in plain
 
 
 def test_each_rule_is_on_the_page_with_its_remedy():
