@@ -38,9 +38,6 @@ from webhooks.drift.caches import ClusterFacts
 from webhooks.drift.facts import Facts, NoFacts, Opened, nothing_opened
 from webhooks.drift.guard import DriftGuard, Lookup
 from webhooks.drift.ownership import Policy
-from webhooks.drift.reconcilers.argocd import Argo
-from webhooks.drift.reconcilers.base import Reconciler
-from webhooks.drift.reconcilers.flux import Flux
 from webhooks.judge import Judge
 from webhooks.late import LateAudit, Tell
 from webhooks.policy import Judging, PolicyGuard, Waive
@@ -299,15 +296,9 @@ def waiver_guard(config: Config, client: KubeClient | None) -> WaiverGuard:
 
 
 def drift_guard(config: Config, facts: Facts, lookup: Lookup, opened: Opened = nothing_opened) -> DriftGuard:
-    """The drift guard with every reconciler it knows."""
-    drift = config.drift
-    reconcilers: tuple[Reconciler, ...] = (
-        Flux(drift.flux_kustomization),
-        Flux(drift.flux_helm_release),
-        Argo(drift.argo_cd),
-    )
+    """The drift guard with every reconciler that is looked at."""
     limit = config.server.limits.findings
-    return DriftGuard(Policy(drift, reconcilers), facts, lookup, max_findings=limit, opened=opened)
+    return DriftGuard(Policy(config.drift), facts, lookup, max_findings=limit, opened=opened)
 
 
 def field_managers(config: Config) -> frozenset[str]:

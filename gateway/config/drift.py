@@ -4,28 +4,30 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct, field
+from msgspec import Meta, field
 
+from gateway.config.reconcilers import (
+    Actors,
+    ConfigSync,
+    Crossplane,
+    Fleet,
+    HelmReleases,
+    Kargo,
+    Metal3,
+    Mode,
+    Pulumi,
+    Section,
+    TofuController,
+)
 from gateway.core.guard import OnError
 
-Mode = Literal["enforce", "warn", "shadow", "disabled"]
-"""enforce denies, warn answers with a warning, shadow only records, disabled does not look."""
+__all__ = ["Actors", "ArgoCD", "Drift", "FluxHelmRelease", "FluxKustomization", "Mode", "NamespaceMode", "Operation"]
+__all__ += ["Restart", "Writer"]
 
 Operation = Literal["CREATE", "UPDATE", "DELETE"]
 
 
-class _Section(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    pass
-
-
-class Actors(_Section, frozen=True):
-    """Who: user names, exactly, or groups. Never field managers: those are asserted by the client."""
-
-    users: tuple[str, ...] = ()
-    groups: tuple[str, ...] = ()
-
-
-class FluxKustomization(_Section, frozen=True):
+class FluxKustomization(Section, frozen=True):
     """Flux kustomize-controller. ``default_service_account`` is the controller's flag of that name."""
 
     mode: Mode | None = None
@@ -34,7 +36,7 @@ class FluxKustomization(_Section, frozen=True):
     default_service_account: str = ""
 
 
-class FluxHelmRelease(_Section, frozen=True):
+class FluxHelmRelease(Section, frozen=True):
     """Flux helm-controller."""
 
     mode: Mode | None = None
@@ -43,7 +45,7 @@ class FluxHelmRelease(_Section, frozen=True):
     default_service_account: str = ""
 
 
-class ArgoCD(_Section, frozen=True):
+class ArgoCD(Section, frozen=True):
     """Argo CD. ``argocd-server`` acts for people through its UI and is not among the actors by default.
 
     ``tracking`` is Argo CD's ``application.resourceTrackingMethod``; ``installation_id`` its ``installationID``.
@@ -58,14 +60,14 @@ class ArgoCD(_Section, frozen=True):
     installation_id: str = ""
 
 
-class NamespaceMode(_Section, frozen=True):
+class NamespaceMode(Section, frozen=True):
     """The mode in namespaces that match one of the globs (``*`` and ``?``), whatever the reconciler. First match wins."""
 
     namespaces: tuple[str, ...]
     mode: Mode
 
 
-class Writer(_Section, frozen=True):
+class Writer(Section, frozen=True):
     """Someone who may change certain fields of managed objects: an injector, a binder, a backup tool.
 
     ``fields`` are paths such as ``spec.conversion.webhook.clientConfig.caBundle``; each covers what is below it,
@@ -82,7 +84,7 @@ class Writer(_Section, frozen=True):
     requires: str = ""
 
 
-class Restart(_Section, frozen=True):
+class Restart(Section, frozen=True):
     """``kubectl rollout restart``: it writes an annotation that Git does not declare.
 
     With ``people: deny`` only ``actors`` may restart managed workloads (Argo CD's server, for its UI's button).
@@ -92,7 +94,7 @@ class Restart(_Section, frozen=True):
     actors: Actors = Actors()
 
 
-class Drift(_Section, frozen=True):
+class Drift(Section, frozen=True):
     """The drift guard.
 
     ``mode`` holds where neither the reconciler nor the namespace has one of its own; a namespace's goes before.
@@ -108,6 +110,14 @@ class Drift(_Section, frozen=True):
     flux_kustomization: FluxKustomization = FluxKustomization()
     flux_helm_release: FluxHelmRelease = FluxHelmRelease()
     argo_cd: ArgoCD = field(default=ArgoCD(), name="argoCD")
+    config_sync: ConfigSync = ConfigSync()
+    crossplane: Crossplane = Crossplane()
+    fleet: Fleet = Fleet()
+    pulumi: Pulumi = Pulumi()
+    tofu_controller: TofuController = TofuController()
+    metal3: Metal3 = Metal3()
+    helm_releases: HelmReleases = HelmReleases()
+    kargo: Kargo = Kargo()
     namespaces: tuple[NamespaceMode, ...] = ()
     autoscalers: Actors = Actors(
         users=(

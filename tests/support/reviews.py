@@ -9,10 +9,9 @@ from gateway.config.drift import Drift
 from gateway.core.subject import GroupVersionKind, GroupVersionResource, Subject, UserInfo
 from webhooks.drift.decide import Decided, decide
 from webhooks.drift.facts import Facts, NoFacts, ObjectKey, Owner, OwnerRef
-from webhooks.drift.ownership import Policy
+from webhooks.drift.managed import entries
+from webhooks.drift.ownership import Policy, owners_of
 from webhooks.drift.paths import path_text
-from webhooks.drift.reconcilers.argocd import Argo
-from webhooks.drift.reconcilers.flux import Flux
 
 HUMAN = UserInfo(username="alice@example.com", groups=("developers", "system:authenticated"))
 ADMIN = UserInfo(username="root@example.com", groups=("system:masters",))
@@ -115,13 +114,21 @@ CACHE = OwnerRef("flux-helmrelease", "data", "cache")
 
 def policy(config: Drift | None = None) -> Policy:
     """The policy of a configuration, with every reconciler."""
-    config = config or Drift()
-    return Policy(config, [Flux(config.flux_kustomization), Flux(config.flux_helm_release), Argo(config.argo_cd)])
+    return Policy(config or Drift())
 
 
 def judged(asked: Subject, facts: Facts | None = None, config: Drift | None = None, **more: Any) -> Decided:
     """The drift decision, on embedded defaults unless told otherwise."""
     return decide(asked, facts or NoFacts(), policy(config), **more)
+
+
+def owners_found(
+    obj: dict, operation: str = "DELETE", *, config: Drift | None = None, facts: Facts | None = None, **more: Any
+) -> list[str]:
+    """The owners that the object is found to have, as ``reconciler namespace/name``."""
+    asked = subject(operation, **({"new": obj} if operation == "CREATE" else {"old": obj}), **more)
+    found = owners_of(asked, obj, entries(obj), facts or NoFacts(), policy(config))
+    return [f"{owner.reconciler} {owner}" for owner in found]
 
 
 def broken(decided: Decided) -> dict[str, str]:

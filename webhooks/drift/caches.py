@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections import Counter
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -11,23 +12,67 @@ from gateway.core.errors import ClusterError, UndecidedError
 from gateway.core.subject import Json, Subject
 from gateway.kube import ApiError, Key, KubeClient, ResourceType, WatchCache
 from webhooks.drift.facts import ObjectKey, Owner, OwnerRef
-from webhooks.drift.reconcilers import argocd_records, flux_records
-from webhooks.drift.reconcilers.records import Record
+from webhooks.drift.reconcilers import argocd_records, config_sync_records, flux_records, pulumi, tofu
+from webhooks.drift.reconcilers.known import reconcilers
+from webhooks.drift.reconcilers.records import Record, Reduce
 
 _NOT_FOUND = 404
 _FLUX_SOURCES = ("gitrepositories", "ocirepositories", "helmrepositories", "buckets", "helmcharts")
 
-KUSTOMIZATIONS = ResourceType("kustomize.toolkit.fluxcd.io", ("v1", "v1beta2"), "kustomizations")
-HELM_RELEASES = ResourceType("helm.toolkit.fluxcd.io", ("v2", "v2beta2"), "helmreleases")
-APPLICATIONS = ResourceType("argoproj.io", ("v1alpha1",), "applications")
 PROJECTS = ResourceType("argoproj.io", ("v1alpha1",), "appprojects")
+
+
+class Owners(NamedTuple):
+    """A kind of owner: which reconciler's, where it is read, and what is kept of one.
+
+    ``decides``: it says who acts, or what is left alone; else it only tells people where an object comes from.
+    """
+
+    reconciler: str
+    resource: ResourceType
+    reduce: Reduce
+    decides: bool = True
+
+
+OWNERS = (
+    Owners(
+        "flux-kustomization",
+        ResourceType("kustomize.toolkit.fluxcd.io", ("v1", "v1beta2"), "kustomizations"),
+        flux_records.kustomization,
+    ),
+    Owners(
+        "flux-helmrelease",
+        ResourceType("helm.toolkit.fluxcd.io", ("v2", "v2beta2"), "helmreleases"),
+        flux_records.helm_release,
+    ),
+    Owners("argocd", ResourceType("argoproj.io", ("v1alpha1",), "applications"), argocd_records.application),
+    Owners(
+        "config-sync",
+        ResourceType("configsync.gke.io", ("v1beta1", "v1alpha1"), "rootsyncs"),
+        config_sync_records.sync,
+        decides=False,
+    ),
+    Owners(
+        "config-sync",
+        ResourceType("configsync.gke.io", ("v1beta1", "v1alpha1"), "reposyncs"),
+        config_sync_records.sync,
+        decides=False,
+    ),
+    Owners("pulumi", ResourceType("pulumi.com", ("v1",), "stacks"), pulumi.stack),
+    Owners(
+        "tofu-controller",
+        ResourceType("infra.contrib.fluxcd.io", ("v1alpha2",), "terraforms"),
+        tofu.terraform,
+    ),
+)
+"""Owners that live in the cluster, where their reconciler is looked at."""
 
 
 class ClusterFacts:
     """The :class:`webhooks.drift.facts.Facts` of a connected cluster.
 
-    Only caches of reconcilers that are looked at are kept. Sources are for messages alone: while one of them cannot be
-    read, decisions are none the worse.
+    Only caches of reconcilers that are looked at are kept. Some are for messages alone: while one of them cannot be
+    read, decisions are none the worse (unless the objects of an owner that is gone are to be let go).
     """
 
     connected = True
@@ -35,20 +80,25 @@ class ClusterFacts:
     def __init__(self, client: KubeClient, config: Drift) -> None:
         self._client = client
         self._inventory: dict[ObjectKey, tuple[OwnerRef, ...]] = {}
-        self._records: dict[str, WatchCache[Record]] = {}
+        self._records: dict[str, list[WatchCache[Record]]] = {}
+        self._accounts: Counter[str] = Counter()
         self._sources: dict[str, WatchCache[str]] = {}
         self._projects: WatchCache[tuple[argocd_records.DestinationAccount, ...]] | None = None
-        if config.flux_kustomization.mode != "disabled":
-            self._watch("flux-kustomization", KUSTOMIZATIONS, flux_records.kustomization)
-        if config.flux_helm_release.mode != "disabled":
-            self._watch("flux-helmrelease", HELM_RELEASES, flux_records.helm_release)
-        if self._records:
+        looked_at = {reconciler.id for reconciler in reconcilers(config)}
+        self._needed: list[WatchCache[Any]] = []
+        for reconciler, resource, reduce, decides in OWNERS:
+            if reconciler in looked_at:
+                cache = WatchCache(client, resource, reduce, on_change=self._index)
+                self._records.setdefault(reconciler, []).append(cache)
+                if decides or config.orphans == "release":
+                    self._needed.append(cache)
+        if not looked_at.isdisjoint(("flux-kustomization", "flux-helmrelease")):
             for plural in _FLUX_SOURCES:
-                resource = ResourceType("source.toolkit.fluxcd.io", ("v1", "v1beta2"), plural)
+                resource = ResourceType("source.toolkit.fluxcd.io", ("v1", "v1beta1"), plural)
                 self._sources[plural] = WatchCache(client, resource, flux_records.source_url)
-        if config.argo_cd.mode != "disabled":
-            self._watch("argocd", APPLICATIONS, argocd_records.application)
+        if "argocd" in looked_at:
             self._projects = WatchCache(client, PROJECTS, argocd_records.destination_accounts)
+            self._needed.append(self._projects)
 
     def start(self) -> None:
         """Begin to list and watch."""
@@ -63,26 +113,23 @@ class ClusterFacts:
 
     def checks(self) -> dict[str, bool | str]:
         """By resource type, whether what decisions need was read; else why not."""
-        needed: list[WatchCache[Any]] = [*self._records.values()]
-        if self._projects is not None:
-            needed.append(self._projects)
-        return {str(cache.resource): cache.synced or cache.problem for cache in needed}
+        return {str(cache.resource): cache.synced or cache.problem for cache in self._needed}
 
     def problem(self, reconciler: str) -> str:
         """Why this reconciler's owners are not known; empty when they are."""
-        cache = self._records.get(reconciler)
-        if cache is None:
-            return ""
-        if not cache.synced:
-            return f"{cache.resource} could not be read: {cache.problem}"
+        for cache in self._records.get(reconciler, ()):
+            if not cache.synced and cache in self._needed:
+                return f"{cache.resource} could not be read: {cache.problem}"
         if reconciler == "argocd" and self._projects is not None and not self._projects.synced:
             return f"{self._projects.resource} could not be read: {self._projects.problem}"
         return ""
 
     def owner(self, ref: OwnerRef) -> Owner | None:
         """What is known of the owner, completed with its source's address or its project's accounts."""
-        cache = self._records.get(ref.reconciler)
-        record = cache.get(ref.namespace, ref.name) if cache is not None else None
+        if ref == pulumi.ANY_STACK:
+            return Owner(accounts=frozenset(self._accounts)) if "pulumi" in self._records else None
+        caches = self._records.get(ref.reconciler, ())
+        record = next((found for cache in caches if (found := cache.get(ref.namespace, ref.name)) is not None), None)
         if record is None:
             return None
         plural, namespace, name = record.needs
@@ -118,15 +165,17 @@ class ClusterFacts:
         except ClusterError as error:
             raise UndecidedError(f"cannot look up what is scaled: {error}") from None
 
-    def _watch(self, reconciler: str, resource: ResourceType, reduce: Any) -> None:
-        self._records[reconciler] = WatchCache(self._client, resource, reduce, on_change=self._index)
-
     def _caches(self) -> list[WatchCache[Any]]:
-        caches: list[WatchCache[Any]] = [*self._records.values(), *self._sources.values()]
+        owners = [cache for kinds in self._records.values() for cache in kinds]
+        caches: list[WatchCache[Any]] = [*owners, *self._sources.values()]
         return caches if self._projects is None else [*caches, self._projects]
 
     def _index(self, _key: Key, old: Record | None, new: Record | None) -> None:
-        """Keep the index in step with one owner's change."""
+        """Keep the index, and the accounts of all Stacks, in step with one owner's change."""
+        for record, step in ((old, -1), (new, 1)):
+            if record is not None and record.ref.reconciler == "pulumi":
+                self._accounts.update(dict.fromkeys(record.owner.accounts, step))
+        self._accounts += Counter()
         before = set(old.inventory) if old is not None else set()
         after = set(new.inventory) if new is not None else set()
         if old is not None:

@@ -14,6 +14,7 @@ from gateway.core.subject import GroupVersionKind, Json, Subject
 from webhooks.drift import managed
 from webhooks.drift.exempt import acts, allowances, never_judged
 from webhooks.drift.facts import Facts, Opened, OwnerRef, nothing_opened
+from webhooks.drift.kargo import without_promotions
 from webhooks.drift.ownership import Policy, claimants, inventoried, may_do_anything, owners_of
 from webhooks.drift.reconcilers.base import Reconciler
 from webhooks.drift.violations import (
@@ -138,7 +139,7 @@ def _judge(case: Case, owners: list[OwnerRef]) -> Decided:
         excuse, action = paused(case, reconciler, owner), strictness(case, owner, mode)
         try:
             violations, unsure = _violations(case, reconciler, owner, owners)
-            violations = remaining(violations, writers)
+            violations = without_promotions(remaining(violations, writers), case.subject, case.policy.config.kargo)
             if violations and not excuse and case.facts.connected and case.facts.problem(owner.reconciler):
                 # The user may act for the owner, or the owner may be suspended: neither is known yet.
                 raise UndecidedError(case.facts.problem(owner.reconciler))  # noqa: TRY301 - as any other doubt below

@@ -1,6 +1,7 @@
 """The declared set: which fields of an object its reconciler states, read from the object itself.
 
-Strong: the reconciler's ``Apply`` entries, and its ``last-applied-configuration``. Weak: its ``Update`` entries, whose
+Strong: the reconciler's ``Apply`` entries, what it states elsewhere (Config Sync's annotation), and its
+``last-applied-configuration``. Weak: its ``Update`` entries, whose
 fields move to whoever changes the value, and which name defaults too; so they count only where no
 ``last-applied-configuration`` says what was meant. They are not put aside for an ``Apply`` entry: anyone can have one
 written in the reconciler's name.
@@ -45,7 +46,8 @@ def declared(old: Json, listed: list[Entry], reconciler: Reconciler, new: Json |
     own = by(reconciler.managers, listed)
     applied = last_applied(old, listed, own) if reconciler.client_side else None
     if applied is None:
-        return Declared(tuple((entry.api_version, _intent(entry.fields)) for entry in own))
+        sets = [(entry.api_version, entry.fields) for entry in own]
+        return Declared(tuple((version, _intent(fields)) for version, fields in (*sets, *reconciler.stated(old))))
     shapes = [entry.fields for entry in listed]
     fields = _object_fields(applied, shapes, old, new if new is not None else MISSING)
     sets = [(entry.api_version, _intent(entry.fields)) for entry in own if entry.operation == "Apply"]

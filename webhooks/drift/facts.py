@@ -17,6 +17,10 @@ class OwnerRef(msgspec.Struct, frozen=True):
     namespace: str
     name: str
 
+    def __str__(self) -> str:
+        """``namespace/name``, for people; the name alone of what has no namespace."""
+        return f"{self.namespace}/{self.name}" if self.namespace else self.name
+
 
 class ObjectKey(NamedTuple):
     """An object, whatever version it is asked for in; ``namespace`` is empty for a cluster-scoped one."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -65,6 +65,24 @@ def entries(obj: Json) -> list[Entry]:
     return found
 
 
+class Managers(Collection[str]):
+    """Names of field managers; one that ends in ``*`` stands for all that begin so."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        listed = tuple(names)
+        self._names = frozenset(name for name in listed if not name.endswith("*"))
+        self._prefixes = tuple(name[:-1] for name in listed if name.endswith("*"))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names or (isinstance(name, str) and name.startswith(self._prefixes))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((*self._names, *(f"{prefix}*" for prefix in self._prefixes)))
+
+    def __len__(self) -> int:
+        return len(self._names) + len(self._prefixes)
+
+
 def by(managers: Collection[str], listed: list[Entry]) -> list[Entry]:
     """The entries of these managers."""
     return [entry for entry in listed if entry.manager in managers]
@@ -82,5 +100,13 @@ def owns(entry: Entry, path: Path) -> bool:
 
 def has_controller(obj: Json) -> bool:
     """Whether another object controls this one (an ownerReference with ``controller: true``)."""
+    return bool(controller_of(obj))
+
+
+def controller_of(obj: Json) -> Json:
+    """The ownerReference with ``controller: true``, empty if nothing controls the object."""
     references = metadata(obj).get("ownerReferences")
-    return isinstance(references, list) and any(isinstance(r, dict) and r.get("controller") is True for r in references)
+    for reference in references if isinstance(references, list) else ():
+        if isinstance(reference, dict) and reference.get("controller") is True:
+            return reference
+    return {}

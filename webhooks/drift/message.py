@@ -63,7 +63,7 @@ def _finding(guard: str, subject: Subject, drifted: Drifted) -> Finding:
 
 def _owner(drifted: Drifted) -> str:
     owner, known = drifted.owner, drifted.known
-    text = f"managed by {drifted.reconciler.title} {owner.namespace}/{owner.name}"
+    text = f"managed by {drifted.reconciler.title} {owner}"
     if known is None:
         return text
     source = known.source

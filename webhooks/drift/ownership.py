@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import get_args
 
@@ -12,6 +11,8 @@ from webhooks.drift.exempt import BUILT_IN_WRITERS, acts, collects
 from webhooks.drift.facts import Facts, ObjectKey, OwnerRef
 from webhooks.drift.managed import Entry
 from webhooks.drift.reconcilers.base import Reconciler
+from webhooks.drift.reconcilers.known import reconcilers
+from webhooks.drift.reconcilers.tofu import approvers
 
 _MODES = get_args(Mode)
 
@@ -19,11 +20,11 @@ _MODES = get_args(Mode)
 class Policy:
     """The configuration, prepared once: reconcilers by id, in order, and every writer."""
 
-    def __init__(self, config: Drift, reconcilers: Sequence[Reconciler]) -> None:
+    def __init__(self, config: Drift) -> None:
         self.config = config
-        self.reconcilers = {reconciler.id: reconciler for reconciler in reconcilers}
-        self.writers: tuple[Writer, ...] = (*BUILT_IN_WRITERS, *config.writers)
-        self.marks = tuple(reconciler.mark.encode() for reconciler in reconcilers)
+        self.reconcilers = {reconciler.id: reconciler for reconciler in reconcilers(config)}
+        self.writers: tuple[Writer, ...] = (*BUILT_IN_WRITERS, *config.writers, *approvers(config.tofu_controller))
+        self.marks = tuple(mark.encode() for known in self.reconcilers.values() for mark in known.marks)
         """Without any of these in its JSON, an object carries no marker of a reconciler."""
 
     def mode(self, reconciler: Reconciler, subject: Subject) -> Mode:
@@ -36,7 +37,8 @@ class Policy:
 
     def strictest(self, subject: Subject) -> Mode:
         """The strictest mode of any reconciler in the request's namespace: what a doubt about the owner amounts to."""
-        return min((self.mode(reconciler, subject) for reconciler in self.reconcilers.values()), key=_MODES.index)
+        modes = (self.mode(reconciler, subject) for reconciler in self.reconcilers.values())
+        return min(modes, key=_MODES.index, default="disabled")
 
 
 def owners_of(subject: Subject, about: Json, listed: list[Entry], facts: Facts, policy: Policy) -> list[OwnerRef]:
@@ -47,6 +49,8 @@ def owners_of(subject: Subject, about: Json, listed: list[Entry], facts: Facts, 
     """
     found: list[OwnerRef] = []
     for reconciler in policy.reconcilers.values():
+        if reconciler.last_resort and found:
+            continue
         if subject.operation == "CREATE":
             owner = reconciler.claim_on_create(about, subject)
         else:

@@ -21,6 +21,8 @@ from webhooks.drift.violations import Rule, Violation, field_changes
 
 ACTIONS: dict[Mode, Action] = {"enforce": Action.DENY, "warn": Action.WARN, "shadow": Action.AUDIT}
 
+_MARKS = (Rule.TRACKING_METADATA, Rule.MANAGED_FIELDS)
+
 
 class Case(msgspec.Struct, frozen=True):
     """One request with everything that is looked at.
@@ -79,7 +81,8 @@ def weigh(
     held_back = action is not Action.DENY and not _lenient(case, owner)
     found = []
     for violation in violations:
-        excused = excuse or ("the owner ignores this field" if violation.path in ignored else "")
+        kept = reconciler.always_tracked and violation.rule in _MARKS
+        excused = ("" if kept else excuse) or ("the owner ignores this field" if violation.path in ignored else "")
         done = Action.AUDIT if excused else action
         found.append(Drifted(violation, reconciler, owner, known, done, excused, held_back and not excused))
     return found

@@ -18,6 +18,20 @@
 - apiGroups: [argoproj.io]
   resources: [applications, appprojects]
   verbs: [get, list, watch]
+- apiGroups: [configsync.gke.io]
+  resources: [rootsyncs, reposyncs]
+  verbs: [get, list, watch]
+{{- $drift := dig "drift" (dict) .Values.config }}
+{{- if ne (dig "pulumi" "mode" "disabled" $drift) "disabled" }}
+- apiGroups: [pulumi.com]
+  resources: [stacks]
+  verbs: [get, list, watch]
+{{- end }}
+{{- if ne (dig "tofuController" "mode" "disabled" $drift) "disabled" }}
+- apiGroups: [infra.contrib.fluxcd.io]
+  resources: [terraforms]
+  verbs: [get, list, watch]
+{{- end }}
 {{- if has "cluster:gatekeeper" (dig "policy" "sources" (list) .Values.config) }}
 - apiGroups: [templates.gatekeeper.sh, constraints.gatekeeper.sh, expansion.gatekeeper.sh]
   resources: ["*"]

@@ -19,6 +19,9 @@ READS = (
     ("helm.toolkit.fluxcd.io", ["helmreleases"], ["list", "watch"]),
     ("source.toolkit.fluxcd.io", ["*"], ["list", "watch"]),
     ("argoproj.io", ["applications", "appprojects"], ["list", "watch"]),
+    ("configsync.gke.io", ["rootsyncs", "reposyncs"], ["list", "watch"]),
+    ("pulumi.com", ["stacks"], ["list", "watch"]),
+    ("infra.contrib.fluxcd.io", ["terraforms"], ["list", "watch"]),
     ("apps", ["deployments", "statefulsets", "replicasets"], ["get"]),
     ("govgate.dev", ["trustpolicies"], ["list", "watch"]),
 )

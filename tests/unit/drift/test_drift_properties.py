@@ -31,11 +31,9 @@ from webhooks.drift.decide import Decided, decide
 from webhooks.drift.equality import same
 from webhooks.drift.facts import NoFacts
 from webhooks.drift.ownership import Policy
-from webhooks.drift.reconcilers.argocd import Argo
-from webhooks.drift.reconcilers.flux import Flux
 
 CONFIG = Drift()
-POLICY = Policy(CONFIG, [Flux(CONFIG.flux_kustomization), Flux(CONFIG.flux_helm_release), Argo(CONFIG.argo_cd)])
+POLICY = Policy(CONFIG)
 TRACKING_ID = "argocd.argoproj.io/tracking-id"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 # How a reconciler declares: server-side apply, client-side apply, or a plain update.

@@ -17,15 +17,15 @@ from support.reviews import (
     entry,
     judged,
     managed_object,
-    policy,
     subject,
+)
+from support.reviews import (
+    owners_found as owners,
 )
 
 from gateway.config.drift import ArgoCD, Drift
 from gateway.core.subject import GroupVersionKind, UserInfo
 from webhooks.drift.facts import ObjectKey, Owner, OwnerRef
-from webhooks.drift.managed import entries
-from webhooks.drift.ownership import owners_of
 
 TRACKING_ID = "argocd.argoproj.io/tracking-id"
 INSTALLATION_ID = "argocd.argoproj.io/installation-id"
@@ -36,15 +36,6 @@ SERVICE = GroupVersionKind("", "v1", "Service")
 ROLE = GroupVersionKind("rbac.authorization.k8s.io", "v1", "ClusterRole")
 NAMESPACE = GroupVersionKind("", "v1", "Namespace")
 DEPLOYMENT = GroupVersionKind("apps", "v1", "Deployment")
-
-
-def owners(
-    obj: dict, operation: str = "DELETE", *, config: Drift | None = None, facts: Any = None, **more: Any
-) -> list[str]:
-    """The owners that the object is found to have, as ``reconciler namespace/name``."""
-    asked = subject(operation, **({"new": obj} if operation == "CREATE" else {"old": obj}), **more)
-    found = owners_of(asked, obj, entries(obj), facts or Known(connected=False), policy(config))
-    return [f"{owner.reconciler} {owner.namespace}/{owner.name}" for owner in found]
 
 
 def tracked(value: Any, kind: GroupVersionKind = DEPLOYMENT, **metadata: Any) -> dict:

@@ -14,13 +14,14 @@ from gateway.core.subject import Json, Subject
 from webhooks.drift.facts import OwnerRef, Source
 from webhooks.drift.managed import Entry, by, has_controller, metadata, owns, string_map
 from webhooks.drift.paths import ANNOTATIONS, LABELS, Path
+from webhooks.drift.reconcilers.base import Defaults, git_place
 
 TRACKING_ID = "argocd.argoproj.io/tracking-id"
 _APP = re.compile(r"[A-Za-z0-9._-]{1,512}")
 INSTALLATION_ID = "argocd.argoproj.io/installation-id"
 
 
-class Argo:
+class Argo(Defaults):
     """Argo CD with one configuration of resource tracking."""
 
     id = "argocd"
@@ -31,7 +32,7 @@ class Argo:
         self.mode = config.mode
         self.actors = config.actors
         self.managers = frozenset(config.field_managers)
-        self.mark = config.instance_label if config.tracking == "label" else TRACKING_ID
+        self.marks = (config.instance_label if config.tracking == "label" else TRACKING_ID,)
         self._config = config
 
     def claim(self, obj: Json, subject: Subject, listed: list[Entry]) -> OwnerRef | None:
@@ -57,20 +58,10 @@ class Argo:
             paths.append((*LABELS, f"f:{self._config.instance_label}"))
         return tuple(paths)
 
-    def switched_off(self, obj: Json, operation: str) -> tuple[str, Path] | None:  # noqa: ARG002 - the protocol's
-        """Argo CD has no such annotation on managed objects; ``skip-reconcile`` is the Application's."""
-        return None
-
-    def default_accounts(self, owner: OwnerRef) -> frozenset[str]:  # noqa: ARG002 - the protocol's
-        """Only the controller's own, which the configuration names."""
-        return frozenset()
-
     def remedy(self, owner: OwnerRef, source: Source) -> str:
         """Change Git and sync."""
-        where = f" in {source.repository}" if source.repository else " in Git"
-        path = f" under {source.path}" if source.path else ""
         app = owner.name if owner.namespace == self._config.namespace else f"{owner.namespace}/{owner.name}"
-        return f"Change it{where}{path}, then: argocd app sync {app}."
+        return f"Change it{git_place(source)}, then: argocd app sync {app}."
 
     def _by_annotation(self, obj: Json, subject: Subject) -> OwnerRef | None:
         annotations = string_map(obj, "annotations")

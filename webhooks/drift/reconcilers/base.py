@@ -1,4 +1,4 @@
-"""What every reconciler module offers to the decision. Adding one is docs/drift.md, "Adding a reconciler"."""
+"""What every reconciler module offers to the decision. Adding one is docs/reconcilers.md."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Protocol
 from gateway.config.drift import Actors, Mode
 from gateway.core.subject import Json, Subject
 from webhooks.drift.facts import OwnerRef, Source
+from webhooks.drift.fields import FieldsV1
 from webhooks.drift.managed import Entry
 from webhooks.drift.paths import Path
 
@@ -36,8 +37,8 @@ class Reconciler(Protocol):
         ...
 
     @property
-    def mark(self) -> str:
-        """The name of the label or annotation without which an object is none of its own."""
+    def marks(self) -> tuple[str, ...]:
+        """Texts of which one stands in the JSON of each of its objects: the names of labels, of annotations."""
         ...
 
     @property
@@ -48,6 +49,16 @@ class Reconciler(Protocol):
     @property
     def client_side(self) -> bool:
         """Whether it applies client-side, and so declares by ``last-applied-configuration``."""
+        ...
+
+    @property
+    def last_resort(self) -> bool:
+        """Whether an object is its own only where no other reconciler claims it."""
+        ...
+
+    @property
+    def always_tracked(self) -> bool:
+        """Whether its marks stay protected on an object that it is told to leave alone."""
         ...
 
     def claim(self, obj: Json, subject: Subject, listed: list[Entry]) -> OwnerRef | None:
@@ -62,6 +73,14 @@ class Reconciler(Protocol):
         """The metadata by which the reconciler finds the object again."""
         ...
 
+    def stated(self, obj: Json) -> tuple[tuple[str, FieldsV1], ...]:
+        """What it declares elsewhere than in managedFields, each set with the apiVersion that it is written in.
+
+        Raises:
+            UndecidedError: the declaration is not readable.
+        """
+        ...
+
     def switched_off(self, obj: Json, operation: str) -> tuple[str, Path] | None:
         """The annotation on the object that tells the reconciler to leave it alone, and its path."""
         ...
@@ -73,3 +92,37 @@ class Reconciler(Protocol):
     def remedy(self, owner: OwnerRef, source: Source) -> str:
         """How to change the object properly, for a person."""
         ...
+
+
+class Defaults:
+    """What most reconcilers have: they inherit it, and state what differs."""
+
+    client_side = False
+    last_resort = False
+    always_tracked = False
+
+    def claim_on_create(self, obj: Json, subject: Subject) -> OwnerRef | None:  # noqa: ARG002 - the protocol's
+        """Nothing on a new object tells whose it is."""
+        return None
+
+    def tracking(self, owner: OwnerRef, obj: Json) -> tuple[Path, ...]:  # noqa: ARG002 - the protocol's
+        """None but managedFields."""
+        return ()
+
+    def stated(self, obj: Json) -> tuple[tuple[str, FieldsV1], ...]:  # noqa: ARG002 - the protocol's
+        """Nothing: managedFields say all."""
+        return ()
+
+    def switched_off(self, obj: Json, operation: str) -> tuple[str, Path] | None:  # noqa: ARG002 - the protocol's
+        """There is no such annotation."""
+        return None
+
+    def default_accounts(self, owner: OwnerRef) -> frozenset[str]:  # noqa: ARG002 - the protocol's
+        """Only those that the configuration names."""
+        return frozenset()
+
+
+def git_place(source: Source) -> str:
+    """Where to change it: `` in <repository> under <path>``, as far as it is known."""
+    where = f" in {source.repository}" if source.repository else " in Git"
+    return f"{where} under {source.path}" if source.path else where

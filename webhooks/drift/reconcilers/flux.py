@@ -13,14 +13,13 @@ from gateway.core.subject import Json, Subject
 from webhooks.drift.facts import OwnerRef, Source
 from webhooks.drift.managed import Entry, by, has_controller, owns, string_map
 from webhooks.drift.paths import ANNOTATIONS, LABELS, Path
+from webhooks.drift.reconcilers.base import Defaults, git_place
 
 _SSA_LEAVES_ALONE = {"ignore": ("UPDATE", "DELETE"), "ifnotpresent": ("UPDATE",)}
 
 
-class Flux:
+class Flux(Defaults):
     """Either of Flux's two reconcilers of workloads; they differ in a prefix and in names."""
-
-    client_side = False
 
     def __init__(self, config: FluxKustomization | FluxHelmRelease) -> None:
         kustomization = isinstance(config, FluxKustomization)
@@ -32,7 +31,8 @@ class Flux:
         self._default_account = config.default_service_account
         self._command = "kustomization" if kustomization else "helmrelease"
         prefix = "kustomize" if kustomization else "helm"
-        self.mark = self._name = f"{prefix}.toolkit.fluxcd.io/name"
+        self._name = f"{prefix}.toolkit.fluxcd.io/name"
+        self.marks = (self._name,)
         self._namespace = f"{prefix}.toolkit.fluxcd.io/namespace"
         self._off = (
             ("kustomize.toolkit.fluxcd.io/reconcile", "disabled")
@@ -86,10 +86,8 @@ class Flux:
 
     def remedy(self, owner: OwnerRef, source: Source) -> str:
         """Change Git, or suspend."""
-        where = f" in {source.repository}" if source.repository else " in Git"
-        path = f" under {source.path}" if source.path else ""
         return (
-            f"Change it{where}{path}, then: flux reconcile {self._command} {owner.name} -n {owner.namespace} "
+            f"Change it{git_place(source)}, then: flux reconcile {self._command} {owner.name} -n {owner.namespace} "
             f"--with-source. In an emergency: flux suspend {self._command} {owner.name} -n {owner.namespace}, "
             "and resume when Git agrees."
         )

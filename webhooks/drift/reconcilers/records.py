@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -27,6 +27,10 @@ class Record(msgspec.Struct, frozen=True):
     inventory: tuple[ObjectKey, ...] = ()
     needs: tuple[str, str, str] = ("", "", "")
     destination: tuple[str, str] = ("", "")
+
+
+Reduce = Callable[[Json], Record]
+"""What is kept of an owner that a watch brings."""
 
 
 def section(value: Any, *names: str) -> Json:

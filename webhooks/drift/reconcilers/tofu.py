@@ -1,0 +1,85 @@
+"""tofu-controller: the Secrets that it keeps for a Terraform object (outputs, plans).
+
+They are controlled by that object, which nothing copies; what the runner wrote into them is an output that others read,
+or a plan that it will apply. State Secrets of Terraform's own backend have no owner, and are
+not recognised.
+Sources: tofu-controller ``runner/server_outputs.go``, ``api/v1alpha2/terraform_types.go``, ``charts/tofu-controller``.
+"""
+
+from __future__ import annotations
+
+from gateway.config.drift import Writer
+from gateway.config.reconcilers import Actors, TofuController
+from gateway.core.subject import Json, Subject
+from webhooks.drift.facts import Owner, OwnerRef, Source
+from webhooks.drift.fields import FieldsV1
+from webhooks.drift.managed import Entry, controller_of, metadata
+from webhooks.drift.reconcilers.base import Defaults
+from webhooks.drift.reconcilers.records import Record, section, service_account, text
+
+GROUP = "infra.contrib.fluxcd.io"
+
+
+class TofuReconciler(Defaults):
+    """tofu-controller and its runners."""
+
+    id = "tofu-controller"
+    title = "Terraform"
+    marks = (GROUP,)
+
+    def __init__(self, config: TofuController) -> None:
+        self.mode = config.mode
+        self.actors = config.actors
+        self.managers: frozenset[str] = frozenset()
+        self._account = config.default_service_account
+
+    def claim(self, obj: Json, subject: Subject, listed: list[Entry]) -> OwnerRef | None:  # noqa: ARG002 - the protocol's
+        """By the controlling Terraform object."""
+        reference = controller_of(obj)
+        group, _, _ = text(reference.get("apiVersion")).rpartition("/")
+        if (
+            subject.kind.kind != "Secret"
+            or subject.kind.group
+            or group != GROUP
+            or reference.get("kind") != "Terraform"
+        ):
+            return None
+        return OwnerRef(self.id, subject.namespace, text(reference.get("name")))
+
+    def claim_on_create(self, obj: Json, subject: Subject) -> OwnerRef | None:
+        """In the same way."""
+        return self.claim(obj, subject, [])
+
+    def stated(self, obj: Json) -> tuple[tuple[str, FieldsV1], ...]:
+        """All data that is there, key by key."""
+        data: FieldsV1 = {f"f:{name}": {} for name in section(obj, "data")}
+        return ((str(obj.get("apiVersion", "")), {"f:data": data, "f:type": {}}),)
+
+    def default_accounts(self, owner: OwnerRef) -> frozenset[str]:
+        """The runner's account, in the Terraform object's namespace."""
+        return service_account(owner.namespace, self._account)
+
+    def remedy(self, owner: OwnerRef, source: Source) -> str:  # noqa: ARG002 - the protocol's
+        """Let the controller write it."""
+        return f"Change the configuration of Terraform {owner.namespace}/{owner.name} in Git: its runner writes this Secret."
+
+
+def terraform(obj: Json) -> Record:
+    """A Terraform object (``infra.contrib.fluxcd.io/v1alpha2``)."""
+    meta, spec = metadata(obj), section(obj, "spec")
+    namespace = text(meta.get("namespace"))
+    return Record(
+        ref=OwnerRef("tofu-controller", namespace, text(meta.get("name"))),
+        owner=Owner(
+            accounts=service_account(namespace, text(spec.get("serviceAccountName"))),
+            paused="spec.suspend: true" if spec.get("suspend") is True else "",
+        ),
+    )
+
+
+def approvers(config: TofuController) -> tuple[Writer, ...]:
+    """Who may approve a plan by hand where Git declares ``spec.approvePlan``: nobody, unless they are named."""
+    if config.approvers == Actors():
+        return ()
+    kind = f"Terraform.{GROUP}"
+    return (Writer(name="approve-plan", actors=config.approvers, kinds=(kind,), fields=("spec.approvePlan",)),)
