@@ -22,9 +22,23 @@ from gateway.config.reconcilers import (
 from gateway.core.guard import OnError
 
 __all__ = ["Actors", "ArgoCD", "Drift", "FluxHelmRelease", "FluxKustomization", "Mode", "NamespaceMode", "Operation"]
-__all__ += ["Restart", "Writer"]
+__all__ += ["Restart", "SyncWindows", "Window", "Writer"]
 
 Operation = Literal["CREATE", "UPDATE", "DELETE"]
+
+Known = Literal[
+    "fluxKustomization",
+    "fluxHelmRelease",
+    "argoCD",
+    "configSync",
+    "crossplane",
+    "fleet",
+    "pulumi",
+    "tofuController",
+    "metal3",
+    "helmReleases",
+]
+"""Sections of reconcilers."""
 
 
 class FluxKustomization(Section, frozen=True):
@@ -45,6 +59,16 @@ class FluxHelmRelease(Section, frozen=True):
     default_service_account: str = ""
 
 
+class SyncWindows(Section, frozen=True):
+    """What the sync windows of Argo CD's projects mean here: ``mode`` holds while they deny an Application's syncs.
+
+    None: nothing. ``unless_manual``: windows in which a person may still sync (``manualSync``) do not count.
+    """
+
+    mode: Mode | None = None
+    unless_manual: bool = False
+
+
 class ArgoCD(Section, frozen=True):
     """Argo CD. ``argocd-server`` acts for people through its UI and is not among the actors by default.
 
@@ -58,6 +82,7 @@ class ArgoCD(Section, frozen=True):
     tracking: Literal["annotation", "label", "annotation+label"] = "annotation"
     instance_label: str = "app.kubernetes.io/instance"
     installation_id: str = ""
+    sync_windows: SyncWindows = SyncWindows()
 
 
 class NamespaceMode(Section, frozen=True):
@@ -65,6 +90,24 @@ class NamespaceMode(Section, frozen=True):
 
     namespaces: tuple[str, ...]
     mode: Mode
+
+
+class Window(Section, frozen=True):
+    """A named time with a mode of its own: maintenance, or a freeze.
+
+    ``schedule`` is a cron expression of five fields in ``time_zone``, each of whose times opens the window for
+    ``duration_minutes``. ``namespaces`` are globs, of which ``*`` includes what is in no namespace; ``reconcilers``
+    name sections of this configuration, none for all. With ``actors`` the mode holds for these alone.
+    """
+
+    name: str
+    schedule: str
+    duration_minutes: Annotated[int, Meta(ge=1, le=44_640)]
+    mode: Mode
+    time_zone: str = "UTC"
+    namespaces: tuple[str, ...] = ("*",)
+    reconcilers: tuple[Known, ...] = ()
+    actors: Actors = Actors()
 
 
 class Writer(Section, frozen=True):
@@ -97,7 +140,8 @@ class Restart(Section, frozen=True):
 class Drift(Section, frozen=True):
     """The drift guard.
 
-    ``mode`` holds where neither the reconciler nor the namespace has one of its own; a namespace's goes before.
+    ``mode`` holds where neither the reconciler nor the namespace has one of its own; a namespace's goes before, and
+    that of the first of the ``windows`` that is open before all.
     ``autoscalers`` may use ``/scale`` on managed workloads. ``writers`` are added to the built-in ones
     (docs/drift.md lists them). ``adoption``: whether another reconciler may take over a managed object.
     ``intent_annotations``: whose annotations that switch reconciling off on one object are believed: ``any``
@@ -119,6 +163,7 @@ class Drift(Section, frozen=True):
     helm_releases: HelmReleases = HelmReleases()
     kargo: Kargo = Kargo()
     namespaces: tuple[NamespaceMode, ...] = ()
+    windows: tuple[Window, ...] = ()
     autoscalers: Actors = Actors(
         users=(
             "system:serviceaccount:kube-system:horizontal-pod-autoscaler",

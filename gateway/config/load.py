@@ -6,10 +6,12 @@ import os
 
 import msgspec
 
+from gateway.config.drift import Drift
 from gateway.config.files import read_bounded
 from gateway.config.model import Config
 from gateway.config.opa import problem_of
 from gateway.config.yaml import read_yaml
+from gateway.core import schedule
 from gateway.core.errors import ConfigError
 
 MAX_FILE_BYTES = 1024 * 1024
@@ -78,14 +80,20 @@ def _check(config: Config, source: str) -> None:
     problem = problem_of(config.policy.opa, engine=config.policy.engine == "opa")
     if problem:
         raise ConfigError(f"{source}: policy.{problem}")
-    _check_writers(config, source)
-
-
-def _check_writers(config: Config, source: str) -> None:
     for index, one in enumerate(config.secrets.plain.writers):
         if not one.users and not one.groups:
             raise ConfigError(f"{source}: secrets.plain.writers[{index}]: name at least one user or group")
-    for index, writer in enumerate(config.drift.writers):
+    _check_drift(config.drift, source)
+
+
+def _check_drift(drift: Drift, source: str) -> None:
+    for index, window in enumerate(drift.windows):
+        try:
+            schedule.check(window.schedule)
+            schedule.zone(window.time_zone)
+        except schedule.ScheduleError as error:
+            raise ConfigError(f"{source}: drift.windows[{index}] ({window.name}): {error}") from None
+    for index, writer in enumerate(drift.writers):
         where = f"{source}: drift.writers[{index}]"
         if not writer.actors.users and not writer.actors.groups:
             raise ConfigError(f"{where}.actors: name at least one user or group")

@@ -5,18 +5,21 @@ from __future__ import annotations
 import gc
 import json
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from bench.environment import Row
 from bench.load import reviews, size
-from gateway.config import Config
+from gateway.config.drift import Drift
 from gateway.core.subject import Subject
-from webhooks.assembly import drift_guard
 from webhooks.drift.decide import decide
 from webhooks.drift.facts import NoFacts
 from webhooks.drift.fields import FieldsV1
 from webhooks.drift.managed import entries
+from webhooks.drift.ownership import Policy
 from webhooks.review import decode_review
 
 ROUNDS = 2_000
@@ -24,12 +27,13 @@ ROUNDS = 2_000
 
 def measure(_folder: Path) -> dict[str, Any]:
     """Median and 99th percentile per decision in µs over the ten requests of the load, and of decoding them."""
-    policy = drift_guard(Config(), NoFacts(), _nothing)._policy
+    policy = Policy(every_reconciler())
     documents = reviews()
     bodies = [json.dumps(document, separators=(",", ":")).encode() for document in documents]
     subjects = [decode_review(body) for body in bodies]
     decisions: list[float] = []
     decodes: list[float] = []
+    now = datetime.now(UTC)
     gc.collect()
     gc.disable()
     try:
@@ -37,7 +41,9 @@ def measure(_folder: Path) -> dict[str, Any]:
             decodes += [_timed(lambda body=body: _decode(body)) for _ in range(ROUNDS // 10)]
         for subject in subjects:
             subject.object, subject.old_object  # noqa: B018 - decoded before the clock starts
-            decisions += [_timed(lambda subject=subject: decide(subject, NoFacts(), policy)) for _ in range(ROUNDS)]
+            decisions += [
+                _timed(lambda subject=subject: decide(subject, NoFacts(), policy, now=now)) for _ in range(ROUNDS)
+            ]
     finally:
         gc.enable()
     fields = [sum(_leaves(entry.fields) for entry in entries(subject.old_object)) for subject in subjects]
@@ -77,8 +83,12 @@ def _percentiles(values: list[float]) -> dict[str, float]:
     return {f"p{p}": round(ordered[min(len(ordered) - 1, len(ordered) * p // 100)], 1) for p in (50, 90, 99)}
 
 
-async def _nothing(_subject: Subject) -> None:
-    return None
+def every_reconciler() -> Drift:
+    """The configuration with all reconcilers on, those that are off by default too."""
+    drift = Drift()
+    sections = {name: getattr(drift, name) for name in drift.__struct_fields__}
+    off = {name: section for name, section in sections.items() if getattr(section, "mode", None) == "disabled"}
+    return replace(drift, **{name: replace(section, mode="enforce") for name, section in off.items()})
 
 
 def _leaves(fields: FieldsV1) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 from gateway.config.drift import Drift
@@ -13,6 +14,7 @@ from webhooks.drift.managed import entries
 from webhooks.drift.ownership import Policy, owners_of
 from webhooks.drift.paths import path_text
 
+NOW = datetime(2026, 3, 4, 12, 30, tzinfo=UTC)
 HUMAN = UserInfo(username="alice@example.com", groups=("developers", "system:authenticated"))
 ADMIN = UserInfo(username="root@example.com", groups=("system:masters",))
 KUSTOMIZE = UserInfo(username="system:serviceaccount:flux-system:kustomize-controller")
@@ -81,6 +83,9 @@ def subject(
     )
 
 
+WATCHED = ("flux-kustomization", "flux-helmrelease", "argocd", "config-sync", "pulumi", "tofu-controller")
+
+
 class Known:
     """Facts as a test states them: owners, inventories, and which reconcilers' caches are not good."""
 
@@ -96,6 +101,9 @@ class Known:
         self._owners = owners or {}
         self._inventory = inventory or {}
         self._problems = problems or {}
+
+    def looks_for(self, reconciler: str) -> bool:
+        return self.connected and reconciler in WATCHED
 
     def problem(self, reconciler: str) -> str:
         return self._problems.get(reconciler, "")
@@ -119,7 +127,7 @@ def policy(config: Drift | None = None) -> Policy:
 
 def judged(asked: Subject, facts: Facts | None = None, config: Drift | None = None, **more: Any) -> Decided:
     """The drift decision, on embedded defaults unless told otherwise."""
-    return decide(asked, facts or NoFacts(), policy(config), **more)
+    return decide(asked, facts or NoFacts(), policy(config), **{"now": NOW, **more})
 
 
 def owners_found(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
@@ -83,7 +84,7 @@ class ClusterFacts:
         self._records: dict[str, list[WatchCache[Record]]] = {}
         self._accounts: Counter[str] = Counter()
         self._sources: dict[str, WatchCache[str]] = {}
-        self._projects: WatchCache[tuple[argocd_records.DestinationAccount, ...]] | None = None
+        self._projects: WatchCache[argocd_records.Project] | None = None
         looked_at = {reconciler.id for reconciler in reconcilers(config)}
         self._needed: list[WatchCache[Any]] = []
         for reconciler, resource, reduce, decides in OWNERS:
@@ -97,7 +98,8 @@ class ClusterFacts:
                 resource = ResourceType("source.toolkit.fluxcd.io", ("v1", "v1beta1"), plural)
                 self._sources[plural] = WatchCache(client, resource, flux_records.source_url)
         if "argocd" in looked_at:
-            self._projects = WatchCache(client, PROJECTS, argocd_records.destination_accounts)
+            kept = partial(argocd_records.project, windows=config.argo_cd.sync_windows.mode is not None)
+            self._projects = WatchCache(client, PROJECTS, kept)
             self._needed.append(self._projects)
 
     def start(self) -> None:
@@ -114,6 +116,10 @@ class ClusterFacts:
     def checks(self) -> dict[str, bool | str]:
         """By resource type, whether what decisions need was read; else why not."""
         return {str(cache.resource): cache.synced or cache.problem for cache in self._needed}
+
+    def looks_for(self, reconciler: str) -> bool:
+        """Whether its owners live in this cluster, and are watched."""
+        return reconciler in self._records
 
     def problem(self, reconciler: str) -> str:
         """Why this reconciler's owners are not known; empty when they are."""
@@ -134,8 +140,7 @@ class ClusterFacts:
             return None
         plural, namespace, name = record.needs
         if self._projects is not None and plural == PROJECTS.plural:
-            accounts = argocd_records.account_for(record, self._projects.get(namespace, name) or ())
-            return msgspec.structs.replace(record.owner, accounts=accounts)
+            return argocd_records.completed(record, self._projects.get(namespace, name) or argocd_records.Project())
         source = self._sources.get(plural)
         url = source.get(namespace, name) if source is not None else None
         if not url:

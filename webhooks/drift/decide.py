@@ -6,6 +6,8 @@ The order is the policy: what is never judged; whose object it is; who acts; wha
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import msgspec
 
 from gateway.core.errors import UndecidedError
@@ -49,7 +51,13 @@ class Decided(msgspec.Struct, frozen=True):
 
 
 def decide(
-    subject: Subject, facts: Facts, policy: Policy, *, parent: Json | None = None, opened: Opened = nothing_opened
+    subject: Subject,
+    facts: Facts,
+    policy: Policy,
+    *,
+    now: datetime,
+    parent: Json | None = None,
+    opened: Opened = nothing_opened,
 ) -> Decided:
     """Decide one request.
 
@@ -57,6 +65,7 @@ def decide(
         subject: the request.
         facts: what is cached about owners.
         policy: the configuration.
+        now: the present.
         parent: for ``/scale``, the object that is scaled; None where it could not be had.
         opened: tells which fields of an object were changed under a grant, whoever owns them now.
 
@@ -66,15 +75,17 @@ def decide(
     skip = never_judged(subject)
     if skip:
         return Decided(skip, applicable=False)
-    if policy.strictest(subject) == "disabled":
+    if policy.strictest(subject, now) == "disabled":
         return Decided("drift is disabled here", applicable=False)
     try:
-        return _decide(subject, facts, policy, parent, opened)
+        return _decide(subject, facts, policy, now=now, parent=parent, opened=opened)
     except RecursionError:
         raise UndecidedError("the object is nested too deeply") from None
 
 
-def _decide(subject: Subject, facts: Facts, policy: Policy, parent: Json | None, opened: Opened) -> Decided:
+def _decide(
+    subject: Subject, facts: Facts, policy: Policy, *, now: datetime, parent: Json | None, opened: Opened
+) -> Decided:
     if subject.subresource == "scale":
         if acts(policy.config.autoscalers, subject.user):
             return Decided("scaled by an autoscaler")
@@ -94,7 +105,7 @@ def _decide(subject: Subject, facts: Facts, policy: Policy, parent: Json | None,
         return Decided(allowed)
     updates = subject.operation == "UPDATE" and subject.subresource != "scale"
     after = managed.entries(subject.object) if updates else []
-    return _judge(Case(subject, about, listed, after, facts, policy, opened(subject)), owners)
+    return _judge(Case(subject, about, listed, after, facts, policy, now, opened(subject)), owners)
 
 
 def _unmarked(subject: Subject, facts: Facts, policy: Policy) -> bool:
@@ -133,7 +144,7 @@ def _judge(case: Case, owners: list[OwnerRef]) -> Decided:
     drifted: list[Drifted] = []
     for owner in owners:
         reconciler = case.policy.reconcilers[owner.reconciler]
-        mode = case.policy.mode(reconciler, case.subject)
+        mode, ruled = case.policy.ruling(reconciler, case.subject, case.facts.owner(owner), case.now)
         if mode == "disabled":
             continue
         excuse, action = paused(case, reconciler, owner), strictness(case, owner, mode)
@@ -143,7 +154,7 @@ def _judge(case: Case, owners: list[OwnerRef]) -> Decided:
             if violations and not excuse and case.facts.connected and case.facts.problem(owner.reconciler):
                 # The user may act for the owner, or the owner may be suspended: neither is known yet.
                 raise UndecidedError(case.facts.problem(owner.reconciler))  # noqa: TRY301 - as any other doubt below
-            drifted += weigh(case, reconciler, owner, violations, action=action, excuse=excuse)
+            drifted += weigh(case, reconciler, owner, violations, action=action, excuse=excuse, ruled=ruled)
         except UndecidedError as error:
             unsure = str(error)
         if unsure and not excuse:

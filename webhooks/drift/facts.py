@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -60,11 +61,24 @@ class IgnoreRule(msgspec.Struct, frozen=True):
     exact: bool = False
 
 
+class SyncWindow(msgspec.Struct, frozen=True):
+    """A time in which an owner may sync, or may not (``denies``), as its project has it.
+
+    ``length`` is None for a window that cannot be read. ``manual``: a person may sync all the same.
+    """
+
+    denies: bool
+    schedule: str
+    length: timedelta | None
+    time_zone: str = ""
+    manual: bool = False
+
+
 class Owner(msgspec.Struct, frozen=True):
     """What is known of an owner.
 
     ``accounts``: user names that act for it. ``paused``: why it does not reconcile at present, empty if it does.
-    ``lenient``: it only warns about drift.
+    ``lenient``: it only warns about drift. ``windows``: when it may sync; at any time where there are none.
     """
 
     accounts: frozenset[str] = frozenset()
@@ -72,6 +86,7 @@ class Owner(msgspec.Struct, frozen=True):
     lenient: bool = False
     ignore: tuple[IgnoreRule, ...] = ()
     source: Source = Source()
+    windows: tuple[SyncWindow, ...] = ()
 
 
 class Facts(Protocol):
@@ -80,6 +95,10 @@ class Facts(Protocol):
     @property
     def connected(self) -> bool:
         """Whether a cluster is watched at all."""
+        ...
+
+    def looks_for(self, reconciler: str) -> bool:
+        """Whether this reconciler's owners are looked for: if not, one that is not known may exist all the same."""
         ...
 
     def problem(self, reconciler: str) -> str:
@@ -99,6 +118,10 @@ class NoFacts:
     """No cluster is connected: nothing is known but what the request carries."""
 
     connected = False
+
+    def looks_for(self, reconciler: str) -> bool:  # noqa: ARG002 - the protocol's
+        """Nothing is looked for."""
+        return False
 
     def problem(self, reconciler: str) -> str:  # noqa: ARG002 - the protocol's
         """Nothing was to be known."""

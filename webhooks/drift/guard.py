@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 
 from gateway.core.finding import Action, Finding
 from gateway.core.guard import Indeterminate, Judged, NotApplicable, OnError, Outcome
@@ -21,6 +22,14 @@ Raises:
     UndecidedError: the cluster could not answer.
 """
 
+Clock = Callable[[], datetime]
+"""The present, with a time zone."""
+
+
+def now_utc() -> datetime:
+    """The present."""
+    return datetime.now(UTC)
+
 
 class DriftGuard:
     """Rejects out-of-band changes of objects that a reconciler manages."""
@@ -28,13 +37,21 @@ class DriftGuard:
     name = "drift"
 
     def __init__(
-        self, policy: Policy, facts: Facts, lookup: Lookup, *, max_findings: int, opened: Opened = nothing_opened
+        self,
+        policy: Policy,
+        facts: Facts,
+        lookup: Lookup,
+        *,
+        max_findings: int,
+        opened: Opened = nothing_opened,
+        clock: Clock | None = None,
     ) -> None:
         self._policy = policy
         self._opened = opened
         self._facts = facts
         self._lookup = lookup
         self._max_findings = max_findings
+        self._clock = clock or now_utc
 
     @property
     def managers(self) -> frozenset[str]:
@@ -47,7 +64,7 @@ class DriftGuard:
 
     def on_error(self, subject: Subject) -> OnError:
         """As configured where the guard enforces; where it only warns or records, no doubt refuses a request either."""
-        return self._fallback(ACTIONS.get(self._policy.strictest(subject), Action.AUDIT))
+        return self._fallback(ACTIONS.get(self._policy.strictest(subject, self._clock()), Action.AUDIT))
 
     async def judge(self, subject: Subject) -> Outcome:
         """Judge one request; see :func:`webhooks.drift.decide.decide`.
@@ -58,7 +75,8 @@ class DriftGuard:
         parent = None
         if subject.subresource == "scale" and not self._needs_no_parent(subject):
             parent = await self._lookup(subject)
-        decided = decide(subject, self._facts, self._policy, parent=parent, opened=self._opened)
+        now = self._clock()
+        decided = decide(subject, self._facts, self._policy, now=now, parent=parent, opened=self._opened)
         if not decided.applicable:
             return NotApplicable(self.name, decided.reason)
         found = self._findings(subject, decided) if decided.drifted else ()
@@ -77,7 +95,7 @@ class DriftGuard:
 
     def _needs_no_parent(self, subject: Subject) -> bool:
         policy = self._policy
-        return acts(policy.config.autoscalers, subject.user) or policy.strictest(subject) == "disabled"
+        return acts(policy.config.autoscalers, subject.user) or policy.strictest(subject, self._clock()) == "disabled"
 
     def _findings(self, subject: Subject, decided: Decided) -> tuple[Finding, ...]:
         kind = decided.kind or subject.kind

@@ -74,7 +74,7 @@ class Managers(Collection[str]):
         self._prefixes = tuple(name[:-1] for name in listed if name.endswith("*"))
 
     def __contains__(self, name: object) -> bool:
-        return name in self._names or (isinstance(name, str) and name.startswith(self._prefixes))
+        return name in self._names or (bool(self._prefixes) and str(name).startswith(self._prefixes))
 
     def __iter__(self) -> Iterator[str]:
         return iter((*self._names, *(f"{prefix}*" for prefix in self._prefixes)))

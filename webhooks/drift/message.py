@@ -46,6 +46,8 @@ def _finding(guard: str, subject: Subject, drifted: Drifted) -> Finding:
     message = f"{_owner(drifted)}: {_what(subject, violation, field)}"
     if drifted.excused:
         message += f" (not enforced: {drifted.excused})"
+    elif drifted.ruled:
+        message += f" ({drifted.ruled})"
     source = known.source if known else Source()
     return Finding(
         id=finding_id(violation.rule, resource, field),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import get_args
 
 from gateway.config.drift import Drift, Mode, Writer
+from gateway.core.schedule import ScheduleError
 from gateway.core.subject import Json, Subject
+from webhooks.drift.calendar import Calendar, denies
 from webhooks.drift.exempt import BUILT_IN_WRITERS, acts, collects
-from webhooks.drift.facts import Facts, ObjectKey, OwnerRef
+from webhooks.drift.facts import Facts, ObjectKey, Owner, OwnerRef
 from webhooks.drift.managed import Entry
 from webhooks.drift.reconcilers.base import Reconciler
 from webhooks.drift.reconcilers.known import reconcilers
@@ -23,22 +26,44 @@ class Policy:
     def __init__(self, config: Drift) -> None:
         self.config = config
         self.reconcilers = {reconciler.id: reconciler for reconciler in reconcilers(config)}
+        self.calendar = Calendar(config.windows)
         self.writers: tuple[Writer, ...] = (*BUILT_IN_WRITERS, *config.writers, *approvers(config.tofu_controller))
         self.marks = tuple(mark.encode() for known in self.reconcilers.values() for mark in known.marks)
         """Without any of these in its JSON, an object carries no marker of a reconciler."""
 
-    def mode(self, reconciler: Reconciler, subject: Subject) -> Mode:
-        """The mode for this reconciler's objects in the request's namespace."""
+    def mode(self, reconciler: Reconciler, subject: Subject, now: datetime) -> Mode:
+        """The mode for this reconciler's objects in the request's namespace at this time."""
+        return self.ruling(reconciler, subject, None, now)[0]
+
+    def ruling(self, reconciler: Reconciler, subject: Subject, known: Owner | None, now: datetime) -> tuple[Mode, str]:
+        """The mode for an owner's objects, and the time by which it is another than usual, for people; or empty.
+
+        A window of the configuration goes before a sync window of the owner's. Where it cannot be told whether the
+        owner may sync, the stricter mode of the two holds.
+        """
+        window = self.calendar.window(reconciler.section, subject, now)
+        if window is not None:
+            return window.mode, f"window {window.name}"
+        usual, settings = self._usual(reconciler, subject), reconciler.sync_windows
+        if settings.mode is None or known is None or not known.windows:
+            return usual, ""
+        try:
+            denied = denies(known.windows, now, unless_manual=settings.unless_manual)
+        except ScheduleError:
+            return min(usual, settings.mode, key=_MODES.index), ""
+        return (settings.mode, "no syncs at this time") if denied else (usual, "")
+
+    def strictest(self, subject: Subject, now: datetime) -> Mode:
+        """The strictest mode of any reconciler in the request's namespace: what a doubt about the owner amounts to."""
+        modes = (self.mode(reconciler, subject, now) for reconciler in self.reconcilers.values())
+        return min(modes, key=_MODES.index, default="disabled")
+
+    def _usual(self, reconciler: Reconciler, subject: Subject) -> Mode:
         namespace = subject.governing_namespace
         for rule in self.config.namespaces:
             if namespace and any(fnmatchcase(namespace, pattern) for pattern in rule.namespaces):
                 return rule.mode
         return reconciler.mode or self.config.mode
-
-    def strictest(self, subject: Subject) -> Mode:
-        """The strictest mode of any reconciler in the request's namespace: what a doubt about the owner amounts to."""
-        modes = (self.mode(reconciler, subject) for reconciler in self.reconcilers.values())
-        return min(modes, key=_MODES.index, default="disabled")
 
 
 def owners_of(subject: Subject, about: Json, listed: list[Entry], facts: Facts, policy: Policy) -> list[OwnerRef]:
@@ -124,5 +149,6 @@ def _adopts(subject: Subject, owners: list[OwnerRef], facts: Facts, policy: Poli
 
 def _released(owner: OwnerRef, facts: Facts, policy: Policy) -> bool:
     """Whether the owner is gone, and its objects are to be let go."""
-    gone = facts.connected and not facts.problem(owner.reconciler) and facts.owner(owner) is None
-    return gone and policy.config.orphans == "release"
+    if policy.config.orphans != "release" or not facts.looks_for(owner.reconciler):
+        return False
+    return not facts.problem(owner.reconciler) and facts.owner(owner) is None

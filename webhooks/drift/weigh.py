@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import msgspec
 
@@ -37,6 +38,7 @@ class Case(msgspec.Struct, frozen=True):
     after: list[Entry]
     facts: Facts
     policy: Policy
+    now: datetime
     opened: tuple[str, ...] = ()
 
 
@@ -44,7 +46,8 @@ class Drifted(msgspec.Struct, frozen=True):
     """A violation, whose object it concerns, and what is done about it.
 
     ``excused``: why it is recorded but not enforced (the owner is suspended, ignores the field, …), else empty.
-    ``held_back``: it would be denied, if the mode in force were enforce.
+    ``held_back``: it would be denied, if the mode in force were enforce. ``ruled``: the time by which the mode is another
+    than usual, else empty.
     """
 
     violation: Violation
@@ -54,6 +57,7 @@ class Drifted(msgspec.Struct, frozen=True):
     action: Action
     excused: str = ""
     held_back: bool = False
+    ruled: str = ""
 
 
 def strictness(case: Case, owner: OwnerRef, mode: Mode) -> Action:
@@ -67,9 +71,18 @@ def _lenient(case: Case, owner: OwnerRef) -> bool:
 
 
 def weigh(
-    case: Case, reconciler: Reconciler, owner: OwnerRef, violations: Sequence[Violation], *, action: Action, excuse: str
+    case: Case,
+    reconciler: Reconciler,
+    owner: OwnerRef,
+    violations: Sequence[Violation],
+    *,
+    action: Action,
+    excuse: str,
+    ruled: str = "",
 ) -> list[Drifted]:
-    """Each violation with its action. ``excuse``: why the owner leaves the whole object alone (:func:`paused`).
+    """Each violation with its action.
+
+    ``excuse``: why the owner leaves the whole object alone (:func:`paused`). ``ruled``: the time that made the mode.
 
     Raises:
         UndecidedError: what the owner ignores is written in a form that cannot be evaluated here.
@@ -84,7 +97,7 @@ def weigh(
         kept = reconciler.always_tracked and violation.rule in _MARKS
         excused = ("" if kept else excuse) or ("the owner ignores this field" if violation.path in ignored else "")
         done = Action.AUDIT if excused else action
-        found.append(Drifted(violation, reconciler, owner, known, done, excused, held_back and not excused))
+        found.append(Drifted(violation, reconciler, owner, known, done, excused, held_back and not excused, ruled))
     return found
 
 

@@ -162,3 +162,23 @@ def test_the_configuration_is_its_own_json() -> None:
 def test_the_deciding_part() -> None:
     """Mode, opt-outs and drift decide."""
     assert config_digest_input(Config()) != config_digest_input(Config(drift=Drift(orphans="release")))
+
+
+@pytest.mark.parametrize(
+    ("window", "problem"),
+    [
+        ({"schedule": "daily"}, r"drift\.windows\[0\] \(w\): cannot read the schedule 'daily'"),
+        ({"schedule": "0 0 30 2 *"}, r"drift\.windows\[0\] \(w\): cannot read the schedule"),
+        ({"timeZone": "Mars/Olympus"}, r"drift\.windows\[0\] \(w\): there is no time zone 'Mars/Olympus'"),
+        ({"durationMinutes": 0}, r"drift\.windows\[0\]\.durationMinutes"),
+        ({"durationMinutes": 50_000}, r"drift\.windows\[0\]\.durationMinutes"),
+        ({"reconcilers": ["argo"]}, r"drift\.windows\[0\]\.reconcilers\[0\]"),
+        ({"mode": "off"}, r"drift\.windows\[0\]\.mode"),
+    ],
+)
+def test_a_window_that_would_never_open_is_refused(window: dict, problem: str) -> None:
+    """At start and at reload, with its name, rather than at the first request."""
+    whole = {"name": "w", "schedule": "0 0 * * *", "durationMinutes": 1, "mode": "warn", **window}
+    text = msgspec.json.encode({"drift": {"windows": [whole]}}).decode()
+    with pytest.raises(ConfigError, match=problem):
+        parse(text)

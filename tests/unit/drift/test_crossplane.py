@@ -10,6 +10,7 @@ from support.reviews import (
     FLUX_LABELS,
     KUSTOMIZE,
     LABEL_FIELDS,
+    Known,
     at,
     broken,
     changed,
@@ -221,3 +222,8 @@ def test_nonsense_is_nobodys(obj: dict) -> None:
     obj = {**obj, "spec": "x"}
     assert owners_found(obj, kind=INSTANCE) == []
     assert owners_found(obj, "CREATE", kind=INSTANCE) == []
+
+
+def test_composites_are_not_looked_for_so_none_is_gone() -> None:
+    """Composites are of any kind: ``orphans: release`` lets nothing go of which nothing could be known."""
+    assert owners_found(composed(), kind=INSTANCE, config=Drift(orphans="release"), facts=Known()) == [OWNER]

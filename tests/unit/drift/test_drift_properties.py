@@ -18,6 +18,7 @@ from support.reviews import (
     HUMAN,
     KUSTOMIZE,
     LABEL_FIELDS,
+    NOW,
     entry,
     managed_object,
     subject,
@@ -37,8 +38,14 @@ POLICY = Policy(CONFIG)
 TRACKING_ID = "argocd.argoproj.io/tracking-id"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 # How a reconciler declares: server-side apply, client-side apply, or a plain update.
-STYLES = {"flux": "kustomize-controller", "argo": "argocd-controller", "helm": "helm-controller"}
-ACCOUNTS = {"flux": KUSTOMIZE, "argo": ARGO, "helm": HELM}
+STYLES = {
+    "flux": "kustomize-controller",
+    "argo": "argocd-controller",
+    "helm": "helm-controller",
+    "config-sync": "configsync",
+}
+CONFIG_SYNC = UserInfo(username="system:serviceaccount:config-management-system:root-reconciler")
+ACCOUNTS = {"flux": KUSTOMIZE, "argo": ARGO, "helm": HELM, "config-sync": CONFIG_SYNC}
 styles = st.sampled_from(sorted(STYLES))
 json_values = st.recursive(
     st.none()
@@ -67,9 +74,17 @@ def object_of(spec: Map, *, style: str = "flux", version: str = "apps/v1", **met
         annotations = {TRACKING_ID: "shop:apps/Deployment:web/api", LAST_APPLIED: json.dumps(applied)}
         fields["f:metadata"] = {"f:annotations": {f"f:{name}": {} for name in annotations}}
     below = spec.to_fields(RECONCILER)
+    if style == "config-sync":
+        labels = {"configsync.gke.io/declared-version": version.rpartition("/")[2]}
+        annotations = {
+            "configmanagement.gke.io/managed": "enabled",
+            "configsync.gke.io/resource-id": "apps_deployment_web_api",
+            "configsync.gke.io/declared-fields": json.dumps({} if below is None else {"f:spec": below}),
+        }
+        fields["f:metadata"] = {"f:annotations": {f"f:{name}": {} for name in annotations}}
     if below is not None:
         fields["f:spec"] = below
-    operation = "Apply" if style == "flux" else "Update"
+    operation = "Apply" if style in {"flux", "config-sync"} else "Update"
     entries = [entry(STYLES[style], fields, operation=operation, version=version)]
     for manager in OTHERS:
         below = spec.to_fields(manager)
@@ -86,7 +101,7 @@ def update(old: dict, spec: Any, user: UserInfo = HUMAN) -> Decided:
         new["metadata"]["managedFields"].append(entry(PERSON, {"f:spec": person or {}}, operation="Update"))
         spec = spec.to_json()
     new["spec"] = spec
-    return decide(subject("UPDATE", old=old, new=new, user=user), NoFacts(), POLICY)
+    return decide(subject("UPDATE", old=old, new=new, user=user), NoFacts(), POLICY, now=NOW)
 
 
 def denied(decided: Decided) -> bool:
@@ -129,7 +144,7 @@ def test_the_reconciler_is_never_denied(data: st.DataObject, spec: Map, anything
     operation = data.draw(st.sampled_from(["CREATE", "UPDATE", "DELETE"]))
     new = {**copy.deepcopy(old), "spec": anything} if operation != "DELETE" else None
     asked = subject(operation, old=None if operation == "CREATE" else old, new=new, user=ACCOUNTS[style])
-    assert decide(asked, NoFacts(), POLICY).drifted == ()
+    assert decide(asked, NoFacts(), POLICY, now=NOW).drifted == ()
 
 
 @given(st.data(), specs, styles)
@@ -203,7 +218,7 @@ def test_stripping_ownership_is_denied(spec: Map, how: str, style: str) -> None:
         listed[0]["fieldsV1"]["f:metadata"].popitem()
     else:
         new["metadata"]["managedFields"] = {"[]": [], "[{}]": [{}], "entry": listed[1:]}[how]
-    assert denied(decide(subject("UPDATE", old=old, new=new), NoFacts(), POLICY))
+    assert denied(decide(subject("UPDATE", old=old, new=new), NoFacts(), POLICY, now=NOW))
 
 
 @given(specs, st.sampled_from(["name", "namespace"]), st.sampled_from([None, "other"]))
@@ -215,15 +230,15 @@ def test_touching_tracking_labels_is_denied(spec: Map, label: str, value: str | 
     labels.pop(f"kustomize.toolkit.fluxcd.io/{label}")
     if value:
         labels[f"kustomize.toolkit.fluxcd.io/{label}"] = value
-    assert denied(decide(subject("UPDATE", old=old, new=new), NoFacts(), POLICY))
+    assert denied(decide(subject("UPDATE", old=old, new=new), NoFacts(), POLICY, now=NOW))
 
 
 @given(specs, st.text(max_size=20))
 def test_only_the_cluster_and_the_reconciler_delete(spec: Map, name: str) -> None:
     """A deletion by the garbage collector passes, one by anybody else does not, whatever their name."""
     old = object_of(spec)
-    assert decide(subject("DELETE", old=old, user=COLLECTOR), NoFacts(), POLICY).drifted == ()
-    assert denied(decide(subject("DELETE", old=old, user=UserInfo(username=name)), NoFacts(), POLICY))
+    assert decide(subject("DELETE", old=old, user=COLLECTOR), NoFacts(), POLICY, now=NOW).drifted == ()
+    assert denied(decide(subject("DELETE", old=old, user=UserInfo(username=name)), NoFacts(), POLICY, now=NOW))
 
 
 @given(specs, st.lists(st.text(max_size=10), max_size=3))
@@ -233,7 +248,7 @@ def test_finalizers_and_owner_references_are_nobodys_intent(spec: Map, finalizer
     new = copy.deepcopy(old)
     new["metadata"]["finalizers"] = finalizers
     new["metadata"]["ownerReferences"] = [{"kind": "Cluster", "name": "c", "uid": "1", "controller": True}]
-    assert decide(subject("UPDATE", old=old, new=new), NoFacts(), POLICY).drifted == ()
+    assert decide(subject("UPDATE", old=old, new=new), NoFacts(), POLICY, now=NOW).drifted == ()
 
 
 @given(json_values, json_values)
@@ -263,7 +278,7 @@ def test_nonsense_is_undecided_at_worst(operation: str, meta: Any, spec: Any, fi
     asked.operation = operation
     asked.raw_object, asked.raw_old_object = json.dumps(new).encode(), json.dumps(old).encode()
     with contextlib.suppress(UndecidedError):
-        decide(asked, NoFacts(), POLICY)
+        decide(asked, NoFacts(), POLICY, now=NOW)
 
 
 @given(specs, styles, st.sampled_from(["UPDATE", "DELETE"]))
@@ -273,6 +288,6 @@ def test_an_object_that_is_escaped_is_looked_at_all_the_same(spec: Map, style: s
     new = copy.deepcopy(old)
     new["metadata"]["managedFields"] = []
     asked = subject(operation, old=old, new=new if operation == "UPDATE" else None)
-    for word in (b"toolkit", b"tracking-id"):
-        asked.raw_old_object = asked.raw_old_object.replace(word, b"\\u0074" + word[1:])
-    assert denied(decide(asked, NoFacts(), POLICY))
+    for word in (b"toolkit", b"tracking-id", b"configsync.gke.io"):
+        asked.raw_old_object = asked.raw_old_object.replace(word, f"\\u{word[0]:04x}".encode() + word[1:])
+    assert denied(decide(asked, NoFacts(), POLICY, now=NOW))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from webhooks.drift.facts import ObjectKey, Source
-from webhooks.drift.reconcilers.argocd_records import account_for, application, destination_accounts
+from webhooks.drift.reconcilers.argocd_records import account_for, application, project
 from webhooks.drift.reconcilers.flux_records import helm_release, kustomization, source_url
 from webhooks.drift.reconcilers.records import MAX_INVENTORY, MAX_RULES, flux_inventory, public_url
 
@@ -126,7 +126,7 @@ def test_an_applications_source_is_what_was_synced() -> None:
 
 def accounts(*entries: tuple[str, str, str]) -> Any:
     listed = [{"server": s, "namespace": n, "defaultServiceAccount": a} for s, n, a in entries]
-    return destination_accounts({"spec": {"destinationServiceAccounts": listed}})
+    return project({"spec": {"destinationServiceAccounts": listed}}, windows=False).accounts
 
 
 @pytest.mark.parametrize(

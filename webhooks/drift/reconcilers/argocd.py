@@ -25,12 +25,14 @@ class Argo(Defaults):
     """Argo CD with one configuration of resource tracking."""
 
     id = "argocd"
+    section = "argoCD"
     title = "Argo CD Application"
     client_side = True
 
     def __init__(self, config: ArgoCD) -> None:
         self.mode = config.mode
         self.actors = config.actors
+        self.sync_windows = config.sync_windows
         self.managers = frozenset(config.field_managers)
         self.marks = (config.instance_label if config.tracking == "label" else TRACKING_ID,)
         self._config = config

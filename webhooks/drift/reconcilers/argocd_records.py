@@ -1,14 +1,17 @@
-"""What is kept of Argo CD's own objects: Applications, and the service accounts that AppProjects impersonate.
+"""What is kept of Argo CD's own objects: Applications; of AppProjects accounts to impersonate, and sync windows.
 
 Sources: argo-cd ``pkg/apis/application/v1alpha1/types.go`` and ``util/settings/impersonation.go`` (v3).
 """
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
+
 import msgspec
 
 from gateway.core.subject import Json
-from webhooks.drift.facts import IgnoreRule, ObjectKey, Owner, OwnerRef, Source
+from webhooks.drift.facts import IgnoreRule, ObjectKey, Owner, OwnerRef, Source, SyncWindow
 from webhooks.drift.managed import metadata, string_map
 from webhooks.drift.reconcilers.records import (
     MAX_INVENTORY,
@@ -22,6 +25,10 @@ from webhooks.drift.reconcilers.records import (
 )
 from webhooks.drift.selectors import glob
 
+_DURATION = re.compile(r"(?:\d+(?:\.\d*)?[hms])+")
+_SECONDS = {"h": 3600, "m": 60, "s": 1}
+_MAX_DURATION_CHARS = 50
+_CRON_FIELDS = 5
 IN_CLUSTER = "https://kubernetes.default.svc"
 
 
@@ -31,6 +38,23 @@ class DestinationAccount(msgspec.Struct, frozen=True):
     server: str
     namespace: str
     account: str
+
+
+class ProjectWindow(msgspec.Struct, frozen=True):
+    """A sync window with the globs of the Applications, namespaces and clusters that it concerns; ``every``: all three."""
+
+    window: SyncWindow
+    applications: tuple[str, ...] = ()
+    namespaces: tuple[str, ...] = ()
+    clusters: tuple[str, ...] = ()
+    every: bool = False
+
+
+class Project(msgspec.Struct, frozen=True):
+    """What is kept of an AppProject."""
+
+    accounts: tuple[DestinationAccount, ...] = ()
+    windows: tuple[ProjectWindow, ...] = ()
 
 
 def application(obj: Json) -> Record:
@@ -53,15 +77,27 @@ def application(obj: Json) -> Record:
         inventory=_inventory(status) if server == IN_CLUSTER else (),
         needs=("appprojects", ref.namespace, text(spec.get("project")) or "default"),
         destination=(server, text(destination.get("namespace"))),
+        clusters=tuple(filter(None, (text(destination.get("name")), text(destination.get("server"))))),
     )
 
 
-def destination_accounts(obj: Json) -> tuple[DestinationAccount, ...]:
-    """The accounts that an AppProject lets its Applications be synced with, in order."""
-    listed = section(obj, "spec").get("destinationServiceAccounts")
-    return tuple(
+def project(obj: Json, *, windows: bool) -> Project:
+    """An AppProject (``argoproj.io/v1alpha1``); its sync windows only where they are heeded."""
+    spec = section(obj, "spec")
+    accounts = tuple(
         DestinationAccount(text(d.get("server")), text(d.get("namespace")), text(d.get("defaultServiceAccount")))
-        for d in objects(listed)
+        for d in objects(spec.get("destinationServiceAccounts"))
+    )
+    listed = list(objects(spec.get("syncWindows")))[:MAX_RULES] if windows else []
+    return Project(accounts, tuple(_window(one) for one in listed))
+
+
+def completed(record: Record, project: Project) -> Owner:
+    """The Application's owner facts, with its project's account and sync windows."""
+    return msgspec.structs.replace(
+        record.owner,
+        accounts=account_for(record, project.accounts),
+        windows=windows_for(record, project.windows),
     )
 
 
@@ -77,6 +113,58 @@ def account_for(record: Record, accounts: tuple[DestinationAccount, ...]) -> fro
                 return frozenset((f"system:serviceaccount:{account}",))
             return frozenset((f"system:serviceaccount:{namespace or record.ref.namespace}:{account}",))
     return frozenset()
+
+
+def windows_for(record: Record, windows: tuple[ProjectWindow, ...]) -> tuple[SyncWindow, ...]:
+    """The sync windows that concern this Application: by any of its names, or by all that the window has globs for."""
+    return tuple(one.window for one in windows if _concerns(one, record))
+
+
+def _concerns(one: ProjectWindow, record: Record) -> bool:
+    named = (
+        (one.applications, (record.ref.name,)),
+        (one.clusters, record.clusters),
+        (one.namespaces, (record.destination[1],)),
+    )
+    found = [any(glob(p, name) for p in patterns for name in names) for patterns, names in named if patterns]
+    return bool(found) and (all(found) if one.every else any(found))
+
+
+def _window(one: Json) -> ProjectWindow:
+    schedule = text(one.get("schedule")).replace("?", "*")
+    kind, length = text(one.get("kind")), _duration(text(one.get("duration")))
+    readable = kind in {"allow", "deny"} and not _differs(schedule)
+    return ProjectWindow(
+        SyncWindow(
+            denies=kind == "deny",
+            schedule=schedule,
+            length=length if readable else None,
+            time_zone=text(one.get("timeZone")),
+            manual=one.get("manualSync") is True,
+        ),
+        texts(one.get("applications")),
+        texts(one.get("namespaces")),
+        texts(one.get("clusters")),
+        every=one.get("andOperator") is True,
+    )
+
+
+def _differs(schedule: str) -> bool:
+    """Whether Argo CD's cron reads it differently: days of month *or* week, where one of them is a step over all."""
+    fields = schedule.split()
+    days = (fields[2], fields[4]) if len(fields) == _CRON_FIELDS else ()
+    return any(day.startswith("*/") for day in days) and "*" not in days
+
+
+def _duration(value: str) -> timedelta | None:
+    """As Go writes it (``1h30m``), None for what is not readable."""
+    if len(value) > _MAX_DURATION_CHARS or not _DURATION.fullmatch(value):
+        return None
+    parts = re.findall(r"([\d.]+)([hms])", value)
+    try:
+        return sum((timedelta(seconds=float(number) * _SECONDS[unit]) for number, unit in parts), timedelta())
+    except (OverflowError, ValueError):
+        return None
 
 
 def _inventory(status: Json) -> tuple[ObjectKey, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Protocol
 
-from gateway.config.drift import Actors, Mode
+from gateway.config.drift import Actors, Mode, SyncWindows
 from gateway.core.subject import Json, Subject
 from webhooks.drift.facts import OwnerRef, Source
 from webhooks.drift.fields import FieldsV1
@@ -19,6 +19,11 @@ class Reconciler(Protocol):
     @property
     def id(self) -> str:
         """The reconciler's name in facts and configuration."""
+        ...
+
+    @property
+    def section(self) -> str:
+        """Its section of the configuration."""
         ...
 
     @property
@@ -44,6 +49,11 @@ class Reconciler(Protocol):
     @property
     def managers(self) -> Collection[str]:
         """Field managers under which it writes."""
+        ...
+
+    @property
+    def sync_windows(self) -> SyncWindows:
+        """What it means that its owners may not sync at present."""
         ...
 
     @property
@@ -97,6 +107,7 @@ class Reconciler(Protocol):
 class Defaults:
     """What most reconcilers have: they inherit it, and state what differs."""
 
+    sync_windows = SyncWindows()
     client_side = False
     last_resort = False
     always_tracked = False

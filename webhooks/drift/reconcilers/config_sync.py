@@ -39,6 +39,7 @@ class ConfigSyncReconciler(Defaults):
     """Config Sync. Each sync's reconciler has an account that follows from the sync's name."""
 
     id = "config-sync"
+    section = "configSync"
     title = "Config Sync"
     marks = (RESOURCE_ID,)
     always_tracked = True

@@ -31,6 +31,7 @@ class CrossplaneReconciler(Defaults):
     """Crossplane with compositions of functions, which apply server-side."""
 
     id = "crossplane"
+    section = "crossplane"
     title = "Crossplane"
     marks = (COMPOSITE, CLAIM_NAME)
 
@@ -41,7 +42,8 @@ class CrossplaneReconciler(Defaults):
 
     def claim(self, obj: Json, subject: Subject, listed: list[Entry]) -> OwnerRef | None:  # noqa: ARG002 - the protocol's
         """The claim, or the composite that controls the object, confirmed by Crossplane's hand in managedFields."""
-        return (_claim(obj) or self._composite(obj)) if by(self.managers, listed) else None
+        owner = self._owner(obj)
+        return owner if owner is not None and by(self.managers, listed) else None
 
     def claim_on_create(self, obj: Json, subject: Subject) -> OwnerRef | None:  # noqa: ARG002 - the protocol's
         """In the same way; instead of managedFields, a composed object has the name that its composition knows it by."""
@@ -70,6 +72,12 @@ class CrossplaneReconciler(Defaults):
         what, _, name = owner.name.partition("/")
         where = f" in namespace {owner.namespace}" if owner.namespace else ""
         return f"Change {what} {name}{where}, or its composition, in Git: Crossplane composes this object from it."
+
+    def _owner(self, obj: Json) -> OwnerRef | None:
+        labels = string_map(obj, "labels")
+        if COMPOSITE not in labels and CLAIM_NAME not in labels:
+            return None
+        return _claim(obj) or self._composite(obj)
 
     def _composite(self, obj: Json) -> OwnerRef | None:
         reference, name = controller_of(obj), string_map(obj, "labels").get(COMPOSITE)

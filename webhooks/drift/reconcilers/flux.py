@@ -24,6 +24,7 @@ class Flux(Defaults):
     def __init__(self, config: FluxKustomization | FluxHelmRelease) -> None:
         kustomization = isinstance(config, FluxKustomization)
         self.id = "flux-kustomization" if kustomization else "flux-helmrelease"
+        self.section = "fluxKustomization" if kustomization else "fluxHelmRelease"
         self.title = "Flux Kustomization" if kustomization else "Flux HelmRelease"
         self.mode = config.mode
         self.actors = config.actors

@@ -33,6 +33,7 @@ class HelmReconciler(Defaults):
     """Releases that nobody but Helm manages: no proof of GitOps, so whoever runs Helm is to be named."""
 
     id = "helm-releases"
+    section = "helmReleases"
     title = "Helm release"
     marks: tuple[str, ...] = (RELEASE_NAME,)
     last_resort = True
@@ -80,6 +81,7 @@ class FleetReconciler(HelmReconciler):
     """
 
     id = "fleet"
+    section = "fleet"
     title = "Rancher Fleet"
     marks: tuple[str, ...] = (SET_ID,)
     last_resort = False
@@ -103,9 +105,9 @@ class FleetReconciler(HelmReconciler):
 
 def _release(obj: Json) -> tuple[str, str]:
     """Name and namespace of the release whose marks are complete, else two empty texts."""
-    annotations = string_map(obj, "annotations")
     if string_map(obj, "labels").get(MANAGED_BY) != "Helm":
         return "", ""
+    annotations = string_map(obj, "annotations")
     return _name(annotations.get(RELEASE_NAME)), _name(annotations.get(RELEASE_NAMESPACE))
 
 

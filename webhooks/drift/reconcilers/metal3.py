@@ -44,6 +44,7 @@ class Metal3Reconciler(Defaults):
     """CAPM3, by the consumer that a host names."""
 
     id = "metal3"
+    section = "metal3"
     title = "Metal³ machine"
     marks = ("Metal3Machine",)
 
@@ -54,9 +55,9 @@ class Metal3Reconciler(Defaults):
 
     def claim(self, obj: Json, subject: Subject, listed: list[Entry]) -> OwnerRef | None:  # noqa: ARG002 - the protocol's
         """By ``spec.consumerRef``; a new host is nobody's (a cluster that is moved brings its hosts along)."""
-        consumer = section(obj, "spec", "consumerRef")
-        if (subject.kind.group, subject.kind.kind) != ("metal3.io", "BareMetalHost"):
+        if subject.kind.kind != "BareMetalHost" or subject.kind.group != "metal3.io":
             return None
+        consumer = section(obj, "spec", "consumerRef")
         if consumer.get("kind") != "Metal3Machine" or not text(consumer.get("name")):
             return None
         return OwnerRef(self.id, text(consumer.get("namespace")) or subject.namespace, text(consumer.get("name")))

@@ -23,6 +23,7 @@ class PulumiReconciler(Defaults):
     """Pulumi's Kubernetes provider, server-side (a name per object) or client-side."""
 
     id = "pulumi"
+    section = "pulumi"
     title = "Pulumi"
 
     def __init__(self, config: Pulumi) -> None:

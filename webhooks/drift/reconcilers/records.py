@@ -19,7 +19,8 @@ MAX_INVENTORY = 20_000
 class Record(msgspec.Struct, frozen=True):
     """One owner, as cached: itself, its inventory, and what must be looked up elsewhere to complete it.
 
-    ``needs`` names another cached object: ``(plural, namespace, name)`` of its source or its project.
+    ``needs`` names another cached object: ``(plural, namespace, name)`` of its source or its project. ``destination`` is
+    the server and namespace that it deploys to, ``clusters`` what it itself calls that server.
     """
 
     ref: OwnerRef
@@ -27,6 +28,7 @@ class Record(msgspec.Struct, frozen=True):
     inventory: tuple[ObjectKey, ...] = ()
     needs: tuple[str, str, str] = ("", "", "")
     destination: tuple[str, str] = ("", "")
+    clusters: tuple[str, ...] = ()
 
 
 Reduce = Callable[[Json], Record]

@@ -24,6 +24,7 @@ class TofuReconciler(Defaults):
     """tofu-controller and its runners."""
 
     id = "tofu-controller"
+    section = "tofuController"
     title = "Terraform"
     marks = (GROUP,)
 
