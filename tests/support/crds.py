@@ -1,4 +1,4 @@
-"""CustomResourceDefinitions of Flux, Argo CD and Crossplane, as small as can be: any spec, any status, the status subresource."""
+"""CustomResourceDefinitions of the reconcilers' kinds, as small as can be: any spec, any status, the status subresource."""
 
 from __future__ import annotations
 
@@ -69,3 +69,15 @@ EXTERNAL_SECRETS = (
     Crd("external-secrets.io", "SecretStore", "secretstores", ("v1",)),
     Crd("external-secrets.io", "ClusterSecretStore", "clustersecretstores", ("v1",), scope="Cluster"),
 )
+CONFIG_SYNC = (
+    Crd("configsync.gke.io", "RootSync", "rootsyncs", ("v1beta1",)),
+    Crd("configsync.gke.io", "RepoSync", "reposyncs", ("v1beta1",)),
+)
+PULUMI = (Crd("pulumi.com", "Stack", "stacks", ("v1",)),)
+TOFU = (Crd("infra.contrib.fluxcd.io", "Terraform", "terraforms", ("v1alpha2",)),)
+METAL3 = (Crd("metal3.io", "BareMetalHost", "baremetalhosts", ("v1alpha1",)),)
+COMPOSED = (
+    Crd("db.example.com", "XDatabase", "xdatabases", ("v1",), scope="Cluster"),
+    Crd("rds.aws.upbound.io", "Instance", "instances", ("v1beta1",), scope="Cluster"),
+)
+"""A composite of somebody's own, and what a provider manages, for Crossplane."""

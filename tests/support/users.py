@@ -52,6 +52,13 @@ ENDPOINT_SLICE_CONTROLLER = service_account("kube-system", "endpointslice-contro
 JOB_CLEANER = service_account("kube-system", "ttl-after-finished-controller")
 ROLE_AGGREGATOR = service_account("kube-system", "clusterrole-aggregation-controller")
 CERT_INJECTOR = service_account("cert-manager", "cert-manager-cainjector")
+ROOT_RECONCILER = service_account("config-management-system", "root-reconciler")
+NAMESPACE_RECONCILER = service_account("config-management-system", "ns-reconciler-tenants")
+CROSSPLANE = service_account("crossplane-system", "crossplane")
+CROSSPLANE_PROVIDER = service_account("crossplane-system", "provider-aws-0123abcd")
+FLEET_AGENT = service_account("cattle-fleet-system", "fleet-agent")
+KARGO = service_account("kargo", "kargo-controller")
+CAPM3 = service_account("capm3-system", "capm3-manager")
 GOVGATE = service_account("govgate-system", "govgate")
 CONTROLLER_MANAGER = User("system:kube-controller-manager", ())
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,14 +32,19 @@ READS = (
 @pytest.fixture(scope="module")
 def govgate(controllers: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """``govgate serve`` in durable mode, registered as ``govgate webhook-config`` prints it."""
+    with serving(controllers, tmp_path_factory.mktemp("govgate")) as gateway:
+        yield gateway
+
+
+@contextmanager
+def serving(controllers: Cluster, folder: Path, **drift: Any) -> Iterator[Gateway]:
+    """A gateway that guards against drift alone: some of what is made here is nothing that the rules would let through."""
     root = controllers.api(ROOT)
     for item in _role():
         root.apply(item, manager="tests")
-    folder = tmp_path_factory.mktemp("govgate")
     authority = folder / "ca.crt"
     cluster = {"connect": "kubeconfig", "kubeconfig": str(controllers.kubeconfig(GOVGATE))}
-    # Drift alone: some of what is made here is nothing that the rules would let through.
-    gateway = Gateway(folder, cluster=cluster, audit={"mode": "durable"}, policy={"sources": []})
+    gateway = Gateway(folder, cluster=cluster, audit={"mode": "durable"}, policy={"sources": []}, drift=drift)
     authority.write_bytes(gateway.authority.pem)
     try:
         gateway.start()
