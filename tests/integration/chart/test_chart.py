@@ -228,3 +228,16 @@ def test_a_pod_is_given_the_time_that_a_drain_takes():
     pod: dict[str, Any] = of_kind(rendered(values=EVERYTHING), "StatefulSet", "govgate")["spec"]["template"]["spec"]
     settings = msgspec.structs.asdict(Config().server)
     assert pod["terminationGracePeriodSeconds"] > 10 + settings["grace_seconds"] + 10
+
+
+def test_owners_of_a_reconciler_that_is_off_are_not_read():
+    """What is off by default is read only once it is on; a kind that the cluster does not have costs nothing."""
+
+    def groups(*options: str) -> set[str]:
+        role = of_kind(rendered(*options), "ClusterRole", "-webhook")
+        return {group for rule in role["rules"] for group in rule["apiGroups"]}
+
+    off = {"pulumi.com", "infra.contrib.fluxcd.io"}
+    assert "configsync.gke.io" in groups()
+    assert groups().isdisjoint(off)
+    assert off <= groups("--set", "config.drift.pulumi.mode=shadow,config.drift.tofuController.mode=warn")
