@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import get_args
@@ -27,6 +28,9 @@ class Policy:
         self.config = config
         self.reconcilers = {reconciler.id: reconciler for reconciler in reconcilers(config)}
         self.calendar = Calendar(config.windows)
+        everywhere = _strictest(known.mode or config.mode for known in self.reconcilers.values())
+        # Without windows and namespaces of their own mode, it is asked for every request and always the same.
+        self._always = None if config.windows or config.namespaces else everywhere
         self.writers: tuple[Writer, ...] = (*BUILT_IN_WRITERS, *config.writers, *approvers(config.tofu_controller))
         self.marks = tuple(mark.encode() for known in self.reconcilers.values() for mark in known.marks)
         """Without any of these in its JSON, an object carries no marker of a reconciler."""
@@ -55,8 +59,9 @@ class Policy:
 
     def strictest(self, subject: Subject, now: datetime) -> Mode:
         """The strictest mode of any reconciler in the request's namespace: what a doubt about the owner amounts to."""
-        modes = (self.mode(reconciler, subject, now) for reconciler in self.reconcilers.values())
-        return min(modes, key=_MODES.index, default="disabled")
+        if self._always is not None:
+            return self._always
+        return _strictest(self.mode(reconciler, subject, now) for reconciler in self.reconcilers.values())
 
     def _usual(self, reconciler: Reconciler, subject: Subject) -> Mode:
         namespace = subject.governing_namespace
@@ -64,6 +69,10 @@ class Policy:
             if namespace and any(fnmatchcase(namespace, pattern) for pattern in rule.namespaces):
                 return rule.mode
         return reconciler.mode or self.config.mode
+
+
+def _strictest(modes: Iterable[Mode]) -> Mode:
+    return min(modes, key=_MODES.index, default="disabled")
 
 
 def owners_of(subject: Subject, about: Json, listed: list[Entry], facts: Facts, policy: Policy) -> list[OwnerRef]:
