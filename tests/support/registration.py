@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 import sys
@@ -31,24 +32,36 @@ def registered(cluster: Cluster, url: str, ca_file: Path, *options: str) -> Iter
     root = cluster.api(ROOT)
     made = root.create(registration)
     try:
-        wait_for(lambda: _in_force(cluster))
+        wait_for(lambda: _in_force(cluster, _PROBE), seconds=30)
         yield made
     finally:
         root.delete(made, missing_ok=True)
 
 
-def _unanswered(webhook: dict[str, Any]) -> dict[str, Any]:
+def believe(cluster: Cluster, name: str, authorities: bytes) -> None:
+    """Have the API server believe these ``authorities`` (PEM) from now on; it does so when this returns."""
+    root = cluster.api(ROOT)
+    found = root.get("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", "", name)
+    *webhooks, before = found["webhooks"]
+    for webhook in webhooks:
+        webhook["clientConfig"]["caBundle"] = base64.b64encode(authorities).decode()
+    probe = f"{_PROBE}-{found['metadata']['resourceVersion']}"
+    root.replace({**found, "webhooks": [*webhooks, _unanswered(before, probe)]})
+    wait_for(lambda: _in_force(cluster, probe), seconds=30)
+
+
+def _unanswered(webhook: dict[str, Any], name: str = _PROBE) -> dict[str, Any]:
     return webhook | {
         "name": "probe.govgate.dev",
         "clientConfig": {"url": "https://127.0.0.1:1/"},
-        "matchConditions": [{"name": "probe", "expression": f"has(request.name) && request.name == '{_PROBE}'"}],
+        "matchConditions": [{"name": "probe", "expression": f"has(request.name) && request.name == '{name}'"}],
         "namespaceSelector": {},
         "failurePolicy": "Fail",
     }
 
 
-def _in_force(cluster: Cluster) -> bool:
-    item = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": _PROBE}}
+def _in_force(cluster: Cluster, name: str) -> bool:
+    item = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
     try:
         cluster.api(ROOT).apply(item, manager="tests", dry_run=True)
     except ApiError as error:

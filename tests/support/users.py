@@ -17,6 +17,11 @@ class User(NamedTuple):
         return hashlib.sha256(self.name.encode()).hexdigest()
 
     @property
+    def program(self) -> str:
+        """What a service account's own program calls itself as a field manager."""
+        return self.name.rpartition(":")[2]
+
+    @property
     def uid(self) -> str:
         """Shaped as a UID, and the same in every run."""
         digits = hashlib.sha256(b"uid:" + self.name.encode()).hexdigest()
