@@ -141,7 +141,7 @@ class Gateway:
         return ssl.create_default_context(cadata=self.authority.pem.decode())
 
     def connect(self, context: ssl.SSLContext | None = None) -> http.client.HTTPSConnection:
-        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=10, context=context or self.context())
+        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=60, context=context or self.context())
 
     def ask(
         self, body: bytes, *, method: str = "POST", path: str = "/v1/validate?timeout=10s", headers: Any = None
