@@ -23,7 +23,10 @@ from gateway.server.readiness import Check
 if TYPE_CHECKING:
     import socket
 
+    from prometheus_client import CollectorRegistry
+
     from gateway.controllers.frame import Controller
+    from gateway.kube import KubeClient
 
 _INFORMED = ("gateway.controllers", "gateway.kube.election")
 
@@ -58,6 +61,16 @@ class Options(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(config, controller=section), loaded.source
 
 
+class _Working:
+    """What works by one configuration."""
+
+    def __init__(
+        self, config: Config, source: str, client: KubeClient, registry: CollectorRegistry, controller: Controller
+    ) -> None:
+        self.config, self.source = config, source
+        self.client, self.registry, self.controller = client, registry, controller
+
+
 class Process:
     """One process: its signals, its listener, and the controller of the configuration in force."""
 
@@ -66,12 +79,16 @@ class Process:
         self._folder = folder
         self._emit = logs.stderr_emit()
         self._stop = asyncio.Event()
-        self._controller: Controller | None = None
+        self._working: _Working | None = None
         self._problem = ""
         logs.bridge(self._emit, informed=_INFORMED)
 
     async def run(self, config: Config, source: str) -> int:
-        """Until SIGTERM or SIGINT."""
+        """Until SIGTERM or SIGINT.
+
+        Raises:
+            GovgateError: it cannot be begun with this configuration, or cannot go on.
+        """
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(logs.loop_exception_handler(self._emit))
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -82,21 +99,24 @@ class Process:
             await health.start()
             self._announce(sock)
             try:
-                following: tuple[Config, str] | None = (config, source)
+                from gateway.controllers.metrics import ReloadMetrics  # noqa: PLC0415 - when the listener answers
+
+                self._reloads = ReloadMetrics()
+                following: _Working | None = await self._prepared(config, source)
                 while following is not None:
-                    following = await self._in_force(*following)
+                    following = await self._in_force(following)
             finally:
                 await health.close()
         self._emit("info", "stopped", {})
         return 0
 
-    async def _in_force(self, config: Config, source: str) -> tuple[Config, str] | None:
-        """Work with one configuration; returns the next one, None to stop.
+    async def _prepared(self, config: Config, source: str) -> _Working:
+        """What would work by a configuration; nothing is begun yet.
 
         Raises:
-            GovgateError: it cannot be begun with.
+            GovgateError: it cannot be used.
         """
-        from prometheus_client import CollectorRegistry  # noqa: PLC0415 - when the listener answers
+        from prometheus_client import CollectorRegistry  # noqa: PLC0415 - as in run
 
         from gateway.controllers.frame import Context, Controller  # noqa: PLC0415
         from gateway.controllers.table import MAKERS  # noqa: PLC0415
@@ -105,59 +125,76 @@ class Process:
         client = await connect(config.cluster)
         if client is None:
             raise ConfigError("no cluster is connected (cluster.connect in the configuration, or --kubeconfig)")
-        self._registry = CollectorRegistry()
+        registry = CollectorRegistry()
+        self._reloads.show_in(registry)
         try:
-            self._controller = Controller(Context(config, client, self._registry, self._folder), MAKERS)
-            fields: logs.Fields = {"loops": ", ".join(self._controller.names), "source": source}
-            self._emit("info", "started", fields)
-            working = asyncio.ensure_future(self._controller.run())
-            changing = asyncio.ensure_future(self._changed(config, source))
-            stopping = asyncio.ensure_future(self._stop.wait())
-            try:
-                await asyncio.wait({working, changing, stopping}, return_when=asyncio.FIRST_COMPLETED)
-                if working.done():
-                    working.result()
-                return changing.result() if changing.done() and not self._stop.is_set() else None
-            finally:
-                for task in (working, changing, stopping):
-                    task.cancel()
-                await asyncio.gather(working, changing, stopping, return_exceptions=True)
-        finally:
-            self._controller = None
+            controller = Controller(Context(config, client, registry, self._folder), MAKERS)
+        except GovgateError:
             await client.close()
+            raise
+        return _Working(config, source, client, registry, controller)
 
-    async def _changed(self, config: Config, source: str) -> tuple[Config, str]:
-        """Wait for another configuration that can be used."""
-        seen = fingerprint((source,))
+    async def _in_force(self, now: _Working) -> _Working | None:
+        """Work by one configuration; returns what works by the next one, None to stop."""
+        self._working = now
+        fields: logs.Fields = {"loops": ", ".join(now.controller.names), "source": now.source}
+        self._emit("info", "started", fields)
+        working = asyncio.ensure_future(now.controller.run())
+        changing = asyncio.ensure_future(self._changed(now))
+        stopping = asyncio.ensure_future(self._stop.wait())
+        try:
+            await asyncio.wait({working, changing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if changing.done() and not self._stop.is_set() and not working.done():
+                return changing.result()
+            if changing.done():
+                await changing.result().client.close()
+            if working.done():
+                working.result()
+            return None
+        finally:
+            for task in (working, changing, stopping):
+                task.cancel()
+            await asyncio.gather(working, changing, stopping, return_exceptions=True)
+            self._working = None
+            await now.client.close()
+
+    async def _changed(self, now: _Working) -> _Working:
+        """Wait for another configuration that can be used; until then the old one goes on."""
+        seen = fingerprint((now.source,))
         while True:
-            await asyncio.sleep(config.server.reload_seconds)
-            now = fingerprint((source,))
-            if now == seen:
+            await asyncio.sleep(now.config.server.reload_seconds)
+            found = fingerprint((now.source,))
+            if found == seen:
                 continue
-            seen = now
+            seen = found
             try:
-                new = self._options.load()
+                config, source = self._options.load()
+                new = None if config == now.config else await self._prepared(config, source)
             except GovgateError as error:
                 self._problem = str(error)
+                self._reloads.failed.inc()
                 self._emit("error", "configuration not reloaded", {"problem": str(error)})
                 continue
             self._problem = ""
-            if new[0] != config:
+            self._reloads.succeeded.inc()
+            if new is not None:
                 return new
 
     def _checks(self) -> list[Check]:
-        controller = self._controller
-        if controller is None:
+        if self._working is None:
             return [Check("controller", "starting")]
+        controller = self._working.controller
         checks = [Check("config", warning=self._problem), Check("election", controller.problem)]
         named = controller.checks()
         return checks + [Check(name, warning="" if why is True else str(why)) for name, why in sorted(named.items())]
 
     def _rendered(self, accept: str) -> Rendered:
+        from prometheus_client import CollectorRegistry  # noqa: PLC0415
         from prometheus_client.exposition import choose_encoder  # noqa: PLC0415
 
+        working = self._working
         encode, content_type = choose_encoder(accept)
-        return encode(self._registry), content_type
+        return encode(working.registry if working is not None else CollectorRegistry()), content_type
 
     def _announce(self, sock: socket.socket) -> None:
         self._emit("info", "listening", {"health": listeners.address(sock), "health_port": sock.getsockname()[1]})

@@ -23,6 +23,23 @@ class ControllerMetrics:
         build.labels(__version__, platform.python_version()).set(1)
 
 
+class ReloadMetrics:
+    """Of the process, whose configurations come and go, each with a registry of its own."""
+
+    def __init__(self) -> None:
+        self._reloads = Counter(
+            "govgate_config_reloads",
+            "Configurations that changed, by result: success or failure",
+            ["result"],
+            registry=None,
+        )
+        self.succeeded, self.failed = self._reloads.labels("success"), self._reloads.labels("failure")
+
+    def show_in(self, registry: CollectorRegistry) -> None:
+        """Have this registry show it too."""
+        registry.register(self._reloads)
+
+
 class ScanMetrics:
     """Of the background scan. Gauges are of the last whole scan."""
 

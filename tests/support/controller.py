@@ -38,9 +38,15 @@ class ControllerProcess:
         self.folder = folder
         self.state = folder / "state"
         self.config_file = folder / "govgate.yaml"
-        self.config_file.write_text(yaml.safe_dump(config))
+        self.write_config(yaml.safe_dump(config))
         self.log = folder / "log"
         self._server: Server | None = None
+
+    def write_config(self, text: str) -> None:
+        """Replace the configuration file as a mount does: all at once."""
+        new = self.config_file.with_suffix(".new")
+        new.write_text(text)
+        new.replace(self.config_file)
 
     def start(self) -> None:
         """Start it; returns when its listener answers."""

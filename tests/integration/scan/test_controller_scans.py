@@ -166,15 +166,24 @@ def test_what_changes_in_files_is_in_force_at_the_next_scan(
     assert process.findings("-n", other)["summary"]["denied"] == 1
     path.write_text(RULE.replace("action: deny", "action: warn"))
     process.wait_scans(2)
-    wait_for(lambda: process.findings("-n", other)["summary"]["warned"] == 1)
+    wait_for(lambda: process.findings("-n", other)["summary"]["warned"] == 1, seconds=20)
     assert json.dumps(process.findings("-n", other)).count('"action": "warn"') == 1
 
     config = process.config_file.read_text()
-    process.config_file.write_text(config.replace("intervalSeconds: 600.0", "intervalSeconds: nonsense"))
-    wait_for(lambda: "intervalSeconds" in process.get("/readyz?verbose")[1])
+    process.write_config(config.replace("intervalSeconds: 600.0", "intervalSeconds: nonsense"))
+    wait_for(lambda: "intervalSeconds" in process.get("/readyz?verbose")[1], seconds=20)
+    certificates = "controller:\n  certificates: {enabled: true, renewDays: 90, validDays: 90}"
+    process.write_config(config.replace("controller:", certificates))
+    wait_for(lambda: "renewDays: must be below validDays" in process.get("/readyz?verbose")[1], seconds=20)
+    process.write_config(config.replace("connect: kubeconfig", "connect: none"))
+    wait_for(lambda: "no cluster is connected" in process.get("/readyz?verbose")[1], seconds=20)
+    assert process.metric('govgate_config_reloads_total{result="failure"}') == 3
+    assert len(process.events("configuration not reloaded")) == 3
     assert len(process.events("started")) == 1
-    process.config_file.write_text(config.replace("policy:", "policy:\n  rules: [{rules: [test/mark], action: audit}]"))
-    wait_for(lambda: len(process.events("started")) == 2)
+    process.write_config(config.replace("policy:", "policy:\n  rules: [{rules: [test/mark], action: audit}]"))
+    wait_for(lambda: len(process.events("started")) == 2, seconds=20)
+    assert process.metric('govgate_config_reloads_total{result="success"}') == 1
+    assert process.metric('govgate_config_reloads_total{result="failure"}') == 3
     process.wait_scans(1)
     assert json.dumps(process.findings("-n", other)).count('"action": "audit"') == 1
 
