@@ -24,6 +24,7 @@ BENCHES: dict[str, tuple[str, tuple[str, ...]]] = {
     "gatekeeper": ("beside Gatekeeper", ("loadgen", "etcd", "kube-apiserver", "gatekeeper")),
     "kyverno": ("beside Kyverno", ("loadgen", "etcd", "kube-apiserver", "helm", "kyverno-admission")),
     "checking": ("govgate check beside conftest", ("conftest",)),
+    "footprint": ("in a cluster with 1,000 CRDs", ("loadgen", "etcd", "kube-apiserver")),
     "sealing": ("govgate seal beside kubeseal", ("kubeseal",)),
     "unsealing": ("govgate controller with 4,000 SealedSecrets", ("etcd", "kube-apiserver", "kubeseal")),
     "external": ("ExternalSecrets", ("etcd", "kube-apiserver")),

@@ -4,6 +4,8 @@
 // With -rate 0 every connection sends its next request when the last one is answered (throughput). With a rate,
 // requests start by the clock and latency counts from when a request was due, so that a slow server cannot hide behind
 // requests that were never sent (coordinated omission).
+//
+// With -token-file it speaks to an API server instead: what is posted is then an object to create.
 package main
 
 import (
@@ -52,13 +54,14 @@ func main() {
 	target := flag.String("url", "", "https://127.0.0.1:PORT/v1/validate?timeout=10s")
 	authority := flag.String("ca", "", "CA file of the server")
 	bodies := flag.String("bodies", "", "file with one AdmissionReview a line")
+	tokenFile := flag.String("token-file", "", "file with the bearer token to send; without one, none")
 	connections := flag.Int("connections", 8, "connections kept alive")
 	rate := flag.Float64("rate", 0, "requests a second, by the clock; 0: as fast as they are answered")
 	seconds := flag.Float64("seconds", 10, "how long to send")
 	requests := flag.Int("requests", 0, "stop after so many requests instead; 0: by time")
 	unique := flag.Bool("unique", false, "make every object of every request differ (its resourceVersion)")
 	flag.Parse()
-	measured, err := run(*target, *authority, *bodies, *connections, *rate, *seconds, *requests, *unique)
+	measured, err := run(*target, *authority, *bodies, *tokenFile, *connections, *rate, *seconds, *requests, *unique)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "loadgen:", err)
 		os.Exit(1)
@@ -66,7 +69,7 @@ func main() {
 	json.NewEncoder(os.Stdout).Encode(measured)
 }
 
-func run(target, authority, file string, connections int, rate, seconds float64, limit int, unique bool) (*result, error) {
+func run(target, authority, file, tokenFile string, connections int, rate, seconds float64, limit int, unique bool) (*result, error) {
 	where, err := url.Parse(target)
 	if err != nil || (where.Hostname() != "127.0.0.1" && where.Hostname() != "localhost") {
 		return nil, fmt.Errorf("only servers on this machine are loaded: %q", target)
@@ -74,6 +77,14 @@ func run(target, authority, file string, connections int, rate, seconds float64,
 	lines, err := read(file)
 	if err != nil {
 		return nil, err
+	}
+	authorization := ""
+	if tokenFile != "" {
+		token, err := os.ReadFile(tokenFile)
+		if err != nil {
+			return nil, err
+		}
+		authorization = "Bearer " + string(bytes.TrimSpace(token))
 	}
 	client, err := clientFor(authority, connections)
 	if err != nil {
@@ -100,7 +111,7 @@ func run(target, authority, file string, connections int, rate, seconds float64,
 				if unique {
 					body = bytes.ReplaceAll(body, []byte(`"resourceVersion":"1`), []byte(`"resourceVersion":"`+strconv.FormatInt(n, 10)))
 				}
-				status, denied := send(client, target, body)
+				status, denied := send(client, target, authorization, body)
 				perConnection[c] = append(perConnection[c], sample{time.Since(due), status, denied})
 			}
 		})
@@ -146,8 +157,16 @@ func clientFor(authority string, connections int) (*http.Client, error) {
 
 var deniedMark = []byte(`"allowed":false`)
 
-func send(client *http.Client, target string, body []byte) (status int, denied bool) {
-	answer, err := client.Post(target, "application/json", bytes.NewReader(body))
+func send(client *http.Client, target, authorization string, body []byte) (status int, denied bool) {
+	request, err := http.NewRequest(http.MethodPost, target, bytes.NewReader(body))
+	if err != nil {
+		return 0, false
+	}
+	request.Header.Set("Content-Type", "application/json")
+	if authorization != "" {
+		request.Header.Set("Authorization", authorization)
+	}
+	answer, err := client.Do(request)
 	if err != nil {
 		return 0, false
 	}
@@ -169,7 +188,7 @@ func summarize(perConnection [][]sample, took time.Duration) *result {
 	for _, one := range all {
 		found.Statuses[strconv.Itoa(one.status)]++
 		switch {
-		case one.status != http.StatusOK:
+		case one.status != http.StatusOK && one.status != http.StatusCreated:
 			found.Failed++
 		case one.denied:
 			found.Denied++
