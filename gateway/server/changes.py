@@ -67,7 +67,7 @@ class Changes:
             problem = str(error)
         else:
             self._prepared = (order.number, Serving(assembly, order.config.server.limits))
-            problem = await _wait_ready(assembly)
+            problem = await wait_ready(assembly)
             if problem:
                 await self._forget()
         self._channel.send(control.Prepared(order.number, problem))
@@ -98,8 +98,10 @@ class Changes:
             self._channel.send(control.Log("error", "certificate not put in force", logs.place(error)))
 
 
-async def _wait_ready(assembly: Assembly) -> str:
-    """Wait for all checks of ``assembly`` to hold; why one still does not, or an empty text."""
+async def wait_ready(assembly: Assembly) -> str:
+    """Wait for all checks of ``assembly`` to hold, for :data:`.control.SYNC_SECONDS` at most; why one still does not, or
+    an empty text.
+    """
     until = time.monotonic() + control.SYNC_SECONDS
     while True:
         problems = problems_of(assembly)

@@ -18,7 +18,8 @@ def worker_checks(
 ) -> list[Check]:
     """The checks of one worker, named ``worker-0/rules`` and so on."""
     if not ready:
-        return [Check(f"worker-{name}", problem or "starting")]
+        failing = [Check(f"worker-{name}/{key}", text) for key, text in sorted(checks.items()) if text]
+        return [Check(f"worker-{name}", problem or "starting"), *failing]
     named = [Check(f"worker-{name}/{key}", text) for key, text in sorted(checks.items())]
     named += [Check(f"worker-{name}/{key}", warning=text) for key, text in sorted(warnings.items())]
     return [Check(f"worker-{name}"), *named]

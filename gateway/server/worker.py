@@ -25,7 +25,7 @@ from gateway.core.errors import AuditError, GovgateError
 from gateway.server import control, logs, metric_files, metrics
 from gateway.server.acceptor import Acceptor
 from gateway.server.admission import Admission, Serving
-from gateway.server.changes import Changes
+from gateway.server.changes import Changes, wait_ready
 from gateway.server.connections import Listener
 from gateway.server.reporting import Reporter
 from webhooks.assembly import assemble
@@ -84,10 +84,12 @@ class Worker:
         self._changes = Changes(
             self._admission, self._listener, self._acceptor, self._channel, meter=counted.provenance
         )
-        await self._acceptor.serve(start.material)
         reporter = Reporter(self._admission, self._recorder, metrics.WorkerGauges(), self._channel)
         running = (self._listener.sweep(), self._changes.run(), reporter.run())
         self._tasks = [asyncio.create_task(task) for task in running]
+        # Clients of a predecessor wait in the socket's queue: they are to be answered by one who has read the cluster.
+        await wait_ready(assembly)
+        await self._acceptor.serve(start.material)
         _settle_memory()
         reporter.report()
         self._channel.send(control.Ready())

@@ -83,7 +83,7 @@ class Gateway:
         """Start, and return when it says it is ready."""
         self._server = Server("govgate", self.command(*options), self.log, dict(os.environ))
         self._server.start()
-        self._server.wait_until(lambda: bool(self.events("ready")))
+        self._server.wait_until(lambda: bool(self.events("ready")), seconds=90)
         ready = self.events("ready")[0]
         self.port, self.health_port = ready["port"], ready["health_port"]
         return self
