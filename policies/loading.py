@@ -53,7 +53,7 @@ async def load_rules(
     others = modules_of_others(source)
     found = recognise(source, await engine.inspect(others) if others else None, point)
     decisions = decision_rules(config.opa)
-    if not found.stated and not found.kyverno.notes and not decisions:
+    if config.sources and not found.stated and not found.kyverno.notes and not decisions:
         raise ConfigError(f"there are no rules in {', '.join(config.sources)}")
     settings = Settings(config.rules, (*found.stated, *decisions), strict=alone and point == WEBHOOK)
     kyverno = (

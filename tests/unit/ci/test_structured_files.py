@@ -15,6 +15,7 @@ from gateway.ci.report import REPORTERS
 from gateway.ci.run import Run
 from gateway.config.model import Config
 from gateway.config.policy import Policy
+from gateway.config.secrets import Secrets
 from gateway.core.finding import Finding
 from gateway.native.documents import parser_of
 
@@ -228,3 +229,18 @@ async def test_comments_suppress() -> None:
     run = await run_job(Job(["files/main.tf", "files/Dockerfile"], config), lambda _run: None)
     assert [one.state for one in run.suppressions] == ["active", "active"]
     assert run.summary.denied == 0
+
+
+async def test_other_guards_judge_without_rules(tmp_path: Path) -> None:
+    """Where the configuration has no source of rules there are none to be broken; secrets are found all the same."""
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "p"},
+        "spec": {"containers": [{"name": "c", "image": "i", "env": [{"name": "DB_PASSWORD", "value": "hunter2"}]}]},
+    }
+    (tmp_path / "pod.yaml").write_text(json.dumps(pod))
+    config = Config(policy=Policy(sources=()), secrets=Secrets(detect="deny"))
+    run = await run_job(Job([str(tmp_path / "pod.yaml")], config), lambda _run: None)
+    assert [one.rule for one in run.findings] == ["detect/named-password"]
+    assert run.summary.judged == 1
