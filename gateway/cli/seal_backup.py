@@ -13,7 +13,7 @@ from cyclopts import Parameter
 from gateway.cli import exits
 from gateway.cli.output import print_document, print_table, say
 from gateway.cli.seal_cluster import SECRETS, connected, keys_in
-from gateway.cli.seal_places import place_of
+from gateway.cli.seal_places import StoreOptions, place_of
 from gateway.cli.seal_run import Run, certified
 from gateway.cli.seal_where import Context, Kubeconfig, Where
 from gateway.core.errors import ClusterError, UsageError
@@ -52,6 +52,7 @@ def backup_keys(
     write: Annotated[Path | None, Parameter(name=["--write", "-w"])] = None,
     store: str = "",
     store_key: str = _DEFAULT_KEY,
+    credentials: Path | None = None,
     key_namespace: KeyNamespace = "kube-system",
     from_: From = (),
     record: bool = True,
@@ -75,6 +76,9 @@ def backup_keys(
         Instead of a file, a store: a name of the configuration, or a SecretStore manifest.
     store_key
         What the backup is called there.
+    credentials
+        A folder of Secrets that the store's manifest refers to, as for secrets get; else they are read from the
+        configured cluster, in the namespace of the keys.
     key_namespace
         Where the keys are.
     from_
@@ -98,7 +102,7 @@ def backup_keys(
     if not secrets:
         raise InputError(f"there is no sealing key in namespace {key_namespace}: --key-namespace says where they are")
     _refuse_own(secrets, certificate)
-    place = place_of(write, store, store_key, config)
+    place = place_of(write, StoreOptions(store, store_key, key_namespace, credentials, config))
     made = backup(secrets, _sealed(place.read(), place.name), Sealing(certificate, run.now))
     place.write("".join(render(document, "yaml") for document in made.documents).encode())
     say(f"{place.name}: {len(made.held)} keys, and {made.former} that are no more")
@@ -114,6 +118,7 @@ def check_backup(
     file: Path | None = None,
     store: str = "",
     store_key: str = _DEFAULT_KEY,
+    credentials: Path | None = None,
     key: Annotated[tuple[Path, ...], Parameter(name=["--key"], negative=())] = (),
     max_days: int = 0,
     key_namespace: KeyNamespace = "kube-system",
@@ -134,6 +139,9 @@ def check_backup(
         The same of a backup in a store.
     store_key
         What the backup is called there.
+    credentials
+        A folder of Secrets that the store's manifest refers to, as for secrets get; else they are read from the
+        configured cluster, in the namespace of the keys.
     key
         The backup's private key: what it opens counts, whatever is said; repeatable.
     max_days
@@ -158,7 +166,7 @@ def check_backup(
     where = Where(kubeconfig, context, namespace=key_namespace)
     keys = keys_of(_from_files(from_) if from_ else asyncio.run(_keys_in(where)))
     if file is not None or store:
-        place = place_of(file, store, store_key, config)
+        place = place_of(file, StoreOptions(store, store_key, key_namespace, credentials, config))
         documents = _sealed(place.read(), place.name)
         private = unique(one for path in key for one in read_keys(read_file(path).data, source=str(path)))
         fingerprints = [opened(one, private) if private else holds(one) for one in documents]

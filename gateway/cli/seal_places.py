@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from gateway.cli.secrets_stores import Journal, store_manifest
+import msgspec
+
+from gateway.cli.secrets_stores import Journal, opened, store_manifest
 from gateway.config.load import load_config
-from gateway.core.errors import UsageError
+from gateway_secrets.sealed.errors import InputError
 from gateway_secrets.sealed.files import create, read_file
 from gateway_secrets.stores.errors import NotFoundError
-from gateway_secrets.stores.file import FileSpec, file_store
-from gateway_secrets.stores.manifest import typed
 from gateway_secrets.stores.model import Reference
+from gateway_secrets.stores.reader import Reader
 
-_STORE_SECONDS = 30.0
+_MEMBER = "keys.yaml"
+_T = TypeVar("_T")
 
 
 class Place(Protocol):
@@ -37,9 +40,21 @@ class Place(Protocol):
         ...
 
 
-def place_of(file: Path | None, store: str, key: str, config: Path | None) -> Place:
-    """The file, or else what the store holds under ``key``."""
-    return FilePlace(file) if file is not None else StorePlace(store, key, config)
+class StoreOptions(msgspec.Struct, frozen=True):
+    """A store, as the command line names it. ``credentials``: a folder of Secrets, else the cluster of the configuration
+    has them, in ``namespace``.
+    """
+
+    name: str
+    key: str
+    namespace: str
+    credentials: Path | None
+    config: Path | None
+
+
+def place_of(file: Path | None, store: StoreOptions) -> Place:
+    """The file, or else what the store holds under its key."""
+    return FilePlace(file) if file is not None else StorePlace(store)
 
 
 class FilePlace:
@@ -60,29 +75,46 @@ class FilePlace:
 
 
 class StorePlace:
-    """A backup in an embedded store; what goes there is encrypted already."""
+    """A backup in a store; what goes there is encrypted already. Whatever is not the embedded store keeps objects: there it
+    is a member.
+    """
 
-    def __init__(self, name: str, key: str, config: Path | None) -> None:
-        loaded = load_config(config)
-        manifest = store_manifest(name, loaded)
-        if list(manifest.spec.provider) != ["file"]:
-            raise UsageError("backups go into files and embedded stores (spec.provider.file)")
-        where = f"{manifest.label}: spec.provider.file"
-        self._store = file_store(typed(manifest.spec.provider["file"], FileSpec, where=where))
-        self._key = key
-        self._journal = Journal(loaded.config.audit, None, store=name, reference=Reference(key))
-        self.name = f"{name}, {key}"
+    def __init__(self, store: StoreOptions) -> None:
+        loaded = load_config(store.config)
+        self._options, self._config = store, loaded.config
+        self._manifest = store_manifest(store.name, loaded)
+        member = "" if "file" in self._manifest.spec.provider else _MEMBER
+        self._reference = Reference(store.key, property=member)
+        self._journal = Journal(loaded.config.audit, None, store=store.name, reference=self._reference)
+        self.name = f"{store.name}, {store.key}"
 
     def read(self) -> bytes:
-        try:
-            return asyncio.run(self._store.read(self._key, "", within=_STORE_SECONDS)).whole or b""
-        except NotFoundError:
-            return b""
+        async def what_is_there(reader: Reader) -> bytes:
+            try:
+                return (await reader.get(self._reference)).value
+            except NotFoundError:
+                return b""
+
+        return self._ask(what_is_there)
 
     def write(self, data: bytes) -> None:
-        number = self._store.put(self._key, data)
-        self._journal.written("file", str(number))
+        async def put(reader: Reader) -> tuple[str, str]:
+            return reader.provider, await reader.put(self._reference, data)
+
+        self._journal.written(*self._ask(put))
 
     def time(self) -> datetime:
-        created = asyncio.run(self._store.describe(self._key, within=_STORE_SECONDS)).created
+        created = self._ask(lambda reader: reader.describe(self._reference.key)).created
+        if not created:
+            raise InputError(f"{self.name}: the store does not say when this was written")
         return datetime.fromisoformat(created)
+
+    def _ask(self, ask: Callable[[Reader], Awaitable[_T]]) -> _T:
+        async def asked() -> _T:
+            options = self._options
+            async with opened(
+                self._manifest, self._config, namespace=options.namespace, folder=options.credentials
+            ) as reader:
+                return await ask(reader)
+
+        return asyncio.run(asked())
