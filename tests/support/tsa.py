@@ -21,7 +21,7 @@ _DER = serialization.Encoding.DER
 
 
 class TimestampAuthority:
-    """A root, and a signing certificate below it, ``uses`` what it is for."""
+    """A root, and a signing certificate below it, ``uses`` what it is for; or (``alone``) one that signed itself."""
 
     def __init__(
         self,
@@ -29,13 +29,16 @@ class TimestampAuthority:
         *,
         critical: bool = True,
         days: int = 3650,
+        alone: bool = False,
+        curve: type[ec.EllipticCurve] = ec.SECP256R1,
     ) -> None:
         root_key = ec.generate_private_key(ec.SECP256R1())
-        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._key = ec.generate_private_key(curve())
         root = _certificate("test TSA root", root_key, "test TSA root", root_key, None)
         leaf_use = x509.ExtendedKeyUsage(uses), critical
-        self._leaf = _certificate("test TSA", self._key, "test TSA root", root_key, leaf_use, days=days)
-        self.chain = [self._leaf, root]
+        issuer, issuer_key = ("test TSA", self._key) if alone else ("test TSA root", root_key)
+        self._leaf = _certificate("test TSA", self._key, issuer, issuer_key, leaf_use, days=days)
+        self.chain = [self._leaf] if alone else [self._leaf, root]
 
     @property
     def anchors(self) -> str:

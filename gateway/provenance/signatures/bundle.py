@@ -197,15 +197,6 @@ def _entries(material: _Material, *, proof_required: bool) -> tuple[Entry, ...]:
 
 
 def _entry(entry: _Entry, *, proof_required: bool) -> Entry:
-    proof = entry.inclusion_proof
-    if proof is None and proof_required:
-        raise RefusedError("log-proof", "the log entry has no inclusion proof", RESIGN)
-    if proof is not None and proof.checkpoint is None:
-        if proof_required:
-            raise RefusedError("log-checkpoint", "the inclusion proof has no checkpoint", RESIGN)
-        proof = None  # of v0.1: worth nothing without a checkpoint, and the log's promise is there
-    if proof is not None and len(proof.hashes) > MAX_HASHES:
-        raise RefusedError("size", f"the inclusion proof has more than {MAX_HASHES} hashes", RESIGN)
     return Entry(
         log_index=entry.log_index,
         log_id=entry.log_id.key_id,
@@ -214,17 +205,28 @@ def _entry(entry: _Entry, *, proof_required: bool) -> Entry:
         integrated_time=entry.integrated_time,
         body=entry.canonicalized_body,
         promise=entry.inclusion_promise.signed_entry_timestamp if entry.inclusion_promise else b"",
-        proof=None if proof is None else _convert(proof),
+        proof=_proof(entry.inclusion_proof, required=proof_required),
     )
 
 
-def _convert(proof: _Proof) -> Proof:
+def _proof(proof: _Proof | None, *, required: bool) -> Proof | None:
+    """None where there is none, or (of v0.1) one worth nothing without a checkpoint: the log's promise is there."""
+    if proof is None:
+        if required:
+            raise RefusedError("log-proof", "the log entry has no inclusion proof", RESIGN)
+        return None
+    if proof.checkpoint is None:
+        if required:
+            raise RefusedError("log-checkpoint", "the inclusion proof has no checkpoint", RESIGN)
+        return None
+    if len(proof.hashes) > MAX_HASHES:
+        raise RefusedError("size", f"the inclusion proof has more than {MAX_HASHES} hashes", RESIGN)
     return Proof(
         log_index=proof.log_index,
         root_hash=proof.root_hash,
         tree_size=proof.tree_size,
         hashes=proof.hashes,
-        checkpoint=proof.checkpoint.envelope if proof.checkpoint else "",
+        checkpoint=proof.checkpoint.envelope,
     )
 
 

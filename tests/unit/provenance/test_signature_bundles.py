@@ -358,6 +358,14 @@ def test_a_signature_of_the_artifact_itself():
     accepted(verify(bundle(unnamed), TRUSTED))
 
 
+@pytest.mark.parametrize(("name", "algorithm"), [("SHA2_384", "sha384"), ("SHA2_512", "sha512")])
+def test_a_digest_by_another_hash_says_nothing_about_the_artifact(name, algorithm):
+    """As of keys that hash by it: it is of a known kind, and cannot be compared with the artifact's own."""
+    document = STACK.message(MANIFEST, KEY)
+    told = {"algorithm": name, "digest": b64(hashlib.new(algorithm, b"something").digest())}
+    accepted(verify(bundle(changed(document, "messageSignature", "messageDigest", to=told)), TRUSTED))
+
+
 def test_keys_that_need_more_than_the_digest_say_so():
     """Ed25519 signs the bytes, P-384 another digest: with the digest alone it is refused, with the bytes verified."""
     for key in (ed25519.Ed25519PrivateKey.generate(), ec.generate_private_key(ec.SECP384R1())):

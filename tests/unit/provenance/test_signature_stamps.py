@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from support.notation import (
     AUTHENTIC,
@@ -26,18 +27,20 @@ from support.notation import (
     sign_cose,
 )
 from support.signing import (
+    DIGEST,
     NotationSigner,
     accepted,
+    bundle,
     by_key,
     jws_candidate,
     p256,
     refused,
     verify,
 )
-from support.sigstack import NOW, b64
+from support.sigstack import NOW, Stack, b64, statement
 from support.tsa import TimestampAuthority, accuracy
 
-from gateway.provenance.evidence import Authority, Candidate
+from gateway.provenance.evidence import Authority, Candidate, Evidence
 from gateway.provenance.signatures.der import elements, enclose
 
 TSA = TimestampAuthority()
@@ -198,11 +201,12 @@ def test_a_time_stamp_may_be_by_a_longer_hash():
         TimestampAuthority((ExtendedKeyUsageOID.CODE_SIGNING,)),
         TimestampAuthority(critical=False),
         TimestampAuthority(days=30),
+        TimestampAuthority(curve=ec.SECP224R1),
     ],
-    ids=["for more than times", "for code", "use not critical", "ended before"],
+    ids=["for more than times", "for code", "use not critical", "ended before", "by a key too short"],
 )
 def test_a_time_stamp_is_made_by_who_stamps_times_and_nothing_else(authority):
-    """By the extended use of the certificate, which is critical; and it was valid at that time."""
+    """By the extended use of the certificate, which is critical; it was valid at that time, and its key is strong."""
     trusting = SIGNER.authority(notation_timestamp_authorities=authority.anchors)
     assert refused(verify(stamped(authority), trusting)).step == "timestamp"
 
@@ -310,3 +314,33 @@ def test_a_chain_of_a_time_stamp_may_be_long():
     listed = [*SIGNER.chain, *TSA.chain]
     for carried in (listed, listed[::-1]):
         assert accepted(verify(stamped(carried=carried), STAMPED)).time == NOW
+
+
+def sigstore_stamped(
+    authority: TimestampAuthority, chain: list[x509.Certificate], time: bytes = b"20250601120000Z"
+) -> Evidence:
+    """What comes of a Sigstore bundle with a time stamp, where the trusted root has this chain for its authority."""
+    stack, key = Stack(), p256()
+    document = stack.envelope(statement(DIGEST), key, logged=False)
+    signature = base64.b64decode(document["dsseEnvelope"]["signatures"][0]["sig"])
+    stamp = authority.stamp(signature, NOW).replace(b"20250601120000Z", time)
+    stamps = {"rfc3161Timestamps": [{"signedTimestamp": b64(stamp)}]}
+    document["verificationMaterial"]["timestampVerificationData"] = stamps
+    stack.tsa.chain = chain
+    return verify(bundle(document), by_key(key, root=stack.root()))
+
+
+def test_an_authority_of_a_trusted_root_is_its_whole_chain():
+    """Which may be one certificate that signed itself; else the root has issued the one that signs."""
+    alone = TimestampAuthority(alone=True)
+    for authority in (TSA, alone):
+        assert accepted(sigstore_stamped(authority, authority.chain)).time == NOW
+    for chain in (TSA.chain[:1], [TSA.chain[0], TimestampAuthority().chain[1]], alone.chain):
+        assert refused(sigstore_stamped(TSA, chain)).step == "timestamp"
+
+
+@pytest.mark.parametrize("time", [b"20250231120000Z", b"00000601120000Z"])
+def test_a_time_that_there_is_not_cannot_be_read(time):
+    """The thirty-first of February, the year 0: found where the stamp is read, whoever made it."""
+    rejected = refused(sigstore_stamped(TSA, TSA.chain, time))
+    assert (rejected.step, rejected.reason) == ("timestamp", "the time stamp cannot be read (ValueError)")
