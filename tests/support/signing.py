@@ -204,6 +204,7 @@ def notation_certificate(
     usage_critical: bool | None = True,
     basic_critical: bool | None = True,
     extra: x509.UnrecognizedExtension | None = None,
+    algorithm: hashes.HashAlgorithm | None = None,
 ) -> x509.Certificate:
     usage = usage or x509.KeyUsage(
         digital_signature=not ca if digital_signature is None else digital_signature,
@@ -233,7 +234,7 @@ def notation_certificate(
         builder = builder.add_extension(x509.ExtendedKeyUsage(uses), critical=False)
     if extra is not None:
         builder = builder.add_extension(extra, critical=True)
-    return builder.sign(issuer_key, hashes.SHA256())
+    return builder.sign(issuer_key, algorithm or hashes.SHA256())
 
 
 def _name(name: str) -> x509.Name:

@@ -152,8 +152,12 @@ def test_the_certificates_own_log_must_have_it():
     assert refused(verify(by_leaf(STACK.leaf(KEY, scts=0)), TRUSTED)).step == "certificate"
     assert refused(verify(by_leaf(STACK.leaf(KEY, ct_key=p256())), TRUSTED)).step == "certificate-log"
     root = json.loads(ROOT)
-    root["ctlogs"] = []
-    assert refused(verify(bundle(SIGNED), by_identity(json.dumps(root).encode()))).step == "trust-root"
+    others = json.loads(Stack().root())["ctlogs"]
+    for listed in ([], others):
+        root["ctlogs"] = listed
+        assert refused(verify(bundle(SIGNED), by_identity(json.dumps(root).encode()))).step == "trust-root"
+    root["ctlogs"] = others + json.loads(ROOT)["ctlogs"]
+    accepted(verify(bundle(SIGNED), by_identity(json.dumps(root).encode())))
 
 
 def test_the_certificate_must_have_been_valid_when_it_signed():

@@ -9,6 +9,7 @@ from datetime import timedelta
 import msgspec
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
@@ -266,6 +267,16 @@ def test_no_authoritys_key_is_short(make):
     signer.root, leaf = root, notation_certificate("signer", key, "root", root_key)
     rejected = refused(verify(signer.sign(chain=[leaf, root]), signer.authority()))
     assert "too short" in rejected.reason
+
+
+def test_certificates_are_signed_by_a_good_hash():
+    """SHA-256 or longer: one of 224 bits vouches for nobody."""
+    for algorithm in (hashes.SHA224(), hashes.SHA3_256()):
+        signer = NotationSigner(algorithm=algorithm)
+        assert "not by a good hash" in refused(verify(signer.sign(), signer.authority())).reason
+    for algorithm in (hashes.SHA384(), hashes.SHA512()):
+        signer = NotationSigner(algorithm=algorithm)
+        accepted(verify(signer.sign(), signer.authority()))
 
 
 def test_chains_that_bite_their_tail_are_refused():

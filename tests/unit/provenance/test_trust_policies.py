@@ -20,7 +20,7 @@ from gateway.provenance.oci.errors import BadReferenceError
 from gateway.provenance.oci.reference import parse_reference
 from gateway.provenance.trust.evaluate import Question, evaluate, questions
 from gateway.provenance.trust.patterns import matches, meant
-from gateway.provenance.trust.reading import Trust, is_anchored, read_object, read_policy
+from gateway.provenance.trust.reading import Trust, is_anchored, read_object, read_policy, unusable
 
 ARTIFACT = Artifact("sha256:" + "0" * 64, "application/vnd.oci.image.manifest.v1+json", "application/flux", 1)
 NAMES = ("a", "b", "c")
@@ -230,6 +230,14 @@ def test_the_artifact_must_be_of_the_kind() -> None:
     """By its artifact type or its media type."""
     assert satisfied(trust(artifact_types=("application/flux",)), signed("a"))
     assert not satisfied(trust(artifact_types=("application/helm",)), signed("a"))
+
+
+def test_a_policy_that_cannot_be_used_decides_nothing() -> None:
+    """Neither for whoever has signed nor against who has not: it says why."""
+    broken = unusable(trust().policy, "its key is gone", source="test")
+    for found in ((), (signed("a"),)):
+        said = evaluate(broken, Evidence(ARTIFACT, found), {})
+        assert (said.problems, said.undecided, said.satisfied) == ((), "its key is gone", False)
 
 
 def test_the_reason_is_the_step_that_failed() -> None:
