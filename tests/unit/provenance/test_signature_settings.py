@@ -41,6 +41,27 @@ def by_root(der: bytes, part: str = "certificateAuthorities") -> Authority:
     return Authority("a", identities=(Identity(ISSUER, SUBJECT),), trusted_root=root)
 
 
+@pytest.mark.parametrize(
+    ("settings", "most"),
+    [
+        (Authority("a", keys=(Key(PEM_KEY),) * 257), "256 keys"),
+        (Authority("a", identities=(Identity(ISSUER, SUBJECT),) * 257), "256 identities"),
+        (Authority("a", notation_anchors="x" * (1024 * 1024 + 1)), "1048576 bytes"),
+    ],
+    ids=["keys", "identities", "anchors"],
+)
+def test_an_authority_has_bounds(settings, most):
+    """They are told, before anything of it is read."""
+    with pytest.raises(ConfigError, match=f"authority a: .*more than .*{most}"):
+        trusted(settings)
+
+
+def test_an_authority_may_be_as_large_as_its_bounds():
+    """256 keys and as many identities."""
+    settings = Authority("a", keys=(Key(PEM_KEY),) * 256, identities=(Identity(ISSUER, SUBJECT),) * 256)
+    assert len(trusted(settings).keys) == len(trusted(settings).matchers) == 256
+
+
 @pytest.mark.parametrize("version", [2, 5, 100])
 @pytest.mark.parametrize("part", ["anchor", "certificateAuthorities", "timestampAuthorities"])
 def test_a_certificate_of_another_version_is_an_error_of_the_configuration(part, version):

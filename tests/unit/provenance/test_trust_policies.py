@@ -197,6 +197,17 @@ def test_a_rule_must_say_yes() -> None:
         assert not doubt.satisfied
 
 
+def test_every_attestation_of_a_policy_is_wanted() -> None:
+    """Two are there, or one is missing and told."""
+    wanted = trust(signature=False, attestations=(Attestation(TYPE), Attestation(f"{TYPE}2")))
+    assert satisfied(wanted, signed("a", TYPE), signed("b", f"{TYPE}2"))
+    said = evaluate(wanted, Evidence(ARTIFACT, (signed("a", TYPE),)), {})
+    assert [problem.message for problem in said.problems] == [
+        f"attestation {TYPE}2: there is none by whom the policy trusts"
+    ]
+    assert said.undecided == ""
+
+
 def test_all_must_satisfy_a_rule_where_the_policy_says_so() -> None:
     """Each that is there by whom it trusts, and there is one; one refused is a denial, whatever is not known."""
     wanted = trust(attestations=(Attestation(TYPE, ("a", "b"), "package p", match="all"),))
