@@ -188,7 +188,8 @@ def test_a_rule_must_say_yes() -> None:
     evidence = Evidence(ARTIFACT, (signed("a"), signed("a", TYPE), signed("b", TYPE)))
     first, second = questions(wanted, evidence)
     assert (first, second) == (Question(0, 1), Question(0, 2))
-    assert evaluate(wanted, evidence, {first: "no", second: "yes"}).satisfied
+    accepted = evaluate(wanted, evidence, {first: "no", second: "yes"})
+    assert (accepted.satisfied, accepted.by) == (True, (0, 2)), "what was not accepted did not count"
     denied = evaluate(wanted, evidence, {first: "no", second: "no"})
     assert [problem.rule for problem in denied.problems] == ["provenance/attestation"]
     for said in ({}, {first: "undecided", second: "no"}):
