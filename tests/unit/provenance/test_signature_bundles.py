@@ -169,20 +169,44 @@ def test_a_checkpoint_of_another_tree_is_refused():
         assert refused(verify(bundle(changed(SIGNED, *place, to=note)), TRUSTED)).step == "log-checkpoint"
 
 
-def test_a_log_that_promises_beyond_the_calendar_is_refused():
-    """However rightly it signs that."""
+def test_a_checkpoint_is_signed_by_the_key_that_it_names():
+    """By the first bytes of the log's id, and another log may have signed it as well."""
+    place = (*PROOF, "checkpoint", "envelope")
+    text, _, line = SIGNED["verificationMaterial"]["tlogEntries"][0]["inclusionProof"]["checkpoint"][
+        "envelope"
+    ].rpartition(" ")
+    raw = base64.b64decode(line)
+    misnamed = f"{text} {b64(bytes([raw[0] ^ 1]) + raw[1:])}\n"
+    rejected = refused(verify(bundle(changed(SIGNED, *place, to=misnamed)), TRUSTED))
+    assert (rejected.step, rejected.reason) == ("log-checkpoint", "the checkpoint is not signed by the log")
+    witnessed = f"{text} {line}\u2014 witness.test {b64(b'1234' + raw[4:])}\n"
+    accepted(verify(bundle(changed(SIGNED, *place, to=witnessed)), TRUSTED))
+
+
+def promised_at(seconds):
+    """The signed envelope with an entry that the log promises for that time."""
     entry = deepcopy(SIGNED["verificationMaterial"]["tlogEntries"][0])
     promised = {
         "body": entry["canonicalizedBody"],
-        "integratedTime": 2**50,
+        "integratedTime": seconds,
         "logID": STACK.log.id.hex(),
         "logIndex": int(entry["logIndex"]),
     }
     signature = sign(STACK.log.key, json.dumps(promised, sort_keys=True, separators=(",", ":")).encode())
-    entry["integratedTime"] = str(2**50)
+    entry["integratedTime"] = str(seconds)
     entry["inclusionPromise"] = {"signedEntryTimestamp": b64(signature)}
-    rejected = refused(verify(bundle(changed(SIGNED, *ENTRY, to=entry)), TRUSTED))
-    assert "beyond the calendar" in rejected.reason
+    return bundle(changed(SIGNED, *ENTRY, to=entry))
+
+
+def test_a_log_that_promises_beyond_the_calendar_is_refused():
+    """However rightly it signs that."""
+    assert "beyond the calendar" in refused(verify(promised_at(2**50), TRUSTED)).reason
+
+
+def test_a_log_that_promises_without_a_time_proves_none():
+    """Its 0 is no time, and not the year 1970."""
+    signed = accepted(verify(promised_at(0), TRUSTED))
+    assert (signed.level, signed.time) == ("log", None)
 
 
 def test_an_entry_about_another_signature_is_refused():
