@@ -240,6 +240,18 @@ def test_a_logs_key_counts_within_its_window():
     accepted(verify(bundle(SIGNED), by_key(KEY, root=STACK.root(log=(NOW, NOW)))))
 
 
+def test_of_a_log_that_is_listed_twice_the_period_counts_that_holds_the_time():
+    """As of one whose key was retired and taken up again; whichever is listed first."""
+    ended, current = (
+        json.loads(STACK.root(log=(NOW - timedelta(days=9), NOW + timedelta(days=days)))) for days in (-1, 1)
+    )
+    for first, second in ((ended, current), (current, ended)):
+        root = json.dumps({**first, "tlogs": first["tlogs"] + second["tlogs"]}).encode()
+        assert accepted(verify(bundle(SIGNED), by_key(KEY, root=root))).time == NOW
+    root = json.dumps({**ended, "tlogs": ended["tlogs"] * 2}).encode()
+    assert refused(verify(bundle(SIGNED), by_key(KEY, root=root))).step == "trust-root"
+
+
 def test_a_time_stamp_proves_when():
     """Of the right signature, by an authority of the root, within its window; one that is there must be right."""
     signed = accepted(verify(bundle(STAMPED), TRUSTED))
