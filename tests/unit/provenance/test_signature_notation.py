@@ -162,10 +162,6 @@ def test_where_a_log_is_demanded_no_notation_signature_is_accepted():
     assert wrong.step == "certificate", "what is wrong comes before what is missing"
 
 
-def _chain_of(**leaf):
-    return NotationSigner(**leaf)
-
-
 @pytest.mark.parametrize(
     "leaf",
     [
@@ -173,6 +169,7 @@ def _chain_of(**leaf):
         {"uses": (ExtendedKeyUsageOID.CODE_SIGNING, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE)},
         {"digital_signature": False},
         {"ca": True, "digital_signature": True},
+        {"ca": True, "digital_signature": True, "key_cert_sign": False},
         {"days": 0},
         {"usage_critical": False},
         {"usage_critical": None},
@@ -184,6 +181,7 @@ def _chain_of(**leaf):
         "for anything",
         "no signatures",
         "an authority",
+        "an authority that may not issue",
         "expired",
         "usage not critical",
         "no usage",
@@ -309,6 +307,7 @@ def test_a_signers_key_is_for_nothing_else(other):
     "use",
     [
         ExtendedKeyUsageOID.CLIENT_AUTH,
+        ExtendedKeyUsageOID.SERVER_AUTH,
         ExtendedKeyUsageOID.OCSP_SIGNING,
         ExtendedKeyUsageOID.TIME_STAMPING,
         ExtendedKeyUsageOID.EMAIL_PROTECTION,
