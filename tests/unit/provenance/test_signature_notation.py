@@ -196,6 +196,16 @@ def test_the_leaf_must_be_a_code_signing_certificate(leaf):
     assert rejected.step == "certificate"
 
 
+@pytest.mark.parametrize("ca", [True, False])
+def test_a_certificate_that_signed_itself_is_its_own_anchor(ca):
+    """A chain of one; it may call itself an authority, as long as it may not issue."""
+    key = p256()
+    signer = NotationSigner(key)
+    signer.root = notation_certificate("own", key, "own", key, ca=ca, digital_signature=True, key_cert_sign=False)
+    accepted(verify(signer.sign(chain=[signer.root]), signer.authority()))
+    assert refused(verify(signer.sign(chain=[signer.root]), SIGNER.authority())).step == "certificate"
+
+
 def test_a_leaf_without_constraints_will_do():
     """The specification has them optional, and of leaves uncritical too."""
     for critical in (None, False):
