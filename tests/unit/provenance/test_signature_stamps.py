@@ -42,6 +42,8 @@ from support.tsa import TimestampAuthority, accuracy
 
 from gateway.provenance.evidence import Authority, Candidate, Evidence
 from gateway.provenance.signatures.der import elements, enclose
+from gateway.provenance.signatures.refusal import RefusedError
+from gateway.provenance.signatures.x509chain import TIME_STAMPING, check_chain, ordered_chain
 
 TSA = TimestampAuthority()
 SIGNER = NotationSigner()
@@ -344,3 +346,25 @@ def test_a_time_that_there_is_not_cannot_be_read(time):
     """The thirty-first of February, the year 0: found where the stamp is read, whoever made it."""
     rejected = refused(sigstore_stamped(TSA, TSA.chain, time))
     assert (rejected.step, rejected.reason) == ("timestamp", "the time stamp cannot be read (ValueError)")
+
+
+@pytest.mark.parametrize(
+    "chain",
+    [
+        TimestampAuthority((ExtendedKeyUsageOID.TIME_STAMPING, ExtendedKeyUsageOID.CODE_SIGNING)).chain,
+        TimestampAuthority(critical=False).chain,
+        NotationSigner(uses=()).chain,
+    ],
+    ids=["for more than times", "use not critical", "no use"],
+)
+def test_the_chain_itself_tells_that_it_is_for_times(chain):
+    """Whatever the library that reads stamps makes of it."""
+    with pytest.raises(RefusedError, match="not for stamping times"):
+        check_chain(chain, chain, (NOW,), TIME_STAMPING)
+    check_chain(TSA.chain, TSA.chain, (NOW,), TIME_STAMPING)
+
+
+def test_a_chain_is_put_in_order_from_whatever_is_there():
+    """Only who issued the last one follows it."""
+    pool = [*TSA.chain, *SIGNER.chain]
+    assert ordered_chain(SIGNER.leaf, pool) == tuple(SIGNER.chain)
