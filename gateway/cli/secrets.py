@@ -20,7 +20,14 @@ from gateway_secrets.stores.file import FileSpec, file_store
 from gateway_secrets.stores.manifest import typed
 from gateway_secrets.stores.model import Decoding, Reference
 
-secrets_app = App(name="secrets", help="Secrets in stores: get one by its reference, put one into the embedded store.")
+secrets_app = App(
+    name="secrets",
+    help="Secrets in stores: get one by its reference, put one into the embedded store, see who uses which.",
+)
+
+secrets_app.command(
+    "gateway.cli.secrets_graph:graph", name="graph", help="Which path reaches which Secret and workload."
+)
 
 MAX_VALUE_BYTES = 1024 * 1024
 

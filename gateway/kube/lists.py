@@ -12,8 +12,10 @@ from gateway.kube.resource import ResourceType
 PAGE_OBJECTS = 250
 
 
-async def list_objects(client: KubeClient, resource: ResourceType, version: str) -> AsyncIterator[Json]:
-    """The objects of a type in all namespaces. Memory holds a page of them.
+async def list_objects(
+    client: KubeClient, resource: ResourceType, version: str, *, namespace: str = "", accept: str = "application/json"
+) -> AsyncIterator[Json]:
+    """The objects of a type in a namespace, or in all. Memory holds a page of them. ``accept``: in which form.
 
     Raises:
         ApiError: the server refused, or lost its place in the list (410).
@@ -21,7 +23,7 @@ async def list_objects(client: KubeClient, resource: ResourceType, version: str)
     """
     query = {"limit": str(PAGE_OBJECTS)}
     while True:
-        page = await client.get(resource.path(version), query)
+        page = await client.get(resource.path(version, namespace), query, accept=accept)
         items, metadata = page.get("items") or [], page.get("metadata") or {}
         if not isinstance(items, list) or not isinstance(metadata, dict):
             raise ClusterError(f"{resource}: the answer is no list")
