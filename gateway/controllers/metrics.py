@@ -183,3 +183,15 @@ class ExternalMetrics:
         self.contested = Counter(
             "govgate_external_contested", "Claimed ExternalSecrets that somebody else worked on", registry=registry
         )
+
+
+class ClusterExternalMetrics:
+    """Of ClusterExternalSecrets."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.objects = Gauge(
+            "govgate_cluster_external_secrets",
+            "Claimed ClusterExternalSecrets, by state: synced, failed (in some namespaces), mixed (only in part govgate's)",
+            ["state"],
+            registry=registry,
+        )

@@ -68,6 +68,7 @@ EXTERNAL_SECRETS = (
     Crd("external-secrets.io", "ExternalSecret", "externalsecrets", ("v1",)),
     Crd("external-secrets.io", "SecretStore", "secretstores", ("v1",)),
     Crd("external-secrets.io", "ClusterSecretStore", "clustersecretstores", ("v1",), scope="Cluster"),
+    Crd("external-secrets.io", "ClusterExternalSecret", "clusterexternalsecrets", ("v1",), scope="Cluster"),
 )
 CONFIG_SYNC = (
     Crd("configsync.gke.io", "RootSync", "rootsyncs", ("v1beta1",)),

@@ -74,7 +74,7 @@ def external(document: Json) -> Held:
         msgspec.json.encode(trigger).decode(),
         str(_mapping(spec, "target").get("name") or metadata.get("name")),
         str(metadata.get("uid") or ""),
-        tuple(dict.fromkeys(_refs(spec))),
+        tuple(dict.fromkeys(refs_of(spec))),
         ready_of(status).get("status") == "True",
         stranger,
         at,
@@ -125,7 +125,8 @@ def store_key(ref: StoreRef, namespace: str) -> Key:
     return Key("" if ref.kind == CLUSTER_STORE else namespace, ref.name)
 
 
-def _refs(spec: Any) -> list[StoreRef]:
+def refs_of(spec: Any) -> list[StoreRef]:
+    """The stores that a spec names, as far as it can be read."""
     found = [_ref(spec.get("secretStoreRef"))]
     for name, field in (("data", "storeRef"), ("dataFrom", "storeRef")):
         entries = spec.get(name)

@@ -16,6 +16,7 @@ from gateway.native import paths
 from gateway.native.library import NativeError
 from gateway.native.templates import TemplateError, check_templates
 from gateway_secrets.external.allowed import ANNOTATION, AllowedError, allowed_of
+from gateway_secrets.external.cluster import CLUSTER_KIND, ClusterSpec
 from gateway_secrets.external.renderer import DIALECT
 from gateway_secrets.external.spec import (
     API_VERSION,
@@ -34,7 +35,7 @@ from gateway_secrets.stores.table import PROVIDERS
 ACCOUNT_TOKEN = "kubernetes.io/service-account-token"  # noqa: S105 - the name of a type
 BOOTSTRAP_TOKEN = "bootstrap.kubernetes.io/token"  # noqa: S105 - the same
 ACCOUNT_NAME = "kubernetes.io/service-account.name"
-KINDS = frozenset((KIND, "SecretStore", CLUSTER_STORE))
+KINDS = frozenset((KIND, "SecretStore", CLUSTER_STORE, CLUSTER_KIND))
 TARGETS = frozenset(("", "data", "annotations", "labels"))
 UNOWNED = frozenset(("Merge", "None", "CreateOrMerge"))
 _KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
@@ -67,6 +68,8 @@ def faults(document: Json) -> list[Fault]:
     try:
         if kind == KIND:
             return list(_external(spec_of(document), document.get("spec") or {}))
+        if kind == CLUSTER_KIND:
+            return list(_cluster(document))
         spec = msgspec.convert(without_nulls(document.get("spec") or {}), StoreSpec)
     except msgspec.ValidationError as error:
         problem, _, path = str(error).partition(" - at `$")
@@ -98,6 +101,22 @@ def _external(spec: Spec, raw: Json) -> Iterator[Fault]:
         spec.interval_seconds()
     except ValueError:
         yield Fault("malformed", "spec.refreshInterval", "is no duration", "write it as 1h, 15m or 30s")
+
+
+def _cluster(document: Json) -> Iterator[Fault]:
+    """What is wrong with a ClusterExternalSecret: with itself, and with the ExternalSecrets that it would make."""
+    spec = msgspec.convert(without_nulls(document.get("spec") or {}), ClusterSpec)
+    if spec.external_secret_name and not _is_name(spec.external_secret_name):
+        yield Fault(
+            "malformed", "spec.externalSecretName", "is no name of an object", "use small letters, digits, - and ."
+        )
+    try:
+        spec.refresh_seconds()
+    except ValueError:
+        yield Fault("malformed", "spec.refreshTime", "is no duration", "write it as 1h, 15m or 30s")
+    inner: Json = {"apiVersion": API_VERSION, "kind": KIND, "spec": spec.external_secret_spec}
+    for fault in faults(inner):
+        yield msgspec.structs.replace(fault, field=fault.field.replace("spec", "spec.externalSecretSpec", 1))
 
 
 def _target(spec: Spec, raw: Json) -> Iterator[Fault]:

@@ -1,0 +1,177 @@
+"""ClusterExternalSecrets into ExternalSecrets, for as long as this process leads."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from gateway.controllers.cluster_external import known as held
+from gateway.controllers.cluster_external.known import HeldCluster, HeldOne, HeldPlace, Known
+from gateway.controllers.cluster_external.worker import Outcome, Worker
+from gateway.controllers.external.claims import Claims
+from gateway.controllers.external.held import CLUSTER_STORES, EXTERNAL, NAMESPACES, STORES
+from gateway.controllers.external.queue import FairQueue
+from gateway.controllers.frame import Checks, Context
+from gateway.controllers.metrics import ClusterExternalMetrics
+from gateway.controllers.sealed.contests import Contests
+from gateway.core.errors import ClusterError
+from gateway.kube import ApiError, Key, WatchCache
+from gateway.kube.pace import Pacer
+from gateway_secrets.external.store import CLUSTER_STORE
+
+_POLL_SECONDS = 0.05
+_WORKERS = 4
+_OUTDATED = frozenset((404, 409))
+"""Gone, or of another version: the watch will tell, if it has not yet."""
+_log = logging.getLogger(__name__)
+
+
+def cluster_external_loop(context: Context) -> ClusterExternalLoop | None:
+    """The loop, if ExternalSecrets are resolved at all."""
+    settings = context.config.controller.external
+    return ClusterExternalLoop(context) if settings.enabled or settings.namespaces else None
+
+
+class ClusterExternalLoop:
+    """Watches, queues, and has workers bring one object after the other in sync."""
+
+    name = "cluster-external"
+    everywhere = False
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._metrics = ClusterExternalMetrics(context.registry)
+        self._running: _Run | None = None
+
+    def checks(self) -> Checks:
+        """Whether objects can be read, and nobody else works on the same ones."""
+        return self._running.checks() if self._running is not None else {}
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        settings = self._context.config.controller.external
+        run = _Run(Known(Claims(settings.namespaces)), self._metrics)
+        async with contextlib.AsyncExitStack() as ends:
+            ends.callback(run.queue.close)
+            self._running = run
+            await self._watch(run, ends)
+            worker = Worker(self._context.client, run.known, Pacer(settings.requests_per_second, settings.burst))
+            async with asyncio.TaskGroup() as tasks:
+                for _ in range(_WORKERS):
+                    tasks.create_task(run.work(worker))
+
+    async def _watch(self, run: _Run, ends: contextlib.AsyncExitStack) -> None:
+        """Start the caches, and wait until all have been read: nothing is made or deleted of half a picture."""
+        client = self._context.client
+        clusters = WatchCache(client, held.CLUSTER_EXTERNAL, held.held_cluster, on_change=run.cluster_changed)
+        places = WatchCache(client, NAMESPACES, held.held_place, on_change=run.changed)
+        externals = WatchCache(client, EXTERNAL, held.held_one, on_change=run.external_changed)
+        stores = WatchCache(client, STORES, held.held_controller, on_change=run.changed)
+        shared = WatchCache(client, CLUSTER_STORES, held.held_controller, on_change=run.changed)
+        known = run.known
+        known.clusters = lambda name: clusters.get("", name)
+        known.places, known.externals = places.items, externals.items
+        known.controller = lambda ref, key: (shared if ref.kind == CLUSTER_STORE else stores).get(*key)
+        run.names = lambda: [key for key, _ in clusters.items()]
+        run.caches = [clusters, places, externals, stores, shared]
+        for cache in run.caches:
+            cache.start()
+            ends.push_async_callback(cache.close)
+        while not all(cache.synced for cache in run.caches):  # noqa: ASYNC110 - a cache announces nothing
+            await asyncio.sleep(_POLL_SECONDS)
+
+
+class _Run:
+    """What is known while the loop runs once."""
+
+    caches: list[WatchCache[Any]]
+
+    def __init__(self, known: Known, metrics: ClusterExternalMetrics) -> None:
+        self.known = known
+        self.queue = FairQueue(_WORKERS)
+        self.names: Callable[[], list[Key]] = list
+        self._metrics = metrics
+        self._contests = Contests("ClusterExternalSecrets that govgate works on are worked on by somebody else, too")
+        self._states: dict[Key, Outcome] = {}
+        self._problems: dict[Key, str] = {}
+        self.caches = []
+
+    def checks(self) -> Checks:
+        """What somebody should look at."""
+        problems = [f"{cache.resource}: {cache.problem}" for cache in self.caches if cache.problem and not cache.absent]
+        mixed = sorted(key.name for key, state in self._states.items() if state is Outcome.MIXED)
+        return {
+            "objects": "; ".join(problems) or True,
+            "contest": self._contests.problem(time.monotonic()) or True,
+            "claims": f"only some of their stores are govgate's: {', '.join(mixed[:5])}" if mixed else True,
+        }
+
+    def cluster_changed(self, key: Key, old: HeldCluster | None, new: HeldCluster | None) -> None:
+        """A ClusterExternalSecret came, changed, or went."""
+        if new is None:
+            self.queue.forget(key)
+            self._note(key, Outcome.GONE)
+        elif old is None or old.trigger != new.trigger:
+            self.queue.add(key, urgent=True)
+        elif new.stranger and (new.stranger, new.stranger_at) != (old.stranger, old.stranger_at):
+            if self._states.get(key) in (Outcome.SYNCED, Outcome.FAILED):
+                contest = self._contests.note(key, new.stranger, time.monotonic())
+                fields = {"object": key.name, "writer": new.stranger, "times": contest.times}
+                _log.warning("somebody else works on a ClusterExternalSecret of govgate's", extra={"fields": fields})
+            self.queue.add(key)
+
+    def external_changed(self, key: Key, old: HeldOne | None, new: HeldOne | None) -> None:
+        """An ExternalSecret did, which may be in somebody's way, or be somebody's own; but for its status."""
+        if old != new:
+            self.changed(key, None, None)
+
+    def changed(self, _key: Key, old: HeldPlace | str | None, new: HeldPlace | str | None) -> None:
+        """A namespace or a store did, by which all may be decided otherwise."""
+        if old is None or old != new:
+            for one in self.names():
+                self.queue.add(one)
+
+    async def work(self, worker: Worker) -> None:
+        """Look at one object after the other."""
+        while True:
+            key = await self.queue.get()
+            await self._one(worker, key)
+
+    async def _one(self, worker: Worker, key: Key) -> None:
+        wait = self._contests.wait(key, time.monotonic())
+        if wait:
+            self.queue.retry(key, wait)
+            return
+        try:
+            result = await worker.sync(key.name)
+        except ClusterError as error:
+            if not (isinstance(error, ApiError) and error.code in _OUTDATED):
+                self._note(key, Outcome.FAILED, str(error))
+            self.queue.retry(key)
+        except Exception as error:  # noqa: BLE001 - whatever is odd about one object, the others go on
+            self._note(key, Outcome.FAILED, f"internal error: {type(error).__name__}")
+            self.queue.retry(key)
+        else:
+            self._note(key, result.outcome, result.problem)
+            if result.outcome is Outcome.FAILED:
+                self.queue.retry(key)
+            else:
+                self.queue.done(key, result.again_in)
+
+    def _note(self, key: Key, state: Outcome, problem: str = "") -> None:
+        """Take note of how an object is."""
+        self._states[key] = state
+        if state is Outcome.GONE:
+            del self._states[key]
+        for outcome in (Outcome.SYNCED, Outcome.FAILED, Outcome.MIXED):
+            self._metrics.objects.labels(outcome).set(sum(one is outcome for one in self._states.values()))
+        if problem and problem != self._problems.get(key):
+            fields = {"object": key.name, "problem": problem}
+            _log.warning("ClusterExternalSecret not in sync", extra={"fields": fields})
+        self._problems[key] = problem
+        if not problem:
+            del self._problems[key]
