@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway_secrets.external.errors import ContentError
-from gateway_secrets.external.spec import ExternalSecret, StoreRef, external_of
+from gateway_secrets.external.spec import ExternalSecret, GeneratorRef, StoreRef, external_of
 from gateway_secrets.stores.errors import NotFoundError
 from gateway_secrets.stores.model import Find, Payload, Reference
 from gateway_secrets.stores.values import document_payload
@@ -40,6 +40,7 @@ class Shelf:
     def __init__(self, **documents: str) -> None:
         self.documents = {key.replace("__", "/"): text.encode() for key, text in documents.items()}
         self.asked: list[str] = []
+        self.made = 0
 
     async def payload(self, store: StoreRef, reference: Reference) -> Payload:
         self.asked.append(f"{store.name}:{reference.key}")
@@ -49,6 +50,10 @@ class Shelf:
 
     async def find(self, store: StoreRef, find: Find) -> Sequence[str]:
         return sorted(key for key in self.documents if key.startswith(find.path))
+
+    async def generate(self, generator: GeneratorRef) -> dict[str, bytes]:
+        self.made += 1
+        return {"password": f"{generator.name}-{self.made}".encode()}
 
 
 class Words:

@@ -12,6 +12,7 @@ import msgspec
 
 from gateway.controllers.external import held
 from gateway.controllers.external.claims import Claims
+from gateway.controllers.external.generators import Generators
 from gateway.controllers.external.held import Json
 from gateway.controllers.external.intake import serving
 from gateway.controllers.external.journal import journal
@@ -113,7 +114,7 @@ class ExternalLoop:
             await self._watch(run, ends)
             self._running = run
             actor = f"govgate-controller in {context.config.cluster.own_namespace}"
-            sources = Sources(known, stores, run.shared, notes, actor)
+            sources = Sources(known, stores, run.shared, notes, actor, Generators(context.client))
             worker = Worker(Tools(context.client, sources, renderer, key, pace))
             if settings.intake.enabled:
                 port = await ends.enter_async_context(serving(settings.intake, run.told))

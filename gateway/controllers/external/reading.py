@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
 import msgspec
 
+from gateway.controllers.external.generators import Generators
 from gateway.controllers.external.journal import Journal
 from gateway.controllers.external.known import Known
 from gateway.controllers.external.shared import Path, Shared
@@ -16,7 +17,7 @@ from gateway.core.errors import GovgateError
 from gateway.native import paths
 from gateway_secrets.external.allowed import canonical
 from gateway_secrets.external.errors import NotAllowedError
-from gateway_secrets.external.spec import ExternalSecret, Spec, StoreRef
+from gateway_secrets.external.spec import ExternalSecret, GeneratorRef, Spec, StoreRef
 from gateway_secrets.external.store import Store
 from gateway_secrets.stores.errors import (
     ForbiddenError,
@@ -47,6 +48,7 @@ class Sources(msgspec.Struct, frozen=True):
     shared: Shared
     journal: Journal
     actor: str
+    generators: Generators
 
 
 class Reading:
@@ -83,6 +85,15 @@ class Reading:
         payload = await self._shared(found, path, Reference(f"{find.path}*"), names)
         listed: list[str] = json.loads(payload.whole or b"[]")
         return [name for name in listed if self._allowed(found, name)]
+
+    async def generate(self, generator: GeneratorRef) -> Mapping[str, bytes]:
+        """New values by a generator.
+
+        Raises:
+            ExternalError: there is none, or it says what cannot be done.
+            ClusterError: the API server could not be asked.
+        """
+        return await self._sources.generators.generate(generator, self._external.namespace)
 
     def _store(self, ref: StoreRef) -> Store:
         known, namespace = self._sources.known, self._external.namespace

@@ -160,7 +160,11 @@ class Worker:
         self, external: ExternalSecret, present: Json | None, reading: Reading
     ) -> tuple[Decision, Outcome]:
         """Read, decide, write."""
-        values = await collect(external.spec, reading, self._tools.renderer)
+        generated = any(entry.generator is not None for entry in external.spec.data_from)
+        if present is None and generated:
+            # One that bears no mark yet is not held, and remembers all the same.
+            present = await self._present(external)
+        values = await collect(external.spec, reading, self._tools.renderer, _data(present))
         decide = await self._decider(external, values)
         if present is None and external.spec.target.creation_policy == "Merge":
             # One that bears no mark yet is not held.
@@ -172,11 +176,11 @@ class Worker:
             try:
                 await self._write(external, decision)
             except ApiError as error:
-                if error.code in (_NOT_FOUND, _CONFLICT):
+                if error.code in (_NOT_FOUND, _CONFLICT) and not generated:
                     decision = decide(await self._present(external))
                     continue
                 if error.code not in _REFUSALS:
-                    raise
+                    raise  # a Secret that has changed may remember other values: all is decided anew
                 return refused(_denial(error)), Outcome.REFUSED
             return decision, _WRITTEN[decision.action]
         raise ClusterError("the Secret changes faster than it can be written")
@@ -285,6 +289,10 @@ def _until(end: float | None, now: float) -> float | None:
 
 def _time(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
+
+
+def _data(secret: Json | None) -> dict[str, bytes]:
+    return {key: _bytes(value, "Secret") for key, value in ((secret or {}).get("data") or {}).items()}
 
 
 def _bytes(value: str, kind: str) -> bytes:

@@ -6,15 +6,16 @@ Source: ``externalsecret_controller_secret.go`` of ESO. What is read, and how, i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import msgspec
 
 from gateway_secrets.external.errors import ContentError
+from gateway_secrets.external.generators import check_kept
 from gateway_secrets.external.renderer import Renderer
 from gateway_secrets.external.rewrite import rewritten
-from gateway_secrets.external.spec import EntryFrom, FindRef, Spec, StoreRef
+from gateway_secrets.external.spec import EntryFrom, FindRef, GeneratorRef, Spec, StoreRef
 from gateway_secrets.external.validate import is_key
 from gateway_secrets.stores.errors import NotFoundError, StoreError
 from gateway_secrets.stores.model import Conversion, Decoding, Find, NullBytes, Payload, Reference
@@ -55,15 +56,21 @@ class Reads(Protocol):
         """The keys of all secrets that match."""
         ...
 
+    async def generate(self, generator: GeneratorRef) -> Mapping[str, bytes]:
+        """New values by a generator."""
+        ...
 
-async def collect(spec: Spec, reads: Reads, renderer: Renderer) -> Values:
-    """All values: those of ``dataFrom`` one after the other, then those of ``data``; whoever comes later wins.
+
+async def collect(spec: Spec, reads: Reads, renderer: Renderer, kept: Mapping[str, bytes] | None = None) -> Values:
+    """All values: those of ``dataFrom`` one after the other, then those of ``data``; whoever comes later wins. ``kept``: what
+    the Secret holds: what is there under a key of a generator is not made anew.
 
     Raises:
         StoreError: a store does not give what is asked of it; of several errors, the first by the order of the fields.
         ExternalError: something may not be read, or cannot become a value of a Secret.
     """
-    collector = _Collector(spec, reads, renderer)
+    check_kept(spec)
+    collector = _Collector(spec, reads, renderer, kept or {})
     asked = [collector.entry(entry, f"spec.dataFrom[{index}]") for index, entry in enumerate(spec.data_from)]
     asked.append(collector.entries())
     several = await asyncio.gather(*asked, return_exceptions=True)
@@ -76,7 +83,8 @@ async def collect(spec: Spec, reads: Reads, renderer: Renderer) -> Values:
 
 
 class _Collector:
-    def __init__(self, spec: Spec, reads: Reads, renderer: Renderer) -> None:
+    def __init__(self, spec: Spec, reads: Reads, renderer: Renderer, kept: Mapping[str, bytes]) -> None:
+        self._kept = kept
         self._spec = spec
         self._reads = reads
         self._renderer = renderer
@@ -103,6 +111,8 @@ class _Collector:
 
     async def entry(self, entry: EntryFrom, where: str) -> dict[str, bytes]:
         """Of one of ``dataFrom``."""
+        if entry.generator is not None and entry.extract is None and entry.find is None:
+            return await self._generated(entry, entry.generator, where)
         store = self._spec.store_of(entry.source_ref)
         try:
             if entry.extract is not None:
@@ -112,13 +122,20 @@ class _Collector:
             elif entry.find is not None:
                 values, how = await self._found(store, entry.find), entry.find
             else:
-                raise ContentError(f"{where}.sourceRef.generatorRef: generators are not run here")
+                raise ContentError(f"{where}: says nothing of what is to be read")
             if entry.rewrite:
                 values = await rewritten(values, entry.rewrite, self._renderer, where=f"{where}.rewrite")
             return _finished(values, how, where, convert=not entry.rewrite)
         except StoreError as error:
             self._failed(error, where)
             return {}
+
+    async def _generated(self, entry: EntryFrom, generator: GeneratorRef, where: str) -> dict[str, bytes]:
+        values = dict(await self._reads.generate(generator))
+        if entry.rewrite:
+            values = await rewritten(values, entry.rewrite, self._renderer, where=f"{where}.rewrite")
+        made = _finished(values, FindRef(), where, convert=False)
+        return {key: self._kept.get(key, value) for key, value in made.items()}
 
     async def _found(self, store: StoreRef, find: FindRef) -> dict[str, bytes]:
         names = await self._reads.find(store, Find(find.path, find.name.regexp, find.tags))

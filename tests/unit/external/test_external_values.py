@@ -120,11 +120,6 @@ def test_what_is_missing() -> None:
             "NUL",
         ),
         ({"dataFrom": [{"extract": {"key": "b"}}]}, UnusableError, "no JSON object"),
-        (
-            {"dataFrom": [{"sourceRef": {"generatorRef": {"kind": "Password", "name": "p"}}}]},
-            ContentError,
-            "generators are not run",
-        ),
     ],
 )
 def test_what_cannot_be_used_is_an_error_that_says_where(spec: Any, error: type[StoreError], text: str) -> None:
