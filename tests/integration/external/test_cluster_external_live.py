@@ -147,17 +147,17 @@ def test_one_that_is_wrong_says_so(places: Places) -> None:
 def test_what_is_another_controllers_is_left_to_it(places: Places) -> None:
     """Whose store does not say that it is govgate's; from when it does on, it is."""
     name = places.namespace("a")
-    places.site.store(kind="ClusterSecretStore", controller="another")
-    places.cluster()
     ours = Places(places.site)
     ours.name = f"{places.name}-ours"
-    places.site.store_name += "-ours"
-    places.site.store(kind="ClusterSecretStore")
+    places.site.store_name += "-theirs"
+    places.site.store(kind="ClusterSecretStore", controller="another")
+    places.cluster()
+    places.site.store_name = places.site.store_name.removesuffix("-theirs")
     made = ours.cluster(externalSecretName="ours")
     ours.wait_status("True", name)
     assert places.status() == {}
     assert places.external(name) is None
-    places.site.store_name = places.site.store_name.removesuffix("-ours")
+    places.site.store_name += "-theirs"
     places.site.store(kind="ClusterSecretStore")
     places.wait_status("True", name)
     places.api.delete(made)
