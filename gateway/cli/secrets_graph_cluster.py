@@ -35,6 +35,7 @@ _ALL = (
     _Read(ResourceType(*_ESO, "secretstores"), "SecretStore", "stores"),
     _Read(ResourceType(*_ESO, "clustersecretstores"), "ClusterSecretStore", "stores", namespaced=False),
     _Read(ResourceType("bitnami.com", ("v1alpha1",), "sealedsecrets"), "SealedSecret", "makers"),
+    _Read(ResourceType(_ESO[0], ("v1alpha1",), "pushsecrets"), "PushSecret", "users"),
     _Read(ResourceType("", ("v1",), "serviceaccounts"), "ServiceAccount", "users"),
     _Read(ResourceType("apps", ("v1",), "deployments"), "Deployment", "users"),
     _Read(ResourceType("apps", ("v1",), "statefulsets"), "StatefulSet", "users"),

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from gateway.core.errors import GovgateError
+from gateway_secrets.external.cluster import CLUSTER_KIND, ClusterExternal, cluster_of, wanted_in
 from gateway_secrets.external.spec import GROUP, EntryFrom, Spec, StoreRef, external_of
 from gateway_secrets.external.store import CLUSTER_STORE
 from gateway_secrets.graph import uses
@@ -17,8 +18,9 @@ from gateway_secrets.stores.model import Reference
 
 MAX_EDGES = 500_000
 SEALED_GROUP = "bitnami.com"
+_UNREADABLE = "is none that can be read (govgate check says why)"
 _STORES = frozenset(("SecretStore", CLUSTER_STORE))
-_CLUSTER_KINDS = frozenset((CLUSTER_STORE, "ClusterGenerator", "ClusterExternalSecret"))
+_CLUSTER_KINDS = frozenset((CLUSTER_STORE, "ClusterGenerator", CLUSTER_KIND))
 _KEPT_BY_OTHERS = ("kubernetes.io/service-account.name", "sealedsecrets.bitnami.com/sealed-secrets-key")
 """What a Secret bears that is used without anybody naming it."""
 
@@ -42,6 +44,8 @@ class Builder:
         self._nodes: set[Node] = set()
         self._uids: set[str] = set()
         self._owners: dict[Node, str] = {}
+        self._places: dict[str, dict[str, str]] = {}
+        self._clusters: list[ClusterExternal] = []
 
     def add(self, document: Json) -> None:
         """One object, of whatever kind: what neither makes nor uses Secrets is passed over.
@@ -55,6 +59,15 @@ class Builder:
             self._external(document)
         elif group == GROUP and kind in _STORES:
             self._store(document)
+        elif group == GROUP and kind == CLUSTER_KIND:
+            self._cluster(document)
+        elif group == GROUP and kind == "PushSecret":
+            self._used_by(_node("user", document, GROUP), uses.uses_of_push(document))
+        elif not group and kind == "Namespace":
+            labels = part(part(document, "metadata"), "labels")
+            self._places[text(part(document, "metadata"), "name")] = {
+                name: str(value) for name, value in labels.items()
+            }
         elif group == SEALED_GROUP and kind == "SealedSecret":
             self._sealed(document)
         elif not group and kind == "Secret":
@@ -68,6 +81,11 @@ class Builder:
         """Of all that was given. ``makers``, ``users``, ``stores``: whether it was all of these that there is: else of what
         seems to be missing it cannot be said that it is.
         """
+        for about in self._clusters:
+            for namespace in self._namespaces_of(about):
+                self._external(made := wanted_in(about, namespace, {}))
+                maker = Node("source", "", CLUSTER_KIND, about.name, group=GROUP)
+                self._edge(maker, _node("source", made, GROUP), ())
         edges = self._drawn()
         nodes = self._nodes.union(*((edge.start, edge.end) for edge in edges)) if edges else self._nodes
         dangling = list(self._unmade(nodes)) if makers else []
@@ -99,6 +117,21 @@ class Builder:
             optional = any(secret == one for secret, _ in self._optional) and one not in needed
             yield Dangling(one, "nothing here makes it" + (" (its use is optional)" if optional else ""))
 
+    def _cluster(self, document: Json) -> None:
+        node = _node("source", document, GROUP)
+        try:
+            about = cluster_of(document)
+        except (msgspec.ValidationError, KeyError, TypeError, ValueError, AttributeError):
+            self.problems.append(f"{node.title}: {_UNREADABLE}")
+            return
+        self._clusters.append(about)
+        self._nodes.add(node)
+
+    def _namespaces_of(self, about: ClusterExternal) -> list[str]:
+        """Those that it names, and those that are here and that it selects."""
+        selected = {name for name, labels in self._places.items() if about.spec.selects(name, labels)}
+        return sorted(selected.union(about.spec.namespaces))
+
     def _external(self, document: Json) -> None:
         node = _node("source", document, GROUP)
         self._nodes.add(node)
@@ -106,7 +139,7 @@ class Builder:
             external = external_of(document)
         except (msgspec.ValidationError, KeyError, TypeError, ValueError):
             # The text of the error may show a part of what is there.
-            self.problems.append(f"{node.title}: is none that can be read (govgate check says why)")
+            self.problems.append(f"{node.title}: {_UNREADABLE}")
             return
         spec, namespace = external.spec, node.namespace
         for entry in spec.data:

@@ -60,6 +60,15 @@ def uses_of_ingress(ingress: Json) -> Iterator[Use]:
         yield from _use(text(one, "secretName"), "tls")
 
 
+def uses_of_push(push: Json) -> Iterator[Use]:
+    """The Secret that a PushSecret pushes, and where to."""
+    spec = part(push, "spec")
+    refs = [part(part(one, "match"), "remoteRef") for one in items(spec, "data")]
+    keys = dict.fromkeys(text(ref, "remoteKey") for ref in refs)
+    how = f"pushed to {', '.join(filter(None, keys))}" if any(keys) else "pushed"
+    yield from _use(text(part(part(spec, "selector"), "secret"), "name"), how)
+
+
 def uses_of_store(store: Json) -> Iterator[Use]:
     """The credentials of a SecretStore: whatever below its provider refers to a Secret by its name."""
     for provider, settings in part(part(store, "spec"), "provider").items():

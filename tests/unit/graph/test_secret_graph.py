@@ -156,6 +156,38 @@ def test_all_that_an_external_secret_reads() -> None:
     assert ("ExternalSecret.external-secrets.io/web/db", "Secret/web/made", ("Merge",)) in ways(made)
 
 
+def test_a_cluster_external_secret_is_shown_where_it_would_be_made() -> None:
+    """In the namespaces that it names, and in those that are here and that it selects."""
+    meta = {"name": "shared"}
+    spec = {
+        "externalSecretSpec": external_secret()["spec"],
+        "namespaces": ["ops"],
+        "namespaceSelectors": [{"matchLabels": {"team": "web"}}],
+    }
+    made = graph_of(
+        {"apiVersion": "external-secrets.io/v1", "kind": "ClusterExternalSecret", "metadata": meta, "spec": spec},
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "web", "labels": {"team": "web"}}},
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "other", "labels": {"team": "other"}}},
+    )
+    reached = {edge.end.id for edge in made.edges if edge.start.kind == "ClusterExternalSecret"}
+    assert reached == {f"ExternalSecret.external-secrets.io/{name}/shared" for name in ("ops", "web")}
+    assert {node.id for node in made.nodes if node.stage == "secret"} == {"Secret/ops/shared", "Secret/web/shared"}
+
+
+def test_what_is_pushed_is_used() -> None:
+    """By a PushSecret, which says where to."""
+    data = [{"match": {"secretKey": "a", "remoteRef": {"remoteKey": "team/db"}}}]
+    made = graph_of(
+        {
+            "apiVersion": "external-secrets.io/v1alpha1",
+            "kind": "PushSecret",
+            "metadata": {"name": "out", "namespace": "web"},
+            "spec": {"selector": {"secret": {"name": "db"}}, "data": data},
+        }
+    )
+    assert ways(made) == {("Secret/web/db", "PushSecret.external-secrets.io/web/out", ("pushed to team/db",))}
+
+
 def test_dangling_ends() -> None:
     """Secrets that nothing makes, also if something merges into them; that nothing uses; stores that are not there."""
     optional = [{"name": "c", "envFrom": [{"secretRef": {"name": "maybe", "optional": True}}]}]
@@ -226,6 +258,7 @@ def test_an_external_secret_that_cannot_be_read_is_said() -> None:
     st.sampled_from([
         ("v1", "Pod"), ("v1", "Secret"), ("v1", "ServiceAccount"), ("apps/v1", "Deployment"), ("bitnami.com/v1alpha1", "SealedSecret"),
         ("networking.k8s.io/v1", "Ingress"), ("external-secrets.io/v1", "SecretStore"), ("external-secrets.io/v1", "ExternalSecret"),
+        ("external-secrets.io/v1", "ClusterExternalSecret"), ("external-secrets.io/v1alpha1", "PushSecret"), ("v1", "Namespace"),
     ]),
 )  # fmt: skip
 def test_objects_of_any_shape_are_taken(spec: Any, kind: tuple[str, str]) -> None:
