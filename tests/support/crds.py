@@ -69,6 +69,7 @@ EXTERNAL_SECRETS = (
     Crd("external-secrets.io", "SecretStore", "secretstores", ("v1",)),
     Crd("external-secrets.io", "ClusterSecretStore", "clustersecretstores", ("v1",), scope="Cluster"),
     Crd("external-secrets.io", "ClusterExternalSecret", "clusterexternalsecrets", ("v1",), scope="Cluster"),
+    Crd("external-secrets.io", "PushSecret", "pushsecrets", ("v1alpha1",)),
     Crd("generators.external-secrets.io", "Password", "passwords", ("v1alpha1",)),
     Crd("generators.external-secrets.io", "UUID", "uuids", ("v1alpha1",)),
     Crd("generators.external-secrets.io", "ClusterGenerator", "clustergenerators", ("v1alpha1",), scope="Cluster"),

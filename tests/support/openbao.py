@@ -61,6 +61,15 @@ class OpenBao:
     def put(self, path: str, **data: Any) -> None:
         self.root.secrets.kv.v2.create_or_update_secret(path, data, mount_point="kv")
 
+    def data(self, path: str) -> dict[str, Any] | None:
+        """What is in a secret; None if there is none."""
+        try:
+            found = self.root.secrets.kv.v2.read_secret_version(path, mount_point="kv", raise_on_deleted_version=True)
+        except hvac.exceptions.InvalidPath:
+            return None
+        data: dict[str, Any] = found["data"]["data"]
+        return data
+
     def _ready(self) -> bool:
         try:
             return self.root.sys.is_initialized() and not self.root.sys.is_sealed()

@@ -29,9 +29,9 @@ _log = logging.getLogger(__name__)
 
 
 class Journal(Protocol):
-    """Where reads are recorded."""
+    """Where reads are recorded, and what else is done with secrets of stores (``kind``)."""
 
-    async def note(self, detail: Mapping[str, Any]) -> None:
+    async def note(self, detail: Mapping[str, Any], kind: str = KIND) -> None:
         """Record one; when this returns, it is on disk, or in the hands of the log's writer.
 
         Raises:
@@ -46,8 +46,8 @@ class _Handed:
     def __init__(self, client: AuditClient) -> None:
         self._client = client
 
-    async def note(self, detail: Mapping[str, Any]) -> None:
-        await self._client.event(KIND, detail)
+    async def note(self, detail: Mapping[str, Any], kind: str = KIND) -> None:
+        await self._client.event(kind, detail)
 
 
 class _Own:
@@ -59,9 +59,9 @@ class _Own:
         self._waiting: list[tuple[Entry, asyncio.Future[None]]] = []
         self._arrived = asyncio.Event()
 
-    async def note(self, detail: Mapping[str, Any]) -> None:
+    async def note(self, detail: Mapping[str, Any], kind: str = KIND) -> None:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((Entry(draft_event(KIND, detail)), done))
+        self._waiting.append((Entry(draft_event(kind, detail)), done))
         self._arrived.set()
         await done
 

@@ -45,6 +45,7 @@ class Known:
         self.secrets: Callable[[Key], HeldSecret | None] = lambda _: None
         self.labels: Callable[[str], Mapping[str, str]] = lambda _: {}
         self._stores: dict[tuple[str, Key], Store | GovgateError] = {}
+        self._labels: dict[tuple[str, Key], Mapping[str, str]] = {}
         self._by_target, self._by_store, self._by_uid, self._by_owner = Index(), Index(), Index(), Index()
 
     def external_changed(self, key: Key, old: Held | None, new: Held | None) -> None:
@@ -63,7 +64,9 @@ class Known:
     def store_changed(self, kind: str, key: Key, new: Json | None) -> None:
         """A store did."""
         self._stores.pop((kind, key), None)
+        self._labels.pop((kind, key), None)
         if new is not None:
+            self._labels[kind, key] = new["metadata"].get("labels") or {}
             self._stores[kind, key] = _read(new)
 
     def store(self, ref: StoreRef, namespace: str) -> Store:
@@ -81,7 +84,7 @@ class Known:
 
     def claimed(self, key: Key, held: Held) -> bool:
         """Whether an ExternalSecret is govgate's."""
-        return self.claims.external((self._controller(ref, key.namespace) for ref in held.stores), key.namespace)
+        return self.claims.external((self.controller(ref, key.namespace) for ref in held.stores), key.namespace)
 
     def of_target(self, key: Key) -> frozenset[Key]:
         """The ExternalSecrets whose Secret has this name."""
@@ -99,7 +102,16 @@ class Known:
         """Whether there is an ExternalSecret of this uid."""
         return bool(self._by_uid[uid])
 
-    def _controller(self, ref: StoreRef, namespace: str) -> str | None:
+    def labelled(self, namespace: str) -> dict[StoreRef, dict[str, str]]:
+        """The stores that a namespace may refer to, with their labels."""
+        return {
+            StoreRef(key.name, "ClusterSecretStore" if kind == CLUSTER_STORE else "SecretStore"): dict(labels)
+            for (kind, key), labels in self._labels.items()
+            if key.namespace in ("", namespace)
+        }
+
+    def controller(self, ref: StoreRef, namespace: str) -> str | None:
+        """Whose a store says that it is; None: there is no such store."""
         found = self._stores.get((ref.kind, store_key(ref, namespace)))
         if isinstance(found, Store):
             return found.spec.controller

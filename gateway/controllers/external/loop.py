@@ -19,6 +19,7 @@ from gateway.controllers.external.journal import journal
 from gateway.controllers.external.key import mark_key
 from gateway.controllers.external.known import Known
 from gateway.controllers.external.polling import Poller
+from gateway.controllers.external.pushes import Pushes
 from gateway.controllers.external.queue import FairQueue
 from gateway.controllers.external.reading import Sources
 from gateway.controllers.external.rollouts import Rollouts
@@ -122,6 +123,8 @@ class ExternalLoop:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(run.upkeep())
                 tasks.create_task(run.store_status.run())
+                run.pushes = Pushes(context.client, sources, pace, self._shard.has)
+                tasks.create_task(run.pushes.run())
                 if run.rollouts is not None:
                     tasks.create_task(run.rollouts.run())
                 if settings.poll_seconds:

@@ -100,7 +100,7 @@ class Reading:
         store = known.store(ref, namespace)
         if not known.claims.store(store.spec.controller, namespace):
             raise NotAllowedError(f"{ref} is not govgate's: its spec.controller is {store.spec.controller!r}")
-        if not store.admits(namespace, known.labels(namespace), _matches):
+        if not store.admits(namespace, known.labels(namespace), matches):
             raise NotAllowedError(f"{ref} may not be used from namespace {namespace}, by its conditions")
         return store
 
@@ -187,5 +187,6 @@ def _match(pattern: str, text: str) -> bool:
     return bool(paths.matching(pattern, [text]))
 
 
-def _matches(pattern: str, texts: Sequence[str]) -> list[str]:
+def matches(pattern: str, texts: Sequence[str]) -> list[str]:
+    """Those of the texts that a pattern is found in."""
     return [text for text in texts if _match(pattern, text)]

@@ -9,6 +9,7 @@ from typing import Any
 
 from gateway.controllers.external.held import Held, HeldSecret, Json
 from gateway.controllers.external.known import Known, kind_of
+from gateway.controllers.external.pushes import Pushes
 from gateway.controllers.external.queue import FairQueue
 from gateway.controllers.external.rollouts import Rollouts
 from gateway.controllers.external.shards import Shard
@@ -54,6 +55,7 @@ class Run:
         self._problems: dict[Key, str] = {}
         self.uses = Uses()
         self.rollouts: Rollouts | None = None
+        self.pushes: Pushes | None = None
         self._since: dict[Key, float] = {}
         self._told: set[Key] = set()
         self._began = time.time()
@@ -110,6 +112,8 @@ class Run:
         if new is not None and self._tells(key, new):
             problem = refusal(faults(new))
             self.store_status.say(key, INVALID if problem else VALID, problem or "can be read")
+        if self.pushes is not None:
+            self.pushes.stores_changed()
         for external in self.known.of_store(kind, key):
             self._add(external)
 

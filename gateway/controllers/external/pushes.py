@@ -1,0 +1,299 @@
+"""PushSecrets: Secrets of the cluster into stores, as long as the loop of ExternalSecrets runs, with its stores and its audit log."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from gateway.controllers.external.held import SECRETS
+from gateway.controllers.external.queue import FairQueue
+from gateway.controllers.external.reading import Sources, matches
+from gateway.core.errors import AuditError, ClusterError
+from gateway.kube import ApiError, Key, KubeClient, ResourceType, WatchCache
+from gateway.kube.discovery import Pace
+from gateway_secrets.external.allowed import canonical
+from gateway_secrets.external.errors import ExternalError, NotAllowedError, SpecError
+from gateway_secrets.external.push import (
+    API_VERSION,
+    FINALIZER,
+    KIND,
+    Push,
+    PushSpec,
+    Synced,
+    name_of,
+    outdated,
+    push_of,
+    pushes_of,
+    reference_of,
+    status_of,
+    store_name,
+    stores_of,
+    synced_of,
+)
+from gateway_secrets.external.spec import GROUP, StoreRef
+from gateway_secrets.external.store import CLUSTER_STORE, Store
+from gateway_secrets.stores.errors import NotFoundError, StoreError
+from gateway_secrets.stores.model import Reference
+from gateway_secrets.stores.reader import Reader
+from gateway_secrets.stores.values import select
+
+Json = dict[str, Any]
+PUSHES = ResourceType(GROUP, ("v1alpha1",), "pushsecrets")
+WRITTEN = "secret-write"
+_WORKERS = 4
+_NOT_FOUND = 404
+_OUTDATED = frozenset((404, 409))
+"""Gone, or of another version: the watch will tell, if it has not yet."""
+_log = logging.getLogger(__name__)
+
+
+class HeldPush(msgspec.Struct, frozen=True):
+    """A PushSecret. ``trigger``: of what it does is decided."""
+
+    text: bytes
+    trigger: bytes
+
+    @property
+    def document(self) -> Json:
+        """Decoded: a copy of the reader's own."""
+        found: Json = msgspec.json.decode(self.text)
+        return found
+
+
+def held_push(document: Json) -> HeldPush:
+    """Of a PushSecret."""
+    metadata = document["metadata"]
+    metadata.pop("managedFields", None)
+    parts = [metadata.get(name) for name in ("generation", "annotations", "deletionTimestamp")]
+    whole = document | {"apiVersion": API_VERSION, "kind": KIND}
+    return HeldPush(msgspec.json.encode(whole), msgspec.json.encode(parts))
+
+
+class Pushes:
+    """Pushes what is to be pushed. ``mine``: whether a namespace is this process's to work on."""
+
+    def __init__(self, client: KubeClient, sources: Sources, pace: Pace, mine: Callable[[str], bool]) -> None:
+        self._client = client
+        self._sources = sources
+        self._pace = pace
+        self._mine = mine
+        self._queue = FairQueue(_WORKERS)
+        self.cache: WatchCache[HeldPush] = WatchCache(client, PUSHES, held_push, on_change=self._changed)
+
+    def stores_changed(self) -> None:
+        """A store did, by which others may be pushed to."""
+        for key in [key for key, _ in self.cache.items()]:
+            self._add(key)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        self.cache.start()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for _ in range(_WORKERS):
+                    tasks.create_task(self._work())
+        finally:
+            self._queue.close()
+            await self.cache.close()
+
+    def _changed(self, key: Key, old: HeldPush | None, new: HeldPush | None) -> None:
+        if new is None:
+            self._queue.forget(key)
+        elif old is None or old.trigger != new.trigger:
+            self._add(key)
+
+    def _add(self, key: Key) -> None:
+        if self._mine(key.namespace):
+            self._queue.add(key)
+
+    async def _work(self) -> None:
+        while True:
+            key = await self._queue.get()
+            try:
+                done, again = await self._sync(key)
+            except Exception as error:  # noqa: BLE001 - whatever is odd about one, the others go on; no text: it may hold a value
+                problem = str(error) if isinstance(error, ClusterError) else f"internal error: {type(error).__name__}"
+                if not (isinstance(error, ApiError) and error.code in _OUTDATED):
+                    _log.warning(
+                        "PushSecret not pushed", extra={"fields": {"object": "/".join(key), "problem": problem}}
+                    )
+                done, again = False, None
+            if done:
+                self._queue.done(key, again)
+            else:
+                self._queue.retry(key)
+
+    async def _sync(self, key: Key) -> tuple[bool, float | None]:
+        """Push one; whether that is done, and when it is looked at again."""
+        held = self.cache.get(*key)
+        if held is None:
+            return True, None
+        document = held.document
+        metadata, status = document["metadata"], document.get("status") or {}
+        before = synced_of(status)
+        named = [*_named_by(document), *(_ref(*reversed(one.split("/", 1))) for one in before if "/" in one)]
+        try:
+            spec, problem = push_of(document), ""
+            stores = stores_of(spec, self._sources.known.labelled(key.namespace))
+        except SpecError as error:
+            spec, problem, stores = None, str(error), []
+        if not self._claimed(stores or named, key.namespace):
+            return True, None
+        if metadata.get("deletionTimestamp"):
+            return await self._let_go(key, document, before)
+        if spec is None:
+            await self._say(key, document, problem, before)
+            return True, None
+        if spec.deletion_policy == "Delete" and FINALIZER not in (metadata.get("finalizers") or []):
+            document = await self._finalizers(key, document, [*(metadata.get("finalizers") or []), FINALIZER])
+        problem, synced = await self._push(key, spec, stores, before)
+        await self._say(key, document, problem, synced)
+        return not problem, spec.interval_seconds()
+
+    async def _push(self, key: Key, spec: PushSpec, stores: list[StoreRef], before: Synced) -> tuple[str, Synced]:
+        """What went wrong first, and what is stored now. What was to be taken away goes first: it may be a part of what comes."""
+        synced = {store: dict(entries) for store, entries in before.items()}
+        problems: list[str] = []
+        try:
+            assert spec.selector.secret is not None  # noqa: S101 - it was looked at
+            pushes = pushes_of(spec, await self._secret(key.namespace, spec.selector.secret.name))
+        except ExternalError as error:
+            return str(error), synced
+        for ref, entry in outdated(before, spec, stores):
+            try:
+                if spec.deletion_policy == "Delete":
+                    await self._remove(key, ref, reference_of(entry))
+                synced[store_name(ref)].pop(name_of(entry))
+            except (StoreError, ExternalError, AuditError) as error:
+                problems.append(f"{ref}: {error}")
+        for ref in stores if not problems else ():
+            for push in pushes:
+                try:
+                    stored = await self._store(key, ref, push, spec.update_policy)
+                except (StoreError, ExternalError, AuditError) as error:
+                    problems.append(f"{ref}: {error}")
+                    continue
+                if stored or name_of(push.entry) in synced.get(store_name(ref), {}):
+                    synced.setdefault(store_name(ref), {})[name_of(push.entry)] = push.entry
+        return "; ".join(problems[:3]), {store: entries for store, entries in synced.items() if entries}
+
+    async def _store(self, key: Key, ref: StoreRef, push: Push, policy: str) -> bool:
+        """Store one; whether that was done, or something was there that stays."""
+        reference = push.reference
+        store = self._usable(ref, key.namespace, reference.key)
+
+        async def write(reader: Reader) -> bool:
+            if policy == "IfNotExists":
+                try:
+                    payload = await reader.payload(Reference(reference.key))
+                    select(payload, reference.property, key=reference.key)
+                except NotFoundError:
+                    pass
+                else:
+                    return False
+            await reader.put(reference, push.value)
+            return True
+
+        # On record before it is done: what cannot be recorded is not written.
+        await self._note(key, store, reference, "push")
+        return await self._sources.stores.ask(store, key.namespace, write)
+
+    async def _remove(self, key: Key, ref: StoreRef, reference: Reference) -> None:
+        store = self._usable(ref, key.namespace, reference.key)
+        await self._note(key, store, reference, "remove")
+        await self._sources.stores.ask(store, key.namespace, lambda reader: reader.delete(reference))
+
+    async def _note(self, key: Key, store: Store, reference: Reference, what: str) -> None:
+        await self._sources.journal.note(
+            {
+                "actor": {"username": self._sources.actor},
+                "for": {"kind": KIND, "namespace": key.namespace, "name": key.name},
+                "provider": store.provider, "store": str(store.ref), "key": reference.key,
+                "property": reference.property, "outcome": what,
+            },
+            WRITTEN,
+        )  # fmt: skip
+
+    def _usable(self, ref: StoreRef, namespace: str, remote_key: str) -> Store:
+        """The store, if the namespace may write this key of it.
+
+        Raises:
+            ExternalError: it may not.
+        """
+        known = self._sources.known
+        store = known.store(ref, namespace)
+        if not known.claims.store(store.spec.controller, namespace):
+            raise NotAllowedError(f"is not govgate's: its spec.controller is {store.spec.controller!r}")
+        if not store.admits(namespace, known.labels(namespace), matches):
+            raise NotAllowedError(f"may not be used from namespace {namespace}, by its conditions")
+        if store.allowed is not None:
+            name = canonical(store.provider, store.spec.provider.get(store.provider) or {}, remote_key)
+            if not store.allowed.allows(namespace, name):
+                raise NotAllowedError(
+                    f"namespace {namespace} may not write {remote_key!r}: no rule of its keys lets it"
+                )
+        return store
+
+    def _claimed(self, stores: list[StoreRef], namespace: str) -> bool:
+        known = self._sources.known
+        return bool(stores) and known.claims.external((known.controller(ref, namespace) for ref in stores), namespace)
+
+    async def _secret(self, namespace: str, name: str) -> dict[str, bytes]:
+        try:
+            document = await self._client.get(SECRETS.path("v1", namespace, name))
+        except ApiError as error:
+            if error.code != _NOT_FOUND:
+                raise
+            raise SpecError(f"spec.selector.secret.name: there is no Secret {name}") from None
+        try:
+            return {key: base64.b64decode(value) for key, value in (document.get("data") or {}).items()}
+        except (binascii.Error, TypeError):
+            raise SpecError(f"Secret {name} cannot be read") from None
+
+    async def _let_go(self, key: Key, document: Json, before: Synced) -> tuple[bool, float | None]:
+        """Take away what was stored, if it says so, and then the finalizer."""
+        finalizers = document["metadata"].get("finalizers") or []
+        if FINALIZER not in finalizers:
+            return True, None
+        spec = document.get("spec")
+        deletes = isinstance(spec, dict) and spec.get("deletionPolicy") == "Delete"
+        for ref, entry in outdated(before, None, ()) if deletes else ():
+            try:
+                await self._remove(key, ref, reference_of(entry))
+            except (StoreError, ExternalError, AuditError) as error:
+                await self._say(key, document, f"{ref}: {error}", before)
+                return False, None
+        await self._finalizers(key, document, [one for one in finalizers if one != FINALIZER])
+        return True, None
+
+    async def _finalizers(self, key: Key, document: Json, finalizers: list[str]) -> Json:
+        await self._pace()
+        metadata = document["metadata"] | {"finalizers": finalizers}
+        return await self._client.replace(PUSHES.path("v1alpha1", *key), document | {"metadata": metadata})
+
+    async def _say(self, key: Key, document: Json, problem: str, synced: Synced) -> None:
+        status = document.get("status") or {}
+        version = str(document["metadata"].get("generation") or "")
+        shall = status_of(status, problem, synced, version, datetime.now(UTC))
+        if shall != status:
+            await self._pace()
+            await self._client.replace(f"{PUSHES.path('v1alpha1', *key)}/status", document | {"status": shall})
+
+
+def _named_by(document: Json) -> list[StoreRef]:
+    """The stores that a PushSecret names, as far as it can be read."""
+    spec = document.get("spec")
+    refs = spec.get("secretStoreRefs") if isinstance(spec, dict) else None
+    found = [one for one in refs if isinstance(one, dict)] if isinstance(refs, list) else []
+    return [_ref(one["name"], str(one.get("kind"))) for one in found if isinstance(one.get("name"), str)]
+
+
+def _ref(name: str, kind: str) -> StoreRef:
+    return StoreRef(name, "ClusterSecretStore" if kind == CLUSTER_STORE else "SecretStore")

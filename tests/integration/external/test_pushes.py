@@ -1,0 +1,138 @@
+"""`govgate controller` pushes Secrets into a real OpenBao, as PushSecrets say."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from support.api import ApiError
+from support.cluster import wait_for
+from support.controller import ControllerProcess
+from support.external_site import SECONDS, Site
+from support.leaks import leaks
+
+Json = dict[str, Any]
+PUSH = ("external-secrets.io/v1alpha1", "PushSecret")
+pytestmark = [pytest.mark.native, pytest.mark.usefixtures("running")]
+
+
+class Pusher:
+    """A Secret, and a PushSecret about it."""
+
+    def __init__(self, site: Site) -> None:
+        self.site, self.api = site, site.api
+        self.secret("source", a="canary-one", b="canary-two")
+
+    def secret(self, name: str, **data: str) -> None:
+        encoded = {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
+        meta = {"name": name, "namespace": self.site.namespace}
+        self.api.apply({"apiVersion": "v1", "kind": "Secret", "metadata": meta, "data": encoded}, manager="tests")
+
+    def entry(self, key: str, path: str, property_: str = "") -> Json:
+        ref = {"remoteKey": f"{self.site.namespace}/{path}", **({"property": property_} if property_ else {})}
+        return {"match": {"remoteRef": ref, **({"secretKey": key} if key else {})}}
+
+    def push(self, *data: Json, **spec: Any) -> Json:
+        whole = {
+            "secretStoreRefs": [{"name": self.site.store_name}],
+            "selector": {"secret": {"name": "source"}},
+            "refreshInterval": "1s",
+            "data": list(data),
+            **spec,
+        }
+        meta = {"name": "out", "namespace": self.site.namespace}
+        return self.api.create({"apiVersion": PUSH[0], "kind": PUSH[1], "metadata": meta, "spec": whole})
+
+    def ready(self) -> Json:
+        status = self.api.get(*PUSH, self.site.namespace, "out").get("status") or {}
+        return next((one for one in status.get("conditions") or [] if one["type"] == "Ready"), {})
+
+    def stored(self, path: str) -> Json | None:
+        """What is there, as an ExternalSecret would have it."""
+        return self.site.bao.data(f"{self.site.namespace}/{path}")
+
+    def gone(self) -> bool:
+        """Whether the PushSecret is."""
+        try:
+            self.api.get(*PUSH, self.site.namespace, "out")
+        except ApiError as error:
+            return error.code == 404
+        return False
+
+    def wait_stored(self, path: str, data: Json | None) -> None:
+        wait_for(lambda: self.stored(path) == data, seconds=SECONDS)
+
+    def wait_refused(self, text: str) -> None:
+        wait_for(lambda: self.ready().get("status") == "False" and text in self.ready()["message"], seconds=SECONDS)
+        assert self.ready()["reason"] == "Errored"
+
+
+@pytest.fixture
+def pusher(site: Site) -> Iterator[Pusher]:
+    """In the test's namespace."""
+    made = Pusher(site)
+    yield made
+    made.api.delete_collection(*PUSH, site.namespace)
+
+
+def test_what_is_pushed(pusher: Pusher, running: ControllerProcess) -> None:
+    """Keys as properties, the whole as an object; what changes in the Secret is pushed anew; nothing is shown."""
+    pusher.push(pusher.entry("a", "db", "password"), pusher.entry("b", "db", "user"), pusher.entry("", "whole"))
+    pusher.wait_stored("db", {"password": "canary-one", "user": "canary-two"})
+    pusher.wait_stored("whole", {"a": "canary-one", "b": "canary-two"})
+    wait_for(lambda: pusher.ready().get("reason") == "Synced", seconds=SECONDS)
+    pusher.secret("source", a="canary-three", b="canary-two")
+    pusher.wait_stored("db", {"password": "canary-three", "user": "canary-two"})
+    said = (
+        running.log.read_text() + str(pusher.api.get(*PUSH, pusher.site.namespace, "out")) + running.get("/metrics")[1]
+    )
+    assert leaks(said, ["canary-one", "canary-two", "canary-three"]) == []
+
+
+def test_what_is_there_already_may_stay(pusher: Pusher) -> None:
+    """What govgate did not put there is never written over; with IfNotExists, neither is what it did."""
+    pusher.site.put("foreign", password="theirs")
+    pusher.push(pusher.entry("a", "foreign", "password"))
+    pusher.wait_refused("was not made by pushing")
+    assert pusher.stored("foreign") == {"password": "theirs"}
+    pusher.api.delete(pusher.api.get(*PUSH, pusher.site.namespace, "out"))
+    entry = pusher.entry("a", "foreign", "password")
+    made = pusher.push(entry, updatePolicy="IfNotExists", deletionPolicy="Delete")
+    wait_for(lambda: pusher.ready().get("status") == "True", seconds=SECONDS)
+    pusher.api.delete(made)
+    wait_for(pusher.gone, seconds=SECONDS)
+    assert pusher.stored("foreign") == {"password": "theirs"}
+
+
+def test_what_is_taken_away(pusher: Pusher) -> None:
+    """With deletionPolicy Delete: what it says no more, and all of it when it is deleted; nothing that it did not push."""
+    pusher.site.put("other", password="theirs")
+    made = pusher.push(pusher.entry("a", "db", "password"), pusher.entry("b", "db", "user"), deletionPolicy="Delete")
+    pusher.wait_stored("db", {"password": "canary-one", "user": "canary-two"})
+    wait_for(lambda: pusher.ready().get("status") == "True", seconds=SECONDS)
+    pusher.api.patch(made, {"spec": {"data": [pusher.entry("a", "db", "password")]}})
+    pusher.wait_stored("db", {"password": "canary-one"})
+    wait_for(lambda: pusher.ready().get("status") == "True", seconds=SECONDS)
+    pusher.api.delete(made)
+    wait_for(pusher.gone, seconds=SECONDS)
+    assert pusher.stored("db") is None
+    assert pusher.stored("other") == {"password": "theirs"}
+
+
+def test_what_cannot_be_pushed_says_so(pusher: Pusher) -> None:
+    """By the field; nothing of it is pushed."""
+    made = pusher.push(pusher.entry("absent", "db", "password"))
+    pusher.wait_refused("the Secret has no key 'absent'")
+    pusher.api.patch(made, {"spec": {"data": [], "dataTo": [{"storeRef": {"name": "x"}}]}})
+    pusher.wait_refused("spec.dataTo: is not done here")
+    assert pusher.stored("db") is None
+
+
+def test_keys_that_a_namespace_may_not_write(pusher: Pusher) -> None:
+    """The list of keys that it may read holds for writing, too."""
+    pusher.site.store(allowed='[{"namespaces": ["*"], "keys": ["elsewhere/**"]}]')
+    pusher.push(pusher.entry("a", "db", "password"))
+    pusher.wait_refused("may not write")
+    assert pusher.stored("db") is None
