@@ -87,6 +87,11 @@ class Pushes:
         self._queue = FairQueue(_WORKERS)
         self.cache: WatchCache[HeldPush] = WatchCache(client, PUSHES, held_push, on_change=self._changed)
 
+    @property
+    def problem(self) -> str:
+        """Why PushSecrets cannot be read; empty if they can, or the cluster does not know any."""
+        return f"{PUSHES}: {self.cache.problem}" if self.cache.problem and not self.cache.absent else ""
+
     def stores_changed(self) -> None:
         """A store did, by which others may be pushed to."""
         for key in [key for key, _ in self.cache.items()]:

@@ -65,6 +65,8 @@ class Run:
     def checks(self) -> Checks:
         """What somebody should look at."""
         problems = [f"{cache.resource}: {cache.problem}" for cache in self.caches if cache.problem]
+        if self.pushes is not None and self.pushes.problem:
+            problems.append(self.pushes.problem)
         absent = [f"the cluster does not know {cache.resource}" for cache in self.caches if cache.absent]
         unreadable = sum(cache.unreadable for cache in self.caches)
         odd = [f"{unreadable} objects cannot be read"] if unreadable else []

@@ -74,7 +74,12 @@ def places(site: Site) -> Iterator[Places]:
     yield made
     api: Api = site.api
     api.delete({"apiVersion": CLUSTER[0], "kind": CLUSTER[1], "metadata": {"name": made.name}}, missing_ok=True)
+    # Without its store nothing is read any more, whatever of it is still there: nothing collects garbage here.
+    for suffix in ("", "-theirs"):
+        meta = {"name": f"store-of-{site.namespace}{suffix}"}
+        api.delete({"apiVersion": CLUSTER[0], "kind": "ClusterSecretStore", "metadata": meta}, missing_ok=True)
     for one in made.made:
+        api.delete_collection(*EXTERNAL, one["metadata"]["name"])
         api.delete(one, missing_ok=True)
 
 

@@ -74,6 +74,12 @@ def test_no_two_are_the_same() -> None:
     assert len(set(made)) == 5
 
 
+def test_nothing_has_its_place() -> None:
+    """A password may begin with a letter, a digit or a symbol."""
+    first = [made_by(password(), chance(seed))["password"].decode()[0] for seed in range(60)]
+    assert {(one.isalpha(), one.isdigit()) for one in first} == {(True, False), (False, True), (False, False)}
+
+
 @pytest.mark.parametrize(
     ("encoding", "decode"),
     [
