@@ -65,7 +65,7 @@ PACKAGES = (
 )
 """More that name what is fetched."""
 EXTERNAL_SECRETS = (
-    Crd("external-secrets.io", "ExternalSecret", "externalsecrets", ("v1",)),
+    Crd("external-secrets.io", "ExternalSecret", "externalsecrets", ("v1", "v1beta1")),
     Crd("external-secrets.io", "SecretStore", "secretstores", ("v1",)),
     Crd("external-secrets.io", "ClusterSecretStore", "clustersecretstores", ("v1",), scope="Cluster"),
     Crd("external-secrets.io", "ClusterExternalSecret", "clusterexternalsecrets", ("v1",), scope="Cluster"),

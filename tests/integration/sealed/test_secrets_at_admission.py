@@ -14,7 +14,7 @@ import pytest
 import yaml
 from support.api import Api, ApiError
 from support.cluster import Cluster, wait_for
-from support.crds import Crd
+from support.crds import EXTERNAL_SECRETS
 from support.gateway import Gateway
 from support.registration import registered
 from support.sealing import CANARY, encoded, sealing
@@ -29,7 +29,6 @@ pytestmark = pytest.mark.native
 
 Json = dict[str, Any]
 RBAC = "rbac.authorization.k8s.io"
-EXTERNAL = Crd("external-secrets.io", "ExternalSecret", "externalsecrets", ("v1", "v1beta1"))
 SETTINGS = {
     "plain": {"demands": [{"namespaces": ["test-*"], "namespaceLabels": {"secrets": "sealed"}}]},
     "foreignTargets": "deny",
@@ -40,8 +39,7 @@ SETTINGS = {
 def gateway(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """A registered gateway with rights that are given below."""
     root, folder = cluster.api(ROOT), tmp_path_factory.mktemp("gateway")
-    if not known(root):
-        root.create(EXTERNAL.manifest())
+    cluster.install(EXTERNAL_SECRETS)
     wait_for(lambda: known(root), seconds=60)
     drift = {name: {"mode": "disabled"} for name in ("fluxKustomization", "fluxHelmRelease", "argoCD")}
     gateway = Gateway(
