@@ -162,6 +162,34 @@ def test_secrets_are_out_of_reach():
             assert all(rule.get("resourceNames") for rule in readable)
 
 
+def test_external_secrets_have_the_rights_that_are_documented():
+    """Those of docs/secrets.md, with which the controller's own tests run, and no others; tokens and Leases by name."""
+    text = (CHART.parents[1] / "docs/secrets.md").read_text()
+    table = text[text.index("### What the controller needs") :]
+    documented = set()
+    for row in table[: table.find("\n## ")].splitlines():
+        cells = [cell.strip() for cell in row.strip("|").split("|")]
+        if len(cells) == 4 and "`" in cells[2]:
+            group = "" if cells[0] == "core" else cells[0].strip("`")
+            documented |= {
+                (group, r, v) for r in re.findall(r"`([^`]+)`", cells[1]) for v in re.findall(r"`([^`]+)`", cells[2])
+            }
+    documented -= {(g, r, v) for g, r, v in documented if r in {"leases", "serviceaccounts/token"}}
+    granted = set()
+    for one in rendered(values=EVERYTHING):
+        if one["kind"] == "ClusterRole" and one["metadata"]["name"].endswith(("-controller-external", "-controller")):
+            own = one["metadata"]["name"].endswith("-external")
+            found = {
+                (g, r, v)
+                for rule in one["rules"]
+                for g in rule["apiGroups"]
+                for r in rule["resources"]
+                for v in rule["verbs"]
+            }
+            granted |= found if own else found & documented
+    assert granted == documented
+
+
 def test_pods_are_restricted():
     """Pod Security's "restricted" profile, as govgate's own rules state it."""
     objects = rendered(values=EVERYTHING)
