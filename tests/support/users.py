@@ -65,6 +65,8 @@ FLEET_AGENT = service_account("cattle-fleet-system", "fleet-agent")
 KARGO = service_account("kargo", "kargo-controller")
 CAPM3 = service_account("capm3-system", "capm3-manager")
 GOVGATE = service_account("govgate-system", "govgate")
+BOUNDED = service_account("govgate-system", "bounded")
+"""A gateway's account that has no rights but those of one test's."""
 CONTROLLER_MANAGER = User("system:kube-controller-manager", ())
 
 USERS = tuple(value for value in list(globals().values()) if isinstance(value, User))

@@ -73,6 +73,9 @@ func evaluate(in []byte) ([]byte, error) {
 	if overrunning.Load() >= maxOverrunning {
 		return b.result("saturated")
 	}
+	if request.Timeout <= 0 {
+		return b.result("deadline")
+	}
 	ctx, stop := context.WithTimeout(context.Background(), request.Timeout)
 	defer stop()
 	select {

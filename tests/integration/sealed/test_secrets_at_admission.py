@@ -18,7 +18,7 @@ from support.crds import EXTERNAL_SECRETS
 from support.gateway import Gateway
 from support.registration import registered
 from support.sealing import CANARY, encoded, sealing
-from support.users import ALICE, GOVGATE, ROOT
+from support.users import ALICE, BOUNDED, GOVGATE, ROOT
 
 from gateway.cli.app import run
 from gateway_secrets.sealed.objects import Secret
@@ -44,7 +44,7 @@ def gateway(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Itera
     drift = {name: {"mode": "disabled"} for name in ("fluxKustomization", "fluxHelmRelease", "argoCD")}
     gateway = Gateway(
         folder,
-        cluster={"connect": "kubeconfig", "kubeconfig": str(cluster.kubeconfig(GOVGATE))},
+        cluster={"connect": "kubeconfig", "kubeconfig": str(cluster.kubeconfig(BOUNDED))},
         drift=drift,
         policy={"sources": []},
         secrets=SETTINGS,
@@ -114,14 +114,14 @@ def rights(namespace: str = "") -> list[Json]:
     return granted(rules, **({"namespace": namespace} if namespace else {}))
 
 
-def granted(rules: list[Json], name: str = "tests-secrets-guard", **where: str) -> list[Json]:
-    """A role of govgate's service account."""
+def granted(rules: list[Json], name: str = "tests-secrets-guard", account: str = "bounded", **where: str) -> list[Json]:
+    """A role of the gateway's service account, or of govgate's own."""
     kind = "Role" if where else "ClusterRole"
     metadata = {"name": name, **where}
     role = {"apiVersion": f"{RBAC}/v1", "kind": kind, "metadata": metadata, "rules": rules}
     bound = {"apiVersion": f"{RBAC}/v1", "kind": f"{kind}Binding", "metadata": metadata}
-    account = [{"kind": "ServiceAccount", "name": "govgate", "namespace": "govgate-system"}]
-    return [role, bound | {"roleRef": {"apiGroup": RBAC, "kind": kind, "name": name}, "subjects": account}]
+    whose = [{"kind": "ServiceAccount", "name": account, "namespace": "govgate-system"}]
+    return [role, bound | {"roleRef": {"apiGroup": RBAC, "kind": kind, "name": name}, "subjects": whose}]
 
 
 def tried(api: Api, item: Json, *, dry_run: bool = False) -> str:
@@ -167,9 +167,8 @@ def test_secrets_come_sealed(cluster: Cluster, site: Site, check: Any) -> None:
     site.root.create(plain(namespace, "token", type="kubernetes.io/service-account-token", metadata=wanted))
     assert tried(site.root, plain("default", "elsewhere", **values), dry_run=True) == ""
     # Not by its owner reference, but by who it is.
-    for item in granted(
-        [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]}], "tests-writes", namespace=namespace
-    ):
+    rules = [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]}]
+    for item in granted(rules, "tests-writes", "govgate", namespace=namespace):
         site.root.create(item)
     controller = cluster.api(GOVGATE)
     wait_for(lambda: "is forbidden: User" not in tried(controller, plain(namespace, "probe"), dry_run=True), seconds=60)
