@@ -6,6 +6,8 @@ signatures have the form of JWS.
 
 from __future__ import annotations
 
+from typing import cast
+
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
@@ -28,7 +30,9 @@ def _kind(certificate: x509.Certificate) -> tuple[str, hashes.HashAlgorithm] | N
     key = certificate.public_key()
     if isinstance(key, ec.EllipticCurvePublicKey):
         return _CURVES.get(key.curve.name)
-    return _RSA.get(key.key_size) if isinstance(key, rsa.RSAPublicKey) else None
+    if isinstance(key, rsa.RSAPublicKey):
+        return _RSA.get(key.key_size)
+    return None
 
 
 def algorithm_of(certificate: x509.Certificate) -> str:
@@ -50,8 +54,9 @@ def made_by_key(certificate: x509.Certificate, signature: bytes, message: bytes)
                 return False
             pair = int.from_bytes(signature[:half], "big"), int.from_bytes(signature[half:], "big")
             key.verify(encode_dss_signature(*pair), message, ec.ECDSA(algorithm))
-        elif isinstance(key, rsa.RSAPublicKey):
-            key.verify(signature, message, padding.PSS(padding.MGF1(algorithm), padding.PSS.DIGEST_LENGTH), algorithm)
+        else:
+            salted = padding.PSS(padding.MGF1(algorithm), padding.PSS.DIGEST_LENGTH)
+            cast("rsa.RSAPublicKey", key).verify(signature, message, salted, algorithm)
     except (InvalidSignature, ValueError):
         return False
     return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 from copy import deepcopy
 from datetime import timedelta
 
@@ -357,6 +358,30 @@ def test_sigstore_python_must_speak_of_the_same_payload_and_certificate():
         with pytest.raises(RefusedError) as raised:
             check_with_sigstore(msgspec.structs.replace(material, **{name: value}), question, root)
         assert raised.value.step == "sigstore"
+
+
+@pytest.mark.parametrize(("name", "length"), [("sha256", 32), ("sha512", 64)])
+def test_sigstore_python_is_handed_the_artifact_or_its_digest(monkeypatch, name, length):
+    """The artifact itself where it is at hand; else the digest, as what it is a digest of."""
+    heard = []
+
+    class Listening:
+        def verify_artifact(self, artifact, *_others):
+            heard.append(artifact)
+
+    monkeypatch.setattr(sigstore_python, "_verifier", lambda _root: Listening())
+    material = read_bundle(bundle(STACK.message(MANIFEST, KEY, certificate=LEAF)), ARTIFACT)
+    artifact = msgspec.structs.replace(ARTIFACT, digest=f"{name}:{'ab' * length}")
+    check_with_sigstore(material, Question(artifact, NOW), read_root(ROOT))
+    check_with_sigstore(material, Question(artifact, NOW, MANIFEST), read_root(ROOT))
+    assert heard[0].digest == bytes.fromhex("ab" * length)
+    assert heard[0].algorithm.name == f"SHA2_{length * 8}"
+    assert heard[1] == MANIFEST
+
+
+def test_what_sigstore_python_logs_goes_nowhere():
+    """Not to standard error either, where Python would put it for want of a handler."""
+    assert any(isinstance(one, logging.NullHandler) for one in logging.getLogger("sigstore").handlers)
 
 
 def test_cosigns_legacy_format_by_identity():

@@ -10,9 +10,9 @@ import msgspec
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 from support.signing import (
     DIGEST,
     OTHER,
@@ -30,6 +30,7 @@ from support.sigstack import NOW, b64
 
 from gateway.core.errors import ConfigError
 from gateway.provenance.evidence import Authority, Levels
+from gateway.provenance.signatures.notation_algorithms import algorithm_of, made_by_key
 from gateway.provenance.signatures.refusal import RefusedError
 from gateway.provenance.signatures.x509chain import ordered_chain
 
@@ -46,6 +47,16 @@ def test_a_signature_names_its_signer_and_anchor():
     assert (signed.signer.identity, signed.signer.issuer) == ("C=DE,O=Acme,CN=signer", "C=DE,O=Acme,CN=root")
     assert (signed.time, signed.level, signed.annotations) == (None, "none", {"build": "7"})
     assert signed.is_signature
+
+
+def test_keys_of_other_kinds_sign_nothing():
+    """Ed25519 is neither of the two kinds that Notation has: no algorithm, and no signature that holds."""
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "x")])
+    key = ed25519.Ed25519PrivateKey.generate()
+    made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(1)
+    certificate = made.not_valid_before(NOW).not_valid_after(NOW + timedelta(days=1)).sign(key, None)
+    assert algorithm_of(certificate) == ""
+    assert not made_by_key(certificate, key.sign(b"message"), b"message")
 
 
 @pytest.mark.parametrize(
