@@ -15,7 +15,7 @@ _TLS_PORT = ":443"
 
 @lru_cache(maxsize=4096)
 def _pieces(pattern: str) -> tuple[str, ...]:
-    return tuple(piece for piece in re.split(r"(\*\*|\*)", pattern) if piece)
+    return tuple(re.split(r"(\*\*|\*)", pattern))  # an empty piece is matched wherever it is
 
 
 def matches(pattern: str, name: str) -> bool:

@@ -92,6 +92,7 @@ _WILD = {"*": "[^/]*", "**": ".*"}
         ("index.docker.io/acme/*", "docker.io/acme/*"),
         ("registry-1.docker.io/nginx", "docker.io/library/nginx"),
         ("docker.io/nginx", "docker.io/library/nginx"),
+        ("docker.io", "docker.io/**"),
         ("docker.io/*", "docker.io/**"),
         ("acme/app", "docker.io/acme/app"),
         ("nginx", "docker.io/library/nginx"),
