@@ -10,10 +10,7 @@ from urllib.parse import quote
 from gateway.core.errors import ClusterError, UndecidedError
 from gateway.core.subject import Json
 from gateway.kube import KubeClient
-from gateway.kube.errors import ApiError
 from webhooks.sources.fetch import section
-
-_NOT_FOUND = 404
 
 Data = Mapping[str, bytes]
 
@@ -36,11 +33,7 @@ async def read_object(client: KubeClient, plural: str, namespace: str, name: str
     """
     path = f"/api/v1/namespaces/{quote(namespace, safe='')}/{plural}/{quote(name, safe='')}"
     try:
-        return await client.get(path)
-    except ApiError as error:
-        if error.code == _NOT_FOUND:
-            return None
-        raise UndecidedError(f"{what} {namespace}/{name}: {error}") from None
+        return await client.find(path)
     except ClusterError as error:
         raise UndecidedError(f"{what} {namespace}/{name}: {error}") from None
 

@@ -14,7 +14,7 @@ from gateway.config.secrets import Secrets, SecretWriter
 from gateway.core.errors import ClusterError, UndecidedError
 from gateway.core.finding import Action, Finding, Resource
 from gateway.core.subject import Json, Subject
-from gateway.kube import ApiError, KubeClient, ResourceType
+from gateway.kube import KubeClient, ResourceType
 from gateway.native.library import NativeMissingError
 from gateway_secrets.admission import plain, targets
 from gateway_secrets.admission.reading import section, texts
@@ -31,7 +31,6 @@ from policies.surroundings import Surroundings
 
 SECRETS = ResourceType("", ("v1",), "secrets")
 _METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
-_NOT_FOUND = 404
 _RULE_OF = {Difference.PLACE: ELSEWHERE, Difference.SCOPE: SCOPE}
 _DECIDES = frozenset((("", "Secret"), ("bitnami.com", SEALED_KIND), *((targets.GROUP, kind) for kind in KINDS)))
 
@@ -62,11 +61,7 @@ class ClusterSecrets:
     async def __call__(self, namespace: str, name: str) -> Json | None:
         """As :class:`OtherSecrets`."""
         try:
-            return await self._client.get(SECRETS.path("v1", namespace, name), accept=_METADATA)
-        except ApiError as error:
-            if error.code == _NOT_FOUND:
-                return None
-            raise UndecidedError(f"whose Secret {namespace}/{name} is cannot be asked: {error}") from None
+            return await self._client.find(SECRETS.path("v1", namespace, name), accept=_METADATA)
         except ClusterError as error:
             raise UndecidedError(f"whose Secret {namespace}/{name} is cannot be asked: {error}") from None
 

@@ -20,7 +20,6 @@ SERVICES = ResourceType("", ("v1",), "services")
 SECRETS = ResourceType("", ("v1",), "secrets")
 _PAGE = 100
 _MAX_SECRETS = 10_000
-_NOT_FOUND = 404
 
 Json = dict[str, Any]
 
@@ -78,9 +77,6 @@ async def keys_in(client: KubeClient, namespace: str) -> list[Json]:
         if not query["continue"]:
             break
     if all(one["metadata"]["name"] != GENERATE_NAME for one in found):
-        try:
-            found.append(await client.get(SECRETS.path("v1", namespace, GENERATE_NAME)))
-        except ApiError as error:
-            if error.code != _NOT_FOUND:
-                raise
+        one = await client.find(SECRETS.path("v1", namespace, GENERATE_NAME))
+        found += [one] if one is not None else []
     return [{"apiVersion": "v1", "kind": "Secret", **item} for item in found]

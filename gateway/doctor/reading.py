@@ -24,7 +24,6 @@ from gateway.kube.errors import UnreachableError
 from gateway.kube.lists import list_objects
 from gateway.server.wanted import as_registration
 
-_NOT_FOUND = 404
 _MAX_PODS = 50
 _RBAC = "rbac.authorization.k8s.io"
 _VALIDATING = "validatingwebhookconfigurations"
@@ -64,14 +63,14 @@ class Cluster:
         Raises:
             ConfigError: it holds something else.
         """
-        found = await self._maybe(f"/api/v1/namespaces/{namespace}/configmaps/{name}")
+        found = await self._client.find(f"/api/v1/namespaces/{namespace}/configmaps/{name}")
         text = ((found or {}).get("data") or {}).get("registration.yaml")
         source = f"ConfigMap {namespace}/{name}"
         return as_registration(read_yaml(text, source=source), source=source) if text else None
 
     async def labels(self, namespace: str) -> Mapping[str, str]:
         """Of a namespace. Its name is always among them."""
-        found = await self._maybe(f"/api/v1/namespaces/{namespace}")
+        found = await self._client.find(f"/api/v1/namespaces/{namespace}")
         return {"kubernetes.io/metadata.name": namespace, **(((found or {}).get("metadata") or {}).get("labels") or {})}
 
     async def ready_endpoints(self, namespace: str, service: str) -> int:
@@ -87,7 +86,7 @@ class Cluster:
 
     async def pods(self, namespace: str, service: str) -> list[Json]:
         """The Pods behind a Service that are not about to end; at most fifty."""
-        found = await self._maybe(f"/api/v1/namespaces/{namespace}/services/{service}")
+        found = await self._client.find(f"/api/v1/namespaces/{namespace}/services/{service}")
         selector = ((found or {}).get("spec") or {}).get("selector") or {}
         if not selector:
             return []
@@ -107,7 +106,7 @@ class Cluster:
 
     async def certificate(self, namespace: str, secret: str) -> bytes | None:
         """The certificates of a TLS Secret, PEM; None if there is no such Secret. Its key is dropped unread."""
-        found = await self._maybe(f"/api/v1/namespaces/{namespace}/secrets/{secret}")
+        found = await self._client.find(f"/api/v1/namespaces/{namespace}/secrets/{secret}")
         if found is None:
             return None
         try:
@@ -151,14 +150,6 @@ class Cluster:
         except ClusterError as error:
             return Told(problem=str(error))
         return Told(answer.version, answer.workers, answer.certificate)
-
-    async def _maybe(self, path: str) -> Json | None:
-        try:
-            return await self._client.get(path)
-        except ApiError as error:
-            if error.code == _NOT_FOUND:
-                return None
-            raise
 
     async def _all(self, group: str, plural: str) -> list[Json]:
         return [one async for one in list_objects(self._client, ResourceType(group, ("v1",), plural), "v1")]

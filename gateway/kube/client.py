@@ -37,7 +37,7 @@ RELOAD_SECONDS = 10.0
 """Credentials are loaded again at most this often when the API server no longer takes them."""
 
 _MAX_ERROR_BYTES = 64 * 1024
-_UNAUTHORIZED = 401
+_UNAUTHORIZED, _NOT_FOUND = 401, 404
 _SUCCESSES = frozenset((200, 201))
 
 
@@ -83,6 +83,17 @@ class KubeClient:
             return msgspec.json.decode(await self._read(path, query, _Sent("GET", accept=accept)), type=dict[str, Any])
         except msgspec.DecodeError:
             raise ClusterError(f"{path}: the answer is not a JSON object") from None
+
+    async def find(
+        self, path: str, query: Mapping[str, str] | None = None, *, accept: str = "application/json"
+    ) -> Json | None:
+        """As :meth:`get`; None where there is nothing at ``path``."""
+        try:
+            return await self.get(path, query, accept=accept)
+        except ApiError as error:
+            if error.code == _NOT_FOUND:
+                return None
+            raise
 
     async def create(self, path: str, document: Json) -> Json:
         """Create an object in the collection at ``path``, or ask a question that is asked so; the server's answer.

@@ -22,7 +22,7 @@ from gateway.kube.lease import Observed, lease_document, may_take, observe, rele
 from gateway.kube.resource import ResourceType
 
 LEASES = ResourceType("coordination.k8s.io", ("v1",), "leases")
-_NOT_FOUND, _CONFLICT = 404, 409
+_CONFLICT = 409
 _RELEASE_SECONDS = 5.0
 _log = logging.getLogger(__name__)
 
@@ -117,11 +117,8 @@ class Elector:
     async def _write(self) -> bool:
         settings, path = self._settings, LEASES.path("v1", self._namespace, self._settings.name)
         now = datetime.now(UTC)
-        try:
-            found = await self._client.get(path)
-        except ApiError as error:
-            if error.code != _NOT_FOUND:
-                raise
+        found = await self._client.find(path)
+        if found is None:
             document = lease_document(
                 self._namespace, settings.name, taken(None, self.identity, settings.lease_seconds, now)
             )

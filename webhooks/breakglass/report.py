@@ -7,14 +7,12 @@ from collections.abc import Collection, Iterable, Sequence
 from gateway.core.errors import ConfigError
 from gateway.core.finding import Finding
 from gateway.core.subject import Json
-from gateway.kube import ApiError, KubeClient
+from gateway.kube import KubeClient
 from gateway.kube.lists import list_objects
 from gateway.kube.resource import of_kind, served_version
 from webhooks.breakglass.afterwards import not_in_git, outstanding
 from webhooks.breakglass.grant import RESOURCE, Grant, Target, read_grant
 from webhooks.breakglass.opened import Open, Opened
-
-_NOT_FOUND = 404
 
 
 async def held_grants(client: KubeClient) -> list[Grant]:
@@ -58,9 +56,4 @@ async def _live(client: KubeClient, about: Target) -> Json | None:
     if resource is None:
         return None
     version = about.api_version.rpartition("/")[2]
-    try:
-        return await client.get(resource.path(version, about.namespace, about.name))
-    except ApiError as error:
-        if error.code == _NOT_FOUND:
-            return None
-        raise
+    return await client.find(resource.path(version, about.namespace, about.name))

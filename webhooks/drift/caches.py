@@ -17,7 +17,6 @@ from webhooks.drift.reconcilers import argocd_records, config_sync_records, flux
 from webhooks.drift.reconcilers.known import reconcilers
 from webhooks.drift.reconcilers.records import Record, Reduce
 
-_NOT_FOUND = 404
 _FLUX_SOURCES = ("gitrepositories", "ocirepositories", "helmrepositories", "buckets", "helmcharts")
 
 PROJECTS = ResourceType("argoproj.io", ("v1alpha1",), "appprojects")
@@ -162,13 +161,14 @@ class ClusterFacts:
         asked = subject.resource
         resource = ResourceType(asked.group, (asked.version,), asked.resource)
         try:
-            return await self._client.get(resource.path(asked.version, subject.namespace, subject.name))
+            found = await self._client.find(resource.path(asked.version, subject.namespace, subject.name))
         except ApiError as error:
-            if error.code == _NOT_FOUND:
-                raise UndecidedError(f"{resource} {subject.namespace}/{subject.name} is not there to scale") from None
             raise UndecidedError(f"cannot read {resource} {subject.namespace}/{subject.name}: {error}") from None
         except ClusterError as error:
             raise UndecidedError(f"cannot look up what is scaled: {error}") from None
+        if found is None:
+            raise UndecidedError(f"{resource} {subject.namespace}/{subject.name} is not there to scale")
+        return found
 
     def _caches(self) -> list[WatchCache[Any]]:
         owners = [cache for kinds in self._records.values() for cache in kinds]

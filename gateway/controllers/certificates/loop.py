@@ -21,7 +21,6 @@ CHECK_SECONDS = 30.0
 _SOON_SECONDS = 1.0
 _RETRY_SECONDS = 5.0
 _STEPS_A_LOOK = 8
-_NOT_FOUND = 404
 _CONFLICT = 409
 _SECRETS = ResourceType("", ("v1",), "secrets")
 _REGISTRATIONS = ResourceType("admissionregistration.k8s.io", ("v1",), "validatingwebhookconfigurations")
@@ -101,10 +100,11 @@ class CertificatesLoop:
         now = dt.datetime.now(dt.UTC)
         serving_name = self._settings.secret_name
         authority_name = f"{serving_name}-authority"
-        secrets = {name: await self._get(_SECRETS, name, self._namespace) for name in (authority_name, serving_name)}
+        names = (authority_name, serving_name)
+        secrets = {name: await self._client.find(_SECRETS.path("v1", self._namespace, name)) for name in names}
         registrations: dict[str, Json] = {}
         for name in self._settings.webhook_configurations:
-            found = await self._get(_REGISTRATIONS, name)
+            found = await self._client.find(_REGISTRATIONS.path("v1", name=name))
             if found is not None:
                 registrations[name] = found
         self._missing = tuple(n for n in self._settings.webhook_configurations if n not in registrations)
@@ -173,14 +173,6 @@ class CertificatesLoop:
             await self._client.create(_SECRETS.path("v1", self._namespace), document)
         else:
             await self._client.replace(_SECRETS.path("v1", self._namespace, name), document)
-
-    async def _get(self, resource: ResourceType, name: str, namespace: str = "") -> Json | None:
-        try:
-            return await self._client.get(resource.path("v1", namespace, name))
-        except ApiError as error:
-            if error.code == _NOT_FOUND:
-                return None
-            raise
 
     def _tell(self, authority: Authority | None, serving: Pair | None) -> None:
         for label, pair in (("authority", authority.pair if authority else None), ("serving", serving)):

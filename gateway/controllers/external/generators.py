@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from gateway.core.errors import ClusterError
-from gateway.kube import ApiError, KubeClient, ResourceType
+from gateway.kube import KubeClient, ResourceType
 from gateway_secrets.external import generators
 from gateway_secrets.external.errors import SpecError
 from gateway_secrets.external.spec import GeneratorRef
-
-_NOT_FOUND = 404
 
 
 class Generators:
@@ -26,12 +24,9 @@ class Generators:
         """
         resource = ResourceType(generators.GROUP, ("v1alpha1",), generators.resource_of(ref))
         own = "" if ref.kind == generators.CLUSTER else namespace
-        try:
-            document = await self._client.get(resource.path("v1alpha1", own, ref.name))
-        except ApiError as error:
-            if error.code != _NOT_FOUND:
-                raise
-            raise SpecError(f"there is no {ref.kind} {ref.name}") from None
+        document = await self._client.find(resource.path("v1alpha1", own, ref.name))
+        if document is None:
+            raise SpecError(f"there is no {ref.kind} {ref.name}")
         if not isinstance(document.get("spec") or {}, dict):
             raise ClusterError(f"{ref.kind} {ref.name}: is none that can be read")
         return generators.made_by(document | {"kind": ref.kind})

@@ -40,24 +40,21 @@ async def mark_key(client: KubeClient, namespace: str) -> tuple[bytes, str]:
 async def _kept(client: KubeClient, namespace: str) -> bytes:
     path = SECRETS.path("v1", namespace, NAME)
     for _ in range(2):
+        found = await client.find(path)
+        if found is not None:
+            return _read(found.get("data") or {}, namespace)
+        key = os.urandom(KEY_BYTES)
+        secret = {
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": NAME, "namespace": namespace},
+            "data": {FIELD: base64.b64encode(key).decode()},
+        }  # fmt: skip
         try:
-            found = await client.get(path)
-        except ApiError as error:
-            if error.code != _NOT_FOUND:
+            await client.create(SECRETS.path("v1", namespace), secret)
+        except ApiError as refused:
+            if refused.code != _CONFLICT:
                 raise
-            key = os.urandom(KEY_BYTES)
-            secret = {
-                "apiVersion": "v1", "kind": "Secret", "metadata": {"name": NAME, "namespace": namespace},
-                "data": {FIELD: base64.b64encode(key).decode()},
-            }  # fmt: skip
-            try:
-                await client.create(SECRETS.path("v1", namespace), secret)
-            except ApiError as refused:
-                if refused.code != _CONFLICT:
-                    raise
-                continue
-            return key
-        return _read(found.get("data") or {}, namespace)
+            continue
+        return key
     raise ClusterError(f"Secret {namespace}/{NAME} comes and goes")
 
 

@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 
 from gateway.controllers.external.held import SECRETS
-from gateway.controllers.external.queue import FairQueue
 from gateway.controllers.external.reading import Sources, matches
+from gateway.controllers.external.queue import FairQueue
 from gateway.core.errors import AuditError, ClusterError
 from gateway.kube import ApiError, Key, KubeClient, ResourceType, WatchCache
 from gateway.kube.discovery import Pace
@@ -48,7 +48,6 @@ Json = dict[str, Any]
 PUSHES = ResourceType(GROUP, ("v1alpha1",), "pushsecrets")
 WRITTEN = "secret-write"
 _WORKERS = 4
-_NOT_FOUND = 404
 _OUTDATED = frozenset((404, 409))
 """Gone, or of another version: the watch will tell, if it has not yet."""
 _log = logging.getLogger(__name__)
@@ -251,12 +250,9 @@ class Pushes:
         return bool(stores) and known.claims.external((known.controller(ref, namespace) for ref in stores), namespace)
 
     async def _secret(self, namespace: str, name: str) -> dict[str, bytes]:
-        try:
-            document = await self._client.get(SECRETS.path("v1", namespace, name))
-        except ApiError as error:
-            if error.code != _NOT_FOUND:
-                raise
-            raise SpecError(f"spec.selector.secret.name: there is no Secret {name}") from None
+        document = await self._client.find(SECRETS.path("v1", namespace, name))
+        if document is None:
+            raise SpecError(f"spec.selector.secret.name: there is no Secret {name}")
         try:
             return {key: base64.b64decode(value) for key, value in (document.get("data") or {}).items()}
         except (binascii.Error, TypeError):

@@ -203,23 +203,16 @@ class Worker:
         found: dict[tuple[str, str], Mapping[str, bytes]] = {}
         for kind, name in templates_needed(external.spec.target.template):
             resource = SECRETS if kind == "Secret" else CONFIG_MAPS
-            try:
-                document = await self._tools.client.get(resource.path("v1", external.namespace, name))
-            except ApiError as error:
-                if error.code != _NOT_FOUND:
-                    raise
-                continue
-            data = document.get("data") or {}
-            found[kind, name] = {key: _bytes(value, kind) for key, value in data.items()}
+            document = await self._tools.client.find(resource.path("v1", external.namespace, name))
+            if document is not None:
+                data = document.get("data") or {}
+                found[kind, name] = {key: _bytes(value, kind) for key, value in data.items()}
         return found
 
     async def _present(self, external: ExternalSecret) -> Json | None:
         """The Secret as the API server has it."""
-        try:
-            found = await self._tools.client.get(SECRETS.path("v1", external.namespace, external.target_name))
-        except ApiError as error:
-            if error.code != _NOT_FOUND:
-                raise
+        found = await self._tools.client.find(SECRETS.path("v1", external.namespace, external.target_name))
+        if found is None:
             return None
         found["metadata"].pop("managedFields", None)
         return found | {"apiVersion": "v1", "kind": "Secret"}
