@@ -4,47 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 
 from gateway.core.errors import ClusterError
 from gateway.core.subject import Json
-from gateway.kube import KubeClient, ResourceType
+from gateway.kube import KubeClient
+from gateway.kube.events import EVENTS, event
 from webhooks.breakglass.grant import Grant, Use
 
-EVENTS = ResourceType("", ("v1",), "events")
 REASON = "BreakGlassUsed"
 _NOWHERE = "default"
 """Where Events about objects in no namespace are kept."""
-_MAX_NAME = 253 - 17
 _MAX_MESSAGE = 1_000
 _MAX_WAITING = 100
 _log = logging.getLogger(__name__)
 
 
-def event_of(grant: Grant, use: Use, suffix: str) -> Json:
+def event_of(grant: Grant, use: Use) -> Json:
     """A core/v1 Event."""
     about = use.object
-    namespace = about.namespace or _NOWHERE
-    stamp = f"{use.time:%Y-%m-%dT%H:%M:%SZ}"
     fields = ", ".join(changed.field for changed in use.fields if changed.field) or "the whole object"
     message = (
         f"{use.user} may {use.operation} by {grant.id} ({grant.spec.ticket}: {grant.spec.reason}), "
         f"use {grant.status.used} of {grant.spec.max_uses}: {fields}"
     )
     involved = {"apiVersion": about.api_version, "kind": about.kind, "name": about.name, "namespace": about.namespace}
-    return {
-        "apiVersion": "v1",
-        "kind": "Event",
-        "metadata": {"name": f"{about.name[:_MAX_NAME].rstrip('.-')}.{suffix}", "namespace": namespace},
-        "involvedObject": {key: value for key, value in involved.items() if value},
-        "type": "Warning",
-        "reason": REASON,
-        "message": message[:_MAX_MESSAGE],
-        "source": {"component": "govgate"},
-        "firstTimestamp": stamp,
-        "lastTimestamp": stamp,
-        "count": 1,
-    }
+    return event(
+        {key: value for key, value in involved.items() if value},
+        about.namespace or _NOWHERE,
+        kind="Warning",
+        reason=REASON,
+        message=message[:_MAX_MESSAGE],
+        now=use.time,
+        component="govgate",
+    )
 
 
 class EventWriter:
@@ -59,7 +51,7 @@ class EventWriter:
         if len(self._tasks) >= _MAX_WAITING:
             _log.warning("event not written", extra={"fields": {"grant": grant.name, "problem": "too many wait"}})
             return
-        task = asyncio.create_task(self._write(event_of(grant, use, os.urandom(8).hex())))
+        task = asyncio.create_task(self._write(event_of(grant, use)))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

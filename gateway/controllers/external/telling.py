@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 
 from gateway.controllers.external.events import event_of, worth_telling
 from gateway.controllers.external.held import EXTERNAL, Json
-from gateway.controllers.sealed.events import EVENTS
 from gateway.core.errors import ClusterError
 from gateway.kube import ApiError, Key, KubeClient
 from gateway.kube.discovery import Pace
+from gateway.kube.events import EVENTS
 from gateway_secrets.external.spec import VERSION, ExternalSecret, external_of
 from gateway_secrets.external.status import ready_of, status_of
 from gateway_secrets.external.target import Decision

@@ -12,11 +12,12 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Protocol
 
-from gateway.controllers.sealed.events import EVENTS, event_of
+from gateway.controllers.sealed.events import event_of
 from gateway.controllers.sealed.held import SEALED, SECRETS, VERSION, Held, Json
 from gateway.core.errors import ClusterError
 from gateway.kube import ApiError, Key, KubeClient
 from gateway.kube.discovery import Pace
+from gateway.kube.events import EVENTS
 from gateway_secrets.sealed.keyring import KeyRing
 from gateway_secrets.sealed.reconcile import Action, Decision, Templates, decide, status_of
 
