@@ -14,9 +14,9 @@ from gateway.controllers.cluster_external.known import HeldCluster, HeldOne, Hel
 from gateway.controllers.cluster_external.worker import Outcome, Worker
 from gateway.controllers.external.claims import Claims
 from gateway.controllers.external.held import CLUSTER_STORES, EXTERNAL, NAMESPACES, STORES
-from gateway.controllers.external.queue import FairQueue
 from gateway.controllers.frame import Checks, Context
 from gateway.controllers.metrics import ClusterExternalMetrics
+from gateway.controllers.queue import WorkQueue
 from gateway.controllers.sealed.contests import Contests
 from gateway.core.errors import ClusterError
 from gateway.kube import ApiError, Key, WatchCache
@@ -92,7 +92,7 @@ class _Run:
 
     def __init__(self, known: Known, metrics: ClusterExternalMetrics) -> None:
         self.known = known
-        self.queue = FairQueue(_WORKERS)
+        self.queue = WorkQueue(_WORKERS)
         self.names: Callable[[], list[Key]] = list
         self._metrics = metrics
         self._contests = Contests("ClusterExternalSecrets that govgate works on are worked on by somebody else, too")

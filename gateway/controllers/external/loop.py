@@ -20,7 +20,6 @@ from gateway.controllers.external.key import mark_key
 from gateway.controllers.external.known import Known
 from gateway.controllers.external.polling import Poller
 from gateway.controllers.external.pushes import Pushes
-from gateway.controllers.external.queue import FairQueue
 from gateway.controllers.external.reading import Sources
 from gateway.controllers.external.rollouts import Rollouts
 from gateway.controllers.external.run import Run
@@ -31,6 +30,7 @@ from gateway.controllers.external.stores import Stores
 from gateway.controllers.external.worker import Tools, Worker
 from gateway.controllers.frame import Checks, Context
 from gateway.controllers.metrics import ExternalMetrics
+from gateway.controllers.queue import WorkQueue
 from gateway.kube import WatchCache
 from gateway.kube.election import Elector
 from gateway.kube.pace import Pacer
@@ -87,7 +87,7 @@ class ExternalLoop:
         context, settings = self._context, self._context.config.controller.external
         known = Known(Claims(settings.namespaces))
         key, problem = await mark_key(context.client, context.config.cluster.own_namespace)
-        run = Run(known, FairQueue(settings.namespace_concurrency), self._metrics, self._shard, problem)
+        run = Run(known, WorkQueue(settings.namespace_concurrency), self._metrics, self._shard, problem)
         async with contextlib.AsyncExitStack() as ends:
             ends.callback(run.queue.close)
             notes = await ends.enter_async_context(journal(context.folder, context.config.audit))

@@ -14,7 +14,7 @@ import msgspec
 
 from gateway.controllers.external.held import SECRETS
 from gateway.controllers.external.reading import Sources, matches
-from gateway.controllers.external.queue import FairQueue
+from gateway.controllers.queue import WorkQueue
 from gateway.core.errors import AuditError, ClusterError
 from gateway.kube import ApiError, Key, KubeClient, ResourceType, WatchCache
 from gateway.kube.discovery import Pace
@@ -83,7 +83,7 @@ class Pushes:
         self._sources = sources
         self._pace = pace
         self._mine = mine
-        self._queue = FairQueue(_WORKERS)
+        self._queue = WorkQueue(_WORKERS)
         self.cache: WatchCache[HeldPush] = WatchCache(client, PUSHES, held_push, on_change=self._changed)
 
     @property

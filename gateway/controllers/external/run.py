@@ -10,7 +10,6 @@ from typing import Any
 from gateway.controllers.external.held import Held, HeldSecret, Json
 from gateway.controllers.external.known import Known, kind_of
 from gateway.controllers.external.pushes import Pushes
-from gateway.controllers.external.queue import FairQueue
 from gateway.controllers.external.rollouts import Rollouts
 from gateway.controllers.external.shards import Shard
 from gateway.controllers.external.shared import Path, Shared
@@ -20,6 +19,7 @@ from gateway.controllers.external.uses import Change, Uses
 from gateway.controllers.external.worker import Outcome, Result, Worker
 from gateway.controllers.frame import Checks
 from gateway.controllers.metrics import ExternalMetrics
+from gateway.controllers.queue import WorkQueue
 from gateway.controllers.sealed.contests import Contests
 from gateway.core.errors import ClusterError
 from gateway.kube import ApiError, Key, WatchCache
@@ -42,7 +42,7 @@ class Run:
     store_status: StoreStatus
 
     def __init__(
-        self, known: Known, queue: FairQueue, metrics: ExternalMetrics, shard: Shard, key_problem: str
+        self, known: Known, queue: WorkQueue, metrics: ExternalMetrics, shard: Shard, key_problem: str
     ) -> None:
         self.known = known
         self.queue = queue

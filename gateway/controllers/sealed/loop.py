@@ -11,11 +11,11 @@ from datetime import timedelta
 
 from gateway.controllers.frame import Checks, Context
 from gateway.controllers.metrics import SealedMetrics
+from gateway.controllers.queue import WorkQueue
 from gateway.controllers.sealed.claims import Claims
 from gateway.controllers.sealed.contests import Contests, overwritten
 from gateway.controllers.sealed.held import SEALED, SECRETS, Held, Reader
 from gateway.controllers.sealed.keeper import Keeper
-from gateway.controllers.sealed.queue import WorkQueue
 from gateway.controllers.sealed.templates import templates_by
 from gateway.controllers.sealed.worker import Outcome, Worker
 from gateway.core.errors import ClusterError
@@ -146,7 +146,7 @@ class _Run:
             self.queue.add(key, urgent=new.urgent)
         else:
             self._note(key, None)
-        self._metrics.waiting.set(len(self.queue))
+        self._metrics.waiting.set(len(self.queue) + self.queue.later)
 
     def secret_changed(self, key: Key, old: Held | None, new: Held | None) -> None:
         """A Secret did: whether it is as it should be is for a look to say."""
@@ -179,7 +179,7 @@ class _Run:
         while True:
             key = await self.queue.get()
             await self._one(worker, key)
-            self._metrics.waiting.set(len(self.queue))
+            self._metrics.waiting.set(len(self.queue) + self.queue.later)
 
     async def _one(self, worker: Worker, key: Key) -> None:
         wait = self._contests.wait(key, time.monotonic())

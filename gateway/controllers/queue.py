@@ -1,7 +1,8 @@
-"""The objects that wait to be looked at: each once, the urgent ones first, a failing one ever later.
+"""The objects that wait to be looked at: each once, urgent ones first, a failing one ever later.
 
 There are never more in it than there are objects, and none is worked on twice at the same time. Namespaces take turns, and
-none has all workers: what is slow of one tenant's, and how many they are, is no matter of another's.
+none has more than its share of what is worked on at a time: what is slow of one tenant's, and how many they are, is no
+matter of another's.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
-from gateway.controllers.sealed.lanes import Lane
+from gateway.controllers.lanes import Lane
 from gateway.kube import Key
 
 RETRY_SECONDS = 0.5
@@ -19,7 +20,7 @@ _ORDINARY_TURN = 4
 
 
 class WorkQueue:
-    """For one event loop. ``share``: how many of a namespace are worked on at a time."""
+    """For one event loop. ``share``: of one namespace, worked on at a time."""
 
     def __init__(self, share: int) -> None:
         self._share = share
@@ -29,18 +30,21 @@ class WorkQueue:
         self._busy: Counter[str] = Counter()
         self._failures: dict[Key, int] = {}
         self._timers: dict[Key, asyncio.TimerHandle] = {}
-        self._ready = asyncio.Event()
+        self._changed = asyncio.Event()
         self._turn = 0
 
     def __len__(self) -> int:
-        """Those that wait for their turn, or for their time."""
-        return len(self._urgent) + len(self._ordinary) + len(self._timers)
+        """Those that wait for their turn."""
+        return len(self._urgent) + len(self._ordinary)
+
+    @property
+    def later(self) -> int:
+        """Those that wait for their time."""
+        return len(self._timers)
 
     def add(self, key: Key, *, urgent: bool = False) -> None:
         """Have it looked at. One that waits keeps its place; one that is worked on comes again after that."""
-        timer = self._timers.pop(key, None)
-        if timer is not None:
-            timer.cancel()
+        self._forget_timer(key)
         if key in self._working:
             self._working[key] = bool(self._working[key]) or urgent
             return
@@ -49,30 +53,36 @@ class WorkQueue:
         if urgent:
             self._ordinary.discard(key)
         (self._urgent if urgent else self._ordinary).add(key)
-        self._ready.set()
+        self._changed.set()
 
     async def get(self) -> Key:
         """The next one, which is worked on from now on: :meth:`done` or :meth:`retry` ends that."""
         while (key := self._take()) is None:
-            self._ready.clear()
-            await self._ready.wait()
+            self._changed.clear()
+            await self._changed.wait()
         self._turn += 1
         self._working[key] = None
         self._busy[key.namespace] += 1
         return key
 
-    def done(self, key: Key) -> None:
-        """It is as it should be, or nothing can be done until something changes."""
+    def done(self, key: Key, again_in: float | None = None) -> None:
+        """It is as it should be, until something changes, or for so many seconds."""
         self._failures.pop(key, None)
-        self._again(key)
+        if not self._end(key) and again_in is not None:
+            self._later(key, again_in, urgent=False)
 
     def retry(self, key: Key, least: float = 0.0) -> float:
         """It could not be done: it comes again, each time later. Returns the seconds, at least ``least``."""
         failures = self._failures[key] = self._failures.get(key, 0) + 1
         delay = max(least, min(RETRY_SECONDS * 2.0 ** (failures - 1), MAX_RETRY_SECONDS))
-        if not self._again(key):
-            self._timers[key] = asyncio.get_running_loop().call_later(delay, self._due, key)
+        if not self._end(key):
+            self._later(key, delay, urgent=True)
         return delay
+
+    def forget(self, key: Key) -> None:
+        """It is no more."""
+        self._failures.pop(key, None)
+        self._forget_timer(key)
 
     def close(self) -> None:
         """Nothing comes any more."""
@@ -81,24 +91,33 @@ class WorkQueue:
         self._timers.clear()
 
     def _take(self) -> Key | None:
-        """The one whose turn it is; None if none waits, or only of namespaces that have their share of workers."""
+        """The one whose turn it is; None if none waits, or only of namespaces that have their share."""
         full = {namespace for namespace, busy in self._busy.items() if busy >= self._share}
         last = (self._turn + 1) % _ORDINARY_TURN == 0
         first, second = (self._ordinary, self._urgent) if last else (self._urgent, self._ordinary)
         key = first.take(full)
         return key if key is not None else second.take(full)
 
-    def _due(self, key: Key) -> None:
-        self._timers.pop(key, None)
-        self.add(key, urgent=True)
+    def _later(self, key: Key, seconds: float, *, urgent: bool) -> None:
+        self._forget_timer(key)
+        self._timers[key] = asyncio.get_running_loop().call_later(max(0.0, seconds), self._due, key, urgent)
 
-    def _again(self, key: Key) -> bool:
+    def _due(self, key: Key, urgent: bool) -> None:
+        self._timers.pop(key, None)
+        self.add(key, urgent=urgent)
+
+    def _forget_timer(self, key: Key) -> None:
+        timer = self._timers.pop(key, None)
+        if timer is not None:
+            timer.cancel()
+
+    def _end(self, key: Key) -> bool:
         """End the work on it; whether it changed meanwhile, and so waits again."""
         changed = self._working.pop(key)
         self._busy[key.namespace] -= 1
         if not self._busy[key.namespace]:
             del self._busy[key.namespace]
-        self._ready.set()
+        self._changed.set()
         if changed is not None:
             self.add(key, urgent=changed)
         return changed is not None

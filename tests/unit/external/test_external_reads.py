@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.controllers.external.queue import MAX_RETRY_SECONDS, FairQueue
 from gateway.controllers.external.shared import Shared
 from gateway.controllers.external.stores import Breaker
 from gateway.controllers.external.windows import due, window_end, window_start
@@ -19,97 +18,6 @@ from gateway_secrets.stores.errors import NotFoundError, UnavailableError
 from gateway_secrets.stores.model import Payload
 
 A, B = Key("a", "x"), Key("b", "x")
-
-
-async def order(queue: FairQueue, count: int) -> list[Key]:
-    found = []
-    for _ in range(count):
-        found.append(await asyncio.wait_for(queue.get(), 20))
-        queue.done(found[-1])
-    return found
-
-
-async def test_namespaces_take_turns() -> None:
-    """One with many objects does not keep out one with few."""
-    queue = FairQueue(share=10)
-    for number in range(4):
-        queue.add(Key("many", str(number)))
-    queue.add(A)
-    found = await order(queue, 5)
-    assert found.index(A) == 1
-    assert [one.name for one in found if one.namespace == "many"] == ["0", "1", "2", "3"]
-
-
-async def test_urgent_ones_first_but_not_always() -> None:
-    """Every fourth place is for the others."""
-    queue = FairQueue(share=10)
-    queue.add(A)
-    for number in range(5):
-        queue.add(Key("new", str(number)), urgent=True)
-    found = await order(queue, 6)
-    assert found.index(A) == 3
-
-
-async def test_no_namespace_has_more_than_its_share() -> None:
-    """What is beyond waits until one of it is done, whoever else there is."""
-    queue = FairQueue(share=2)
-    for number in range(3):
-        queue.add(Key("many", str(number)))
-    first, second = await queue.get(), await queue.get()
-    third = asyncio.ensure_future(queue.get())
-    queue.add(B)
-    assert await asyncio.wait_for(third, 20) == B
-    fourth = asyncio.ensure_future(queue.get())
-    await asyncio.sleep(0)
-    assert not fourth.done()
-    queue.done(first)
-    assert await asyncio.wait_for(fourth, 20) == Key("many", "2")
-    queue.done(second)
-
-
-async def test_one_is_worked_on_once_at_a_time() -> None:
-    """One that changes meanwhile comes again, and only then; one that is added twice comes once."""
-    queue = FairQueue(share=10)
-    queue.add(A)
-    queue.add(A, urgent=True)
-    assert await queue.get() == A
-    queue.add(A)
-    assert len(queue) == 0
-    queue.done(A, 1000)
-    assert (len(queue), await queue.get()) == (1, A)
-
-
-async def test_a_failing_one_comes_ever_later() -> None:
-    """Up to a bound; a change brings it back at once, and its failures are forgotten when it is well."""
-    queue = FairQueue(share=10)
-    delays = []
-    for _ in range(12):
-        queue.add(A)
-        await queue.get()
-        delays.append(queue.retry(A))
-    assert delays[:3] == [0.5, 1.0, 2.0]
-    assert delays[-1] == MAX_RETRY_SECONDS
-    queue.add(A)
-    queue.done(await queue.get())
-    queue.add(A)
-    await queue.get()
-    assert queue.retry(A) == 0.5
-    queue.close()
-
-
-@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.booleans()), max_size=40))
-def test_nothing_is_lost_and_nothing_is_done_twice(added: list[tuple[int, int, bool]]) -> None:
-    """Whatever is added, in whatever order: each key comes once."""
-
-    async def run() -> None:
-        queue = FairQueue(share=1)
-        keys = [Key(str(namespace), str(name)) for namespace, name, _ in added]
-        for key, (_, _, urgent) in zip(keys, added, strict=True):
-            queue.add(key, urgent=urgent)
-        assert sorted(await order(queue, len(set(keys)))) == sorted(set(keys))
-        assert len(queue) == 0
-
-    asyncio.run(run())
 
 
 @given(st.text(max_size=8), st.floats(1, 1e6), st.floats(1e9, 2e9))
