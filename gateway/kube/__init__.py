@@ -3,11 +3,21 @@
 The official client is imported only when a cluster is configured: see :mod:`gateway.kube.adapter`.
 """
 
-from gateway.kube.cache import WatchCache
+from gateway.kube.cache import WatchCache, until_synced
 from gateway.kube.client import KubeClient, connect
-from gateway.kube.errors import ApiError
+from gateway.kube.errors import ApiError, is_outdated
 from gateway.kube.limits import CacheLimits
 from gateway.kube.resource import ResourceType
 from gateway.kube.store import Key
 
-__all__ = ["ApiError", "CacheLimits", "Key", "KubeClient", "ResourceType", "WatchCache", "connect"]
+__all__ = [
+    "ApiError",
+    "CacheLimits",
+    "Key",
+    "KubeClient",
+    "ResourceType",
+    "WatchCache",
+    "connect",
+    "is_outdated",
+    "until_synced",
+]

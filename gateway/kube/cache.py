@@ -12,7 +12,7 @@ import logging
 import math
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -33,6 +33,9 @@ _SHORT_WATCH_SECONDS = 1.0
 _REDUCED_AT_A_TIME = 20
 _decode_json = msgspec.json.Decoder(dict[str, Any]).decode
 _log = logging.getLogger("gateway.kube")
+
+
+_SYNC_POLL_SECONDS = 0.05
 
 
 class WatchCache(Generic[T]):
@@ -268,3 +271,10 @@ class WatchCache(Generic[T]):
 
 def _between(low: float, high: float) -> float:
     return random.uniform(low, high)  # noqa: S311 - spreads load, guards nothing
+
+
+async def until_synced(caches: Iterable[WatchCache[Any]]) -> None:
+    """Until all of them have been read."""
+    waiting = list(caches)
+    while not all(cache.synced for cache in waiting):  # noqa: ASYNC110 - a cache announces nothing
+        await asyncio.sleep(_SYNC_POLL_SECONDS)

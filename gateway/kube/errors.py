@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from gateway.core.errors import ClusterError
 
+_OUTDATED = frozenset((404, 409))
+
 
 class ApiError(ClusterError):
     """The API server answered, with an error: ``code`` is the HTTP status, ``reason`` the API's word for it.
@@ -26,6 +28,11 @@ class ApiError(ClusterError):
         self.reason = reason
         self.retry_after_seconds = retry_after_seconds
         self.continue_ = continue_
+
+
+def is_outdated(error: Exception) -> bool:
+    """Whether the object that was written is gone, or of another version: a watch will tell, if it has not yet."""
+    return isinstance(error, ApiError) and error.code in _OUTDATED
 
 
 class UnreachableError(ClusterError):

@@ -12,21 +12,20 @@ from typing import Any
 from gateway.controllers.cluster_external import known as held
 from gateway.controllers.cluster_external.known import HeldCluster, HeldOne, HeldPlace, Known
 from gateway.controllers.cluster_external.worker import Outcome, Worker
+from gateway.controllers.contests import Contests
 from gateway.controllers.external.claims import Claims
 from gateway.controllers.external.held import CLUSTER_STORES, EXTERNAL, NAMESPACES, STORES
 from gateway.controllers.frame import Checks, Context
 from gateway.controllers.metrics import ClusterExternalMetrics
 from gateway.controllers.queue import WorkQueue
-from gateway.controllers.sealed.contests import Contests
+from gateway.controllers.states import States
 from gateway.core.errors import ClusterError
-from gateway.kube import ApiError, Key, WatchCache
+from gateway.kube import Key, WatchCache, is_outdated, until_synced
 from gateway.kube.pace import Pacer
 from gateway_secrets.external.store import CLUSTER_STORE
 
-_POLL_SECONDS = 0.05
 _WORKERS = 4
-_OUTDATED = frozenset((404, 409))
-"""Gone, or of another version: the watch will tell, if it has not yet."""
+_STATES = (Outcome.SYNCED, Outcome.FAILED, Outcome.MIXED)
 _log = logging.getLogger(__name__)
 
 
@@ -81,8 +80,7 @@ class ClusterExternalLoop:
         for cache in run.caches:
             cache.start()
             ends.push_async_callback(cache.close)
-        while not all(cache.synced for cache in run.caches):  # noqa: ASYNC110 - a cache announces nothing
-            await asyncio.sleep(_POLL_SECONDS)
+        await until_synced(run.caches)
 
 
 class _Run:
@@ -94,16 +92,15 @@ class _Run:
         self.known = known
         self.queue = WorkQueue(_WORKERS)
         self.names: Callable[[], list[Key]] = list
-        self._metrics = metrics
         self._contests = Contests("ClusterExternalSecrets that govgate works on are worked on by somebody else, too")
-        self._states: dict[Key, Outcome] = {}
+        self._states = States(metrics.objects, _STATES)
         self._problems: dict[Key, str] = {}
         self.caches = []
 
     def checks(self) -> Checks:
         """What somebody should look at."""
         problems = [f"{cache.resource}: {cache.problem}" for cache in self.caches if cache.problem and not cache.absent]
-        mixed = sorted(key.name for key, state in self._states.items() if state is Outcome.MIXED)
+        mixed = sorted(key.name for key in self._states.which(Outcome.MIXED))
         return {
             "objects": "; ".join(problems) or True,
             "contest": self._contests.problem(time.monotonic()) or True,
@@ -118,7 +115,7 @@ class _Run:
         elif old is None or old.trigger != new.trigger:
             self.queue.add(key, urgent=True)
         elif new.stranger and (new.stranger, new.stranger_at) != (old.stranger, old.stranger_at):
-            if self._states.get(key) in (Outcome.SYNCED, Outcome.FAILED):
+            if self._states.of(key) in (Outcome.SYNCED, Outcome.FAILED):
                 contest = self._contests.note(key, new.stranger, time.monotonic())
                 fields = {"object": key.name, "writer": new.stranger, "times": contest.times}
                 _log.warning("somebody else works on a ClusterExternalSecret of govgate's", extra={"fields": fields})
@@ -149,7 +146,7 @@ class _Run:
         try:
             result = await worker.sync(key.name)
         except ClusterError as error:
-            if not (isinstance(error, ApiError) and error.code in _OUTDATED):
+            if not is_outdated(error):
                 self._note(key, Outcome.FAILED, str(error))
             self.queue.retry(key)
         except Exception as error:  # noqa: BLE001 - whatever is odd about one object, the others go on
@@ -164,11 +161,7 @@ class _Run:
 
     def _note(self, key: Key, state: Outcome, problem: str = "") -> None:
         """Take note of how an object is."""
-        self._states[key] = state
-        if state is Outcome.GONE:
-            del self._states[key]
-        for outcome in (Outcome.SYNCED, Outcome.FAILED, Outcome.MIXED):
-            self._metrics.objects.labels(outcome).set(sum(one is outcome for one in self._states.values()))
+        self._states.note(key, state if state in _STATES else None)
         if problem and problem != self._problems.get(key):
             fields = {"object": key.name, "problem": problem}
             _log.warning("ClusterExternalSecret not in sync", extra={"fields": fields})

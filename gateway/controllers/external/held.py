@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.controllers.sealed.contests import MANAGER
+from gateway.controllers.contests import MANAGER
 from gateway.kube import Key, ResourceType
 from gateway_secrets.external.record import PREFIX
 from gateway_secrets.external.spec import API_VERSION, GROUP, KIND, VERSION, StoreRef

@@ -31,13 +31,12 @@ from gateway.controllers.external.worker import Tools, Worker
 from gateway.controllers.frame import Checks, Context
 from gateway.controllers.metrics import ExternalMetrics
 from gateway.controllers.queue import WorkQueue
-from gateway.kube import WatchCache
+from gateway.kube import WatchCache, until_synced
 from gateway.kube.election import Elector
 from gateway.kube.pace import Pacer
 from gateway.native.templates import Renderer
 from gateway_secrets.stores.credentials import KubeCredentials
 
-_POLL_SECONDS = 0.05
 _log = logging.getLogger(__name__)
 
 
@@ -154,5 +153,4 @@ class ExternalLoop:
                 run.caches.append(cache)
                 cache.start()
                 ends.push_async_callback(cache.close)
-            while not all(cache.synced for cache in caches):  # noqa: ASYNC110 - a cache announces nothing
-                await asyncio.sleep(_POLL_SECONDS)
+            await until_synced(caches)

@@ -16,7 +16,7 @@ from gateway.controllers.external.held import SECRETS
 from gateway.controllers.external.reading import Sources, matches
 from gateway.controllers.queue import WorkQueue
 from gateway.core.errors import AuditError, ClusterError
-from gateway.kube import ApiError, Key, KubeClient, ResourceType, WatchCache
+from gateway.kube import Key, KubeClient, ResourceType, WatchCache, is_outdated
 from gateway.kube.discovery import Pace
 from gateway_secrets.external.allowed import canonical
 from gateway_secrets.external.errors import ExternalError, NotAllowedError, SpecError
@@ -48,8 +48,6 @@ Json = dict[str, Any]
 PUSHES = ResourceType(GROUP, ("v1alpha1",), "pushsecrets")
 WRITTEN = "secret-write"
 _WORKERS = 4
-_OUTDATED = frozenset((404, 409))
-"""Gone, or of another version: the watch will tell, if it has not yet."""
 _log = logging.getLogger(__name__)
 
 
@@ -124,7 +122,7 @@ class Pushes:
                 done, again = await self._sync(key)
             except Exception as error:  # noqa: BLE001 - whatever is odd about one, the others go on; no text: it may hold a value
                 problem = str(error) if isinstance(error, ClusterError) else f"internal error: {type(error).__name__}"
-                if not (isinstance(error, ApiError) and error.code in _OUTDATED):
+                if not is_outdated(error):
                     _log.warning(
                         "PushSecret not pushed", extra={"fields": {"object": "/".join(key), "problem": problem}}
                     )

@@ -7,6 +7,7 @@ import logging
 import time
 from typing import Any
 
+from gateway.controllers.contests import Contests
 from gateway.controllers.external.held import Held, HeldSecret, Json
 from gateway.controllers.external.known import Known, kind_of
 from gateway.controllers.external.pushes import Pushes
@@ -20,16 +21,14 @@ from gateway.controllers.external.worker import Outcome, Result, Worker
 from gateway.controllers.frame import Checks
 from gateway.controllers.metrics import ExternalMetrics
 from gateway.controllers.queue import WorkQueue
-from gateway.controllers.sealed.contests import Contests
+from gateway.controllers.states import States
 from gateway.core.errors import ClusterError
-from gateway.kube import ApiError, Key, WatchCache
+from gateway.kube import Key, WatchCache, is_outdated
 from gateway_secrets.external.store import CLUSTER_STORE, Store
 from gateway_secrets.external.validate import faults, refusal
 from gateway_secrets.stores.errors import StoreError
 
 _UPKEEP_SECONDS = 5.0
-_OUTDATED = frozenset((404, 409))
-"""Gone, or of another version: the watch will tell, if it has not yet."""
 _STATES = {Outcome.REFUSED: "refused", Outcome.WAITING: "waiting"}
 _log = logging.getLogger(__name__)
 
@@ -51,7 +50,7 @@ class Run:
         self._metrics = metrics
         self._key_problem = key_problem
         self._contests = Contests("ExternalSecrets that govgate works on are worked on by somebody else, too")
-        self._states: dict[Key, str] = {}
+        self._states = States(metrics.objects, ("synced", "refused", "waiting", "failing"))
         self._problems: dict[Key, str] = {}
         self.uses = Uses()
         self.rollouts: Rollouts | None = None
@@ -59,8 +58,6 @@ class Run:
         self._since: dict[Key, float] = {}
         self._told: set[Key] = set()
         self._began = time.time()
-        for state in ("synced", "refused", "waiting", "failing"):
-            metrics.objects.labels(state).set(0)
 
     def checks(self) -> Checks:
         """What somebody should look at."""
@@ -90,7 +87,7 @@ class Run:
             # Only its status changed, which is govgate's own doing, or that of somebody who works on it as well.
             if new.stranger and (new.stranger, new.stranger_at) != (old.stranger, old.stranger_at):
                 self._contested(key, new)
-            elif old.ready and not new.ready and self._states.get(key) == "synced":
+            elif old.ready and not new.ready and self._states.of(key) == "synced":
                 self._add(key)
             return
         self._since[key] = time.time()
@@ -134,9 +131,7 @@ class Run:
     def namespace_changed(self, key: Key, old: dict[str, str] | None, new: dict[str, str] | None) -> None:
         """Labels did, by which a store may be used or not: those that are refused are looked at again."""
         if old is not None and new is not None and old != new:
-            for external in [
-                one for one, state in self._states.items() if one.namespace == key.name and state == "refused"
-            ]:
+            for external in [one for one in self._states.which("refused") if one.namespace == key.name]:
                 self._add(external)
 
     def recovered(self, store: Store) -> None:
@@ -145,7 +140,7 @@ class Run:
         if self._tells(key, {"spec": {"controller": store.spec.controller}}):
             self.store_status.say(key, VALID, "can be read")
         for external in self.known.of_store(store.ref.kind, key):
-            if self._states.get(external) in ("waiting", "failing"):
+            if self._states.of(external) in ("waiting", "failing"):
                 self._add(external, urgent=True)
 
     def told(self, changes: list[Change]) -> None:
@@ -193,7 +188,7 @@ class Run:
         try:
             result = await worker.sync(key, self._since.get(key, self._began), told=told)
         except ClusterError as error:
-            self._failed(key, str(error), told=told, quiet=isinstance(error, ApiError) and error.code in _OUTDATED)
+            self._failed(key, str(error), told=told, quiet=is_outdated(error))
         except Exception as error:  # noqa: BLE001 - whatever is odd about one object, the others go on; no text: it may hold a value
             self._failed(key, f"internal error: {type(error).__name__}", told=told)
         else:
@@ -237,12 +232,7 @@ class Run:
 
     def _note(self, key: Key, state: str | None, problem: str = "") -> None:
         """Take note of how an object is; None: it is no more."""
-        before = self._states.pop(key, None)
-        if before is not None:
-            self._metrics.objects.labels(before).dec()
-        if state is not None:
-            self._states[key] = state
-            self._metrics.objects.labels(state).inc()
+        self._states.note(key, state)
         if problem and problem != self._problems.get(key):
             _log.warning("ExternalSecret not in sync", extra={"fields": {"object": "/".join(key), "problem": problem}})
         self._problems.pop(key, None)

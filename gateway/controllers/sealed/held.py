@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
+from gateway.controllers.contests import writer_of
 from gateway.controllers.sealed.claims import Claims
-from gateway.controllers.sealed.contests import writer_of
 from gateway.kube import ResourceType
 from gateway_secrets.sealed.objects import API_VERSION, KIND
 from gateway_secrets.sealed.reconcile import MARK

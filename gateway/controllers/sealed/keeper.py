@@ -12,7 +12,7 @@ import msgspec
 
 from gateway.controllers.sealed.held import SECRETS, Json
 from gateway.core.errors import ClusterError, GovgateError
-from gateway.kube import Key, KubeClient, WatchCache
+from gateway.kube import Key, KubeClient, WatchCache, until_synced
 from gateway_secrets.sealed.backups import BACKED_UP, Keys, keys_of
 from gateway_secrets.sealed.keyring import KeyRing, Ring, is_key, new_key, ring_of
 
@@ -73,8 +73,7 @@ class Keeper:
         Raises:
             GovgateError: none can be made.
         """
-        while not self._cache.synced:  # noqa: ASYNC110 - a cache announces nothing
-            await asyncio.sleep(0.05)
+        await until_synced([self._cache])
         try:
             await self._step()
         except GovgateError:

@@ -9,22 +9,22 @@ import math
 import time
 from datetime import timedelta
 
+from gateway.controllers.contests import Contests, overwritten
 from gateway.controllers.frame import Checks, Context
 from gateway.controllers.metrics import SealedMetrics
 from gateway.controllers.queue import WorkQueue
 from gateway.controllers.sealed.claims import Claims
-from gateway.controllers.sealed.contests import Contests, overwritten
 from gateway.controllers.sealed.held import SEALED, SECRETS, Held, Reader
 from gateway.controllers.sealed.keeper import Keeper
 from gateway.controllers.sealed.templates import templates_by
 from gateway.controllers.sealed.worker import Outcome, Worker
+from gateway.controllers.states import States
 from gateway.core.errors import ClusterError
-from gateway.kube import ApiError, Key, WatchCache
+from gateway.kube import Key, WatchCache, is_outdated, until_synced
 from gateway.kube.discovery import Pace
 from gateway.kube.pace import Pacer
 from gateway.native.templates import Renderer
 
-_POLL_SECONDS = 0.05
 _log = logging.getLogger(__name__)
 
 _STATES = {Outcome.REFUSED: "refused", Outcome.DENIED: "refused"}
@@ -82,8 +82,7 @@ class SealedLoop:
             for cache in run.caches:
                 cache.start()
                 ends.push_async_callback(cache.close)
-            while not all(cache.synced for cache in run.caches):  # noqa: ASYNC110 - a cache announces nothing
-                await asyncio.sleep(_POLL_SECONDS)
+            await until_synced(run.caches)
             renderer = ends.enter_context(contextlib.closing(Renderer()))
             worker = Worker(self._client, run.sealed, run.secrets, self._pace, templates_by(renderer))
             async with asyncio.TaskGroup() as tasks:
@@ -118,9 +117,7 @@ class _Run:
         self.caches: list[WatchCache[Held | None]] = []
         self._metrics = metrics
         self._contests = Contests()
-        self._states: dict[Key, str] = {}
-        for state in ("synced", "refused", "failing"):
-            metrics.objects.labels(state).set(0)
+        self._states = States(metrics.objects, ("synced", "refused", "failing"))
 
     def add(self, namespace: str, secrets: WatchCache[Held | None], sealed: WatchCache[Held | None]) -> None:
         """Have two caches of a namespace looked into."""
@@ -145,7 +142,7 @@ class _Run:
         if new is not None:
             self.queue.add(key, urgent=new.urgent)
         else:
-            self._note(key, None)
+            self._states.note(key, None)
         self._metrics.waiting.set(len(self.queue) + self.queue.later)
 
     def secret_changed(self, key: Key, old: Held | None, new: Held | None) -> None:
@@ -164,7 +161,7 @@ class _Run:
         pairs = self.keeper.ring.pairs
         self._metrics.keys.set(len(pairs))
         self._metrics.newest.set(pairs[0].certificate.not_before.timestamp() if pairs else 0)
-        for key in [key for key, state in self._states.items() if state == "refused"]:
+        for key in list(self._states.which("refused")):
             self.queue.add(key)
 
     def backups_noted(self) -> None:
@@ -189,12 +186,12 @@ class _Run:
         try:
             outcome = await worker.sync(key, self.keeper.ring)
         except ClusterError as error:
-            self._failed(key, str(error), quiet=isinstance(error, ApiError) and error.code in _OUTDATED)
+            self._failed(key, str(error), quiet=is_outdated(error))
         except Exception as error:  # noqa: BLE001 - whatever is odd about one object, the others go on; no text: it may hold a value
             self._failed(key, f"internal error: {type(error).__name__}")
         else:
             self._metrics.looks.labels(outcome).inc()
-            self._note(key, None if outcome is Outcome.GONE else _STATES.get(outcome, "synced"))
+            self._states.note(key, None if outcome is Outcome.GONE else _STATES.get(outcome, "synced"))
             if outcome is Outcome.DENIED:
                 self.queue.retry(key)
             else:
@@ -206,19 +203,6 @@ class _Run:
         self._metrics.looks.labels("failed").inc()
         if quiet:
             return
-        self._note(key, "failing")
+        self._states.note(key, "failing")
         fields = {"object": "/".join(key), "problem": problem, "seconds": delay}
         _log.warning("SealedSecret not brought in sync", extra={"fields": fields})
-
-    def _note(self, key: Key, state: str | None) -> None:
-        """Take note of how an object is; None: it is no more."""
-        before = self._states.pop(key, None)
-        if before is not None:
-            self._metrics.objects.labels(before).dec()
-        if state is not None:
-            self._states[key] = state
-            self._metrics.objects.labels(state).inc()
-
-
-_OUTDATED = frozenset((404, 409))
-"""Gone, or of another version: the watch will tell, if it has not yet."""

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from support.sealing import CANARY, NOW, sealing, secret
 
+from gateway.controllers.contests import MAX_HEAL_SECONDS, WINDOW_SECONDS, Contests, overwritten, writer_of
 from gateway.controllers.sealed.claims import Claims
-from gateway.controllers.sealed.contests import MAX_HEAL_SECONDS, WINDOW_SECONDS, Contests, overwritten, writer_of
 from gateway.controllers.sealed.events import MAX_MESSAGE_CHARACTERS, event_of
 from gateway.controllers.sealed.held import Reader
 from gateway.kube import Key
