@@ -13,12 +13,11 @@ from typing import Any
 import msgspec
 
 from gateway.controllers.external.held import SECRETS
-from gateway.controllers.external.reading import Sources, matches
+from gateway.controllers.external.reading import Sources, is_allowed, usable
 from gateway.controllers.queue import WorkQueue
 from gateway.core.errors import AuditError, ClusterError
 from gateway.kube import Key, KubeClient, ResourceType, WatchCache, is_outdated
 from gateway.kube.discovery import Pace
-from gateway_secrets.external.allowed import canonical
 from gateway_secrets.external.errors import ExternalError, NotAllowedError, SpecError
 from gateway_secrets.external.push import (
     API_VERSION,
@@ -229,18 +228,9 @@ class Pushes:
         Raises:
             ExternalError: it may not.
         """
-        known = self._sources.known
-        store = known.store(ref, namespace)
-        if not known.claims.store(store.spec.controller, namespace):
-            raise NotAllowedError(f"is not govgate's: its spec.controller is {store.spec.controller!r}")
-        if not store.admits(namespace, known.labels(namespace), matches):
-            raise NotAllowedError(f"may not be used from namespace {namespace}, by its conditions")
-        if store.allowed is not None:
-            name = canonical(store.provider, store.spec.provider.get(store.provider) or {}, remote_key)
-            if not store.allowed.allows(namespace, name):
-                raise NotAllowedError(
-                    f"namespace {namespace} may not write {remote_key!r}: no rule of its keys lets it"
-                )
+        store = usable(self._sources.known, ref, namespace)
+        if not is_allowed(store, namespace, remote_key):
+            raise NotAllowedError(f"namespace {namespace} may not write {remote_key!r}: no rule of its keys lets it")
         return store
 
     def _claimed(self, stores: list[StoreRef], namespace: str) -> bool:

@@ -84,7 +84,7 @@ class Reading:
         path = find_path(found, self._external.namespace, find)
         payload = await self._shared(found, path, Reference(f"{find.path}*"), names)
         listed: list[str] = json.loads(payload.whole or b"[]")
-        return [name for name in listed if self._allowed(found, name)]
+        return [name for name in listed if is_allowed(found, self._external.namespace, name)]
 
     async def generate(self, generator: GeneratorRef) -> Mapping[str, bytes]:
         """New values by a generator.
@@ -96,22 +96,10 @@ class Reading:
         return await self._sources.generators.generate(generator, self._external.namespace)
 
     def _store(self, ref: StoreRef) -> Store:
-        known, namespace = self._sources.known, self._external.namespace
-        store = known.store(ref, namespace)
-        if not known.claims.store(store.spec.controller, namespace):
-            raise NotAllowedError(f"{ref} is not govgate's: its spec.controller is {store.spec.controller!r}")
-        if not store.admits(namespace, known.labels(namespace), matches):
-            raise NotAllowedError(f"{ref} may not be used from namespace {namespace}, by its conditions")
-        return store
-
-    def _allowed(self, store: Store, key: str) -> bool:
-        if store.allowed is None:
-            return True
-        name = canonical(store.provider, store.spec.provider.get(store.provider) or {}, key)
-        return store.allowed.allows(self._external.namespace, name)
+        return usable(self._sources.known, ref, self._external.namespace, named=f"{ref} ")
 
     def _allow(self, store: Store, key: str) -> None:
-        if not self._allowed(store, key):
+        if not is_allowed(store, self._external.namespace, key):
             where = f"namespace {self._external.namespace}"
             raise NotAllowedError(f"{where} may not read {key!r} of {store.ref}: no rule of its allowed keys lets it")
 
@@ -139,6 +127,28 @@ class Reading:
             "provider": store.provider, "store": str(store.ref), "key": reference.key,
             "property": reference.property, "version": version, "outcome": outcome, "shared": shared,
         })  # fmt: skip
+
+
+def usable(known: Known, ref: StoreRef, namespace: str, *, named: str = "") -> Store:
+    """A store, if it is govgate's and the namespace may use it. ``named``: begins what is said else.
+
+    Raises:
+        ExternalError: it is not, may not be used, or is not there.
+    """
+    store = known.store(ref, namespace)
+    if not known.claims.store(store.spec.controller, namespace):
+        raise NotAllowedError(f"{named}is not govgate's: its spec.controller is {store.spec.controller!r}")
+    if not store.admits(namespace, known.labels(namespace), matches):
+        raise NotAllowedError(f"{named}may not be used from namespace {namespace}, by its conditions")
+    return store
+
+
+def is_allowed(store: Store, namespace: str, key: str) -> bool:
+    """Whether a namespace may have to do with this key of a store, by the store's rules of keys."""
+    if store.allowed is None:
+        return True
+    name = canonical(store.provider, store.spec.provider.get(store.provider) or {}, key)
+    return store.allowed.allows(namespace, name)
 
 
 def path_of(store: Store, namespace: str, reference: Reference) -> Path:
