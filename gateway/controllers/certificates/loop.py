@@ -9,7 +9,16 @@ import time
 from collections.abc import Mapping
 
 from gateway.controllers.certificates import held
-from gateway.controllers.certificates.plan import AUTHORITY_DAYS, Authority, Facts, Step, Wanted, bundle_of, next_step
+from gateway.controllers.certificates.plan import (
+    AUTHORITY_DAYS,
+    Authority,
+    Facts,
+    Step,
+    Wanted,
+    bundle_of,
+    next_step,
+    untold,
+)
 from gateway.controllers.frame import Checks, Context
 from gateway.controllers.metrics import CertificateMetrics
 from gateway.core.certificates import Pair, make_authority, make_server, service_names
@@ -124,7 +133,7 @@ class CertificatesLoop:
     ) -> float:
         """For how many seconds this process has seen the present authority in every registration."""
         wanted = bundle_of(authority, now) if authority is not None else b""
-        if not wanted or any(found != wanted for each in bundles.values() for found in each):
+        if not wanted or untold(bundles, wanted):
             self._trusted = (b"", 0.0)
             return 0.0
         if self._trusted[0] != wanted:
@@ -139,7 +148,9 @@ class CertificatesLoop:
         if step is Step.MAKE_AUTHORITY:
             older = authority.known(now) if authority is not None else held.believed(secrets[name])
             pair = await asyncio.to_thread(make_authority, f"{service} webhook authority", days=AUTHORITY_DAYS, now=now)
-            await self._write(f"{name}-authority", secrets, Authority(pair, older), now)
+            made, key = Authority(pair, older), f"{name}-authority"
+            await self._put(key, held.authority_secret(key, self._namespace, made, now, secrets[key]), secrets[key])
+            _log.info("authority made", extra={"fields": {"secret": key}})
             return
         if authority is None:
             raise ClusterError("the authority is gone again")
@@ -154,18 +165,10 @@ class CertificatesLoop:
             _log.info("certificate made", extra={"fields": {"secret": name, "until": ends.isoformat()}})
             return
         bundle = bundle_of(authority, now)
-        for key, found in registrations.items():
-            if any(one != bundle for one in facts.bundles[key]):
-                changed = held.with_bundle(found, service, self._namespace, bundle)
-                await self._client.replace(_REGISTRATIONS.path("v1", name=key), changed)
-                _log.info("registration told whom to believe", extra={"fields": {"registration": key}})
-
-    async def _write(
-        self, name: str, secrets: Mapping[str, Json | None], authority: Authority, now: dt.datetime
-    ) -> None:
-        present = secrets[name]
-        await self._put(name, held.authority_secret(name, self._namespace, authority, now, present), present)
-        _log.info("authority made", extra={"fields": {"secret": name}})
+        for key in untold(facts.bundles, bundle):
+            changed = held.with_bundle(registrations[key], service, self._namespace, bundle)
+            await self._client.replace(_REGISTRATIONS.path("v1", name=key), changed)
+            _log.info("registration told whom to believe", extra={"fields": {"registration": key}})
 
     async def _put(self, name: str, document: Json, present: Json | None) -> None:
         """Create it, or replace the one that was read and no other."""

@@ -68,6 +68,11 @@ def bundle_of(authority: Authority, now: dt.datetime) -> bytes:
     return b"".join(certificate.public_bytes(Encoding.PEM) for certificate in authority.known(now))
 
 
+def untold(bundles: Mapping[str, tuple[bytes, ...]], bundle: bytes) -> list[str]:
+    """The registrations of which a webhook does not have this ``caBundle``."""
+    return [name for name, found in bundles.items() if any(one != bundle for one in found)]
+
+
 def next_step(facts: Facts, wanted: Wanted) -> Step:
     """What to do now; asked again after each."""
     authority = facts.authority
@@ -77,8 +82,7 @@ def next_step(facts: Facts, wanted: Wanted) -> Step:
     if not usable:
         # Nothing can be lost: whoever is asked with what there is cannot answer.
         return Step.MAKE_SERVING
-    bundle = bundle_of(authority, facts.now)
-    if any(found != bundle for bundles in facts.bundles.values() for found in bundles):
+    if untold(facts.bundles, bundle_of(authority, facts.now)):
         return Step.TRUST
     assert facts.serving is not None  # noqa: S101 - usable
     certificate = facts.serving.certificate
