@@ -9,8 +9,7 @@ from collections.abc import Callable
 import msgspec
 
 from gateway.audit.ocsf import ocsf_event
-from gateway.audit.rows import COLUMNS, Record, flat, parse_record
-from gateway.core.errors import AuditError
+from gateway.audit.rows import COLUMNS, flat, read_record
 
 _encode = msgspec.json.encode
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -41,12 +40,12 @@ def csv_header() -> bytes:
 
 def to_csv(envelope: bytes, digest: str, bodies: Bodies, log_id: str) -> bytes:  # noqa: ARG001 - one signature for all
     """One row (RFC 4180). A cell that a spreadsheet would take for a formula gets an apostrophe before it."""
-    return _csv_line(tuple(_cell(value) for value in flat(_record(envelope), digest).values()))
+    return _csv_line(tuple(_cell(value) for value in flat(read_record(envelope), digest).values()))
 
 
 def to_cloudevent(envelope: bytes, digest: str, bodies: Bodies, log_id: str) -> bytes:
     """A CloudEvents 1.0 event in JSON; ``data`` is the record."""
-    record = _record(envelope)
+    record = read_record(envelope)
     request = record.request
     event: dict[str, object] = {
         "specversion": "1.0",
@@ -67,7 +66,7 @@ def to_cloudevent(envelope: bytes, digest: str, bodies: Bodies, log_id: str) -> 
 
 def to_ocsf(envelope: bytes, digest: str, bodies: Bodies, log_id: str) -> bytes:  # noqa: ARG001 - one signature for all
     """An OCSF event (see :mod:`gateway.audit.ocsf`)."""
-    return _encode(ocsf_event(_record(envelope), digest, log_id))
+    return _encode(ocsf_event(read_record(envelope), digest, log_id))
 
 
 FORMATS: dict[str, ToLine] = {
@@ -76,13 +75,6 @@ FORMATS: dict[str, ToLine] = {
     "cloudevents": to_cloudevent,
     "ocsf": to_ocsf,
 }
-
-
-def _record(envelope: bytes) -> Record:
-    try:
-        return parse_record(envelope)
-    except (msgspec.MsgspecError, UnicodeError) as error:
-        raise AuditError(f"a record cannot be read (govgate audit verify says more): {error}") from None
 
 
 def _cell(value: object) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from gateway.audit.record import Actor, Bodies, Outcome, Request
+from gateway.core.errors import AuditError
 from gateway.core.finding import Finding
 
 _EMPTY_REQUEST = Request("", "", "", "", "", "", "", "", "", False, Actor())
@@ -32,6 +33,19 @@ class Record(msgspec.Struct, frozen=True):
 
 parse_record = msgspec.json.Decoder(Record).decode
 """From a record's bytes; raises msgspec.ValidationError."""
+
+
+def read_record(envelope: str | bytes) -> Record:
+    """A record of a log.
+
+    Raises:
+        AuditError: it cannot be read.
+    """
+    try:
+        return parse_record(envelope)
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        raise AuditError(f"a record cannot be read (govgate audit verify says more): {error}") from None
+
 
 COLUMNS = (
     "seq", "time", "type", "id", "decision", "operation", "username", "userUid", "groups", "group", "version", "kind",

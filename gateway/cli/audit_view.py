@@ -13,10 +13,10 @@ from rich.text import Text
 
 from gateway.audit.formats import to_jsonl
 from gateway.audit.reader import Filter, Reader
-from gateway.audit.rows import Record, parse_record
+from gateway.audit.rows import Record, read_record
 from gateway.audit.signatures import Report
 from gateway.audit.store import Row
-from gateway.core.errors import AuditError
+from gateway.ci.report.words import printable
 
 _POLL_SECONDS = 0.5
 _PAGE = 1_000
@@ -50,7 +50,7 @@ def print_records(rows: Sequence[Row], output: str) -> None:
     for column in ("SEQ", "TIME", "DECISION", "OPERATION", "OBJECT", "BY", "WHY"):
         table.add_column(column, overflow="fold", no_wrap=column in ("SEQ", "TIME", "DECISION"))
     for _, envelope, _ in rows:
-        table.add_row(*_cells(_parse(envelope)))
+        table.add_row(*_cells(read_record(envelope)))
     width = None if sys.stdout.isatty() else 200
     Console(width=width, highlight=False).print(table)
 
@@ -61,7 +61,7 @@ def follow(reader: Reader, lines: int, output: str, *, forever: bool) -> None:
     rows = reader.find(Filter(), limit=lines) if lines else []
     while True:
         for row in rows:
-            print(_json_line(row).decode() if output == "json" else _line(_parse(row[1])), flush=True)
+            print(_json_line(row).decode() if output == "json" else _line(read_record(row[1])), flush=True)
             last = row[0]
         if not forever:
             return
@@ -75,13 +75,6 @@ def _json_line(row: Row) -> bytes:
     return to_jsonl(envelope.encode(), digest, {}, "")
 
 
-def _parse(envelope: str) -> Record:
-    try:
-        return parse_record(envelope)
-    except msgspec.MsgspecError as error:
-        raise AuditError(f"a record cannot be read (govgate audit verify says more): {error}") from None
-
-
 def _cells(record: Record) -> list[Text]:
     request = record.request
     decision = record.verdict.decision or record.type
@@ -89,13 +82,8 @@ def _cells(record: Record) -> list[Text]:
     why = record.findings[0].message if record.findings else "; ".join(record.verdict.reasons)
     operation = f"{request.operation} (dry run)" if request.dry_run else request.operation
     cells = (str(record.seq), record.time[:19] + "Z", decision, operation, path, request.actor.username, why)
-    return [Text(_plain(cell), style=_STYLES.get(cell, "")) for cell in cells]
+    return [Text(printable(cell), style=_STYLES.get(cell, "")) for cell in cells]
 
 
 def _line(record: Record) -> str:
     return "  ".join(cell.plain for cell in _cells(record) if cell.plain)
-
-
-def _plain(text: str) -> str:
-    """One line without control characters: names come from whoever made the request."""
-    return "".join(character if character.isprintable() else " " for character in text)
