@@ -13,9 +13,9 @@ from typing import Literal
 import msgspec
 import yaml
 
-from gateway.config.files import read_bounded
+from gateway.config.files import read_bounded, write_whole
 from gateway.config.yaml import read_yaml
-from gateway.core.errors import ConfigError, GovgateError
+from gateway.core.errors import ConfigError
 from gateway.core.finding import Finding
 
 MAX_BYTES = 16 * 1024 * 1024
@@ -114,9 +114,4 @@ def write_baseline(path: Path, baseline: Baseline) -> None:
     text = yaml.safe_dump(
         msgspec.to_builtins(baseline, builtin_types=(date,)), sort_keys=False, width=120, allow_unicode=True
     )
-    new = path.with_name(f".{path.name}.new")
-    try:
-        new.write_text(text, encoding="utf-8")
-        new.replace(path)
-    except OSError as error:
-        raise GovgateError(f"{path}: cannot be written: {error.strerror}") from None
+    write_whole(path, text.encode())

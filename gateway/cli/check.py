@@ -26,8 +26,9 @@ from gateway.cli.parameters import InputPath
 from gateway.cli.progress import Progress
 from gateway.cli.reports import wanted_reports, write_reports
 from gateway.config import load_config
+from gateway.config.files import write_whole
 from gateway.config.model import Config
-from gateway.core.errors import GovgateError, UsageError
+from gateway.core.errors import UsageError
 from gateway.core.subject import UserInfo
 from gateway.native.documents import JSON, PARSERS, YAML
 from policies.loading import recognise
@@ -262,12 +263,7 @@ def _write(snapshot: Snapshot, file: Path | None) -> int:
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
     else:
-        new = file.with_name(f".{file.name}.new")
-        try:
-            new.write_bytes(content)
-            new.replace(file)
-        except OSError as error:
-            raise GovgateError(f"{file}: cannot be written: {error.strerror}") from None
+        write_whole(file, content)
     objects = snapshot.inventory.kinds
     _say(
         f"captured {len(snapshot.namespaces)} Namespaces, {len(objects)} types of objects, {len(snapshot.waivers)} waivers"

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from gateway.ci.report import REPORTERS, Format
 from gateway.ci.run import Run
-from gateway.core.errors import GovgateError, UsageError
+from gateway.config.files import write_whole
+from gateway.core.errors import UsageError
 
 Wanted = tuple[Format, Path]
 
@@ -35,9 +36,4 @@ def write_reports(run: Run, reports: Sequence[Wanted]) -> None:
         GovgateError: a file cannot be written.
     """
     for chosen, path in reports:
-        new = path.with_name(f".{path.name}.new")
-        try:
-            new.write_text(REPORTERS[chosen](run), encoding="utf-8")
-            new.replace(path)
-        except OSError as error:
-            raise GovgateError(f"{path}: cannot be written: {error.strerror}") from None
+        write_whole(path, REPORTERS[chosen](run).encode())

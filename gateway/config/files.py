@@ -1,4 +1,4 @@
-"""Files, read within bounds; and those that others replace under a running server: seeing the change, and reading several
+"""Files, read within bounds, and written whole; and those that others replace under a running server: seeing the change, and reading several
 as of one moment.
 
 kubelet swaps the ``..data`` symbolic link of a mounted Secret or ConfigMap, so that all its files change at once.
@@ -10,7 +10,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from gateway.core.errors import ConfigError
+from gateway.core.errors import ConfigError, GovgateError
 
 _ATTEMPTS = 5
 _MAX_LINKS = 40
@@ -95,3 +95,20 @@ def read_bounded(path: str | Path, *, max_bytes: int, real: str | Path | None = 
     if len(data) > max_bytes:
         raise ConfigError(f"{path}: larger than {max_bytes} bytes")
     return data
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """A file with this content, in place of what is there, if anything: whole, or not at all.
+
+    Raises:
+        GovgateError: it cannot be written; what was there before is, and nothing else is left.
+    """
+    new = path.with_name(f".{path.name}.new")
+    try:
+        try:
+            new.write_bytes(data)
+            new.replace(path)
+        finally:
+            new.unlink(missing_ok=True)
+    except OSError as error:
+        raise GovgateError(f"{path}: cannot be written: {error.strerror}") from None
