@@ -16,7 +16,7 @@ from gateway.audit.report import Group, Report, report_of
 from gateway.audit.rows import Record, read_record
 from gateway.audit.state import state_folder
 from gateway.audit.times import point_in_time
-from gateway.ci.report.markdown import markdown_text
+from gateway.ci.report.markdown import markdown_table, markdown_text
 from gateway.ci.report.words import printable
 from gateway.cli.output import print_table, say
 from gateway.cli.progress import Progress
@@ -137,9 +137,7 @@ def _table(made: Report) -> None:
 def _markdown(made: Report, present: Drift) -> str:
     lines = ["## govgate: what was, and would have been, denied", "", *summary(made), ""]
     if made.groups:
-        lines += ["| " + " | ".join(_HEADER) + " |", "|" + " --- |" * len(_HEADER)]
-        lines += ["| " + " | ".join(map(markdown_text, _row(group))) + " |" for group in made.groups[:_LISTED]]
-        lines.append("")
+        lines += [*markdown_table(_HEADER, map(_row, made.groups[:_LISTED])), ""]
     if made.proposals:
         text = yaml.safe_dump(merged(made, present), sort_keys=False, width=120)
         lines += ["Exemptions that this suggests:", ""]

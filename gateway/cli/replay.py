@@ -16,7 +16,7 @@ from gateway.audit.reader import Reader, open_reader
 from gateway.audit.rows import Record, read_record
 from gateway.audit.state import state_folder
 from gateway.audit.times import point_in_time
-from gateway.ci.report.markdown import markdown_text
+from gateway.ci.report.markdown import markdown_table
 from gateway.ci.report.words import printable
 from gateway.cli import exits
 from gateway.cli.output import print_table
@@ -174,9 +174,7 @@ def _print(made: Replay, output: View) -> None:
     if output == "markdown":
         print("## govgate replay\n\n" + "\n".join(f"- {line}" for line in _words(made)))
         if shown:
-            print("\n| " + " | ".join(_HEADER) + " |\n|" + " --- |" * len(_HEADER))
-        for change in shown:
-            print("| " + " | ".join(markdown_text(cell) for cell in _row(change)) + " |")
+            print("\n" + "\n".join(markdown_table(_HEADER, map(_row, shown))))
     else:
         print("\n".join(_words(made)))
         if shown:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 
 from gateway.ci.report.words import live, place, printable, resource, totals
 from gateway.ci.run import Run
@@ -32,6 +33,12 @@ def _row(finding: Finding) -> str:
     what = f"{finding.message} [{finding.rule}]"
     cells = (finding.action.value, place(finding.location), resource(finding.resource), what)
     return "| " + " | ".join(markdown_text(cell) for cell in cells) + " |"
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """The lines of a table; what is in the rows is text as it is."""
+    lines = ["| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
+    return lines + ["| " + " | ".join(map(markdown_text, row)) + " |" for row in rows]
 
 
 def markdown_text(text: str) -> str:
