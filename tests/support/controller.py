@@ -18,6 +18,7 @@ import yaml
 from support.cluster import wait_for
 from support.crds import Crd
 from support.processes import Server
+from support.said import METRICS, SAID
 
 Json = dict[str, Any]
 OPEN_REPORTS = (
@@ -62,6 +63,7 @@ class ControllerProcess:
         """SIGKILL."""
         if self._server is not None:
             self._server.kill()
+            SAID.process(self.log, self.state)
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -83,7 +85,9 @@ class ControllerProcess:
         """Until it ends; the exit code."""
         assert self._server is not None
         assert self._server._process is not None
-        return self._server._process.wait(timeout=seconds)
+        code = self._server._process.wait(timeout=seconds)
+        SAID.process(self.log, self.state)
+        return code
 
     def events(self, event: str) -> list[Json]:
         """Lines of the log."""
@@ -101,7 +105,9 @@ class ControllerProcess:
         """Status and text of its listener."""
         try:
             with urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as response:
-                return response.status, response.read().decode()
+                text = response.read().decode()
+                SAID.add(METRICS, text)
+                return response.status, text
         except HTTPError as error:
             with error:
                 return error.code, error.read().decode()

@@ -1,4 +1,7 @@
-"""A namespace of a real cluster with a store in it, and what a controller makes of its ExternalSecrets."""
+"""A namespace of a real cluster with a store in it, and what a controller makes of its ExternalSecrets.
+
+What tests put into the store is planted (support.planted): they write words, and read words again.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,15 @@ from typing import Any
 from support.api import Api, ApiError
 from support.cluster import wait_for
 from support.openbao import ROOT_TOKEN, OpenBao
+from support.planted import PLANTED
+from support.said import SAID
 
 from gateway_secrets.external.allowed import ANNOTATION
 
 Json = dict[str, Any]
 EXTERNAL = ("external-secrets.io/v1", "ExternalSecret")
+TOLD = (EXTERNAL, ("external-secrets.io/v1", "SecretStore"), ("external-secrets.io/v1alpha1", "PushSecret"))
+"""Kinds whose conditions tell people something."""
 SECONDS = 90
 NEVER = "87600h"
 """A refresh interval whose window does not end while a test counts reads."""
@@ -27,7 +34,7 @@ class Site:
 
     def put(self, path: str, **data: Any) -> None:
         """A new version of a secret, below the test's own path."""
-        self.bao.put(f"{self.namespace}/{path}", **data)
+        self.bao.put(f"{self.namespace}/{path}", **PLANTED.plant_all(data))
 
     def store(
         self, *, token: str = ROOT_TOKEN, controller: str = "govgate", kind: str = "SecretStore", **more: Any
@@ -88,7 +95,8 @@ class Site:
         secret = self.secret(name)
         if secret is None:
             return None
-        return {key: base64.b64decode(value).decode() for key, value in (secret.get("data") or {}).items()}
+        data = {key: base64.b64decode(value).decode() for key, value in (secret.get("data") or {}).items()}
+        return PLANTED.reveal_all(data)
 
     def ready(self, name: str = "db") -> Json:
         status = self.api.get(*EXTERNAL, self.namespace, name).get("status") or {}
@@ -121,3 +129,8 @@ class Site:
             for one in self.api.list("v1", "Event", self.namespace)
             if one["involvedObject"]["kind"] == "ExternalSecret"
         ]
+
+    def end(self) -> None:
+        """Keep what was said in the namespace, and tidy up."""
+        SAID.namespace(self.api, self.namespace, TOLD)
+        self.api.delete_collection(*EXTERNAL, self.namespace)

@@ -21,6 +21,7 @@ import psutil
 import yaml
 from support.pki import Authority
 from support.processes import Server
+from support.said import SAID
 
 from gateway.native.library import LIBRARY
 from gateway.server.metric_files import directory_of
@@ -129,11 +130,14 @@ class Gateway:
         assert self._server is not None
         assert self._server._process is not None
         self._server._process.send_signal(signal.SIGTERM)
-        return self._server._process.wait(30)
+        code = self._server._process.wait(30)
+        SAID.process(self.log, self.folder / "state")
+        return code
 
     def kill(self) -> None:
         if self._server is not None:
             self._server.kill()
+            SAID.process(self.log, self.folder / "state")
         # Killed, it could not tidy up what lies in memory; the next start with this folder would.
         shutil.rmtree(directory_of(self.folder / "state"), ignore_errors=True)
 

@@ -38,6 +38,11 @@ def registered(cluster: Cluster, url: str, ca_file: Path, *options: str) -> Iter
         root.delete(made, missing_ok=True)
 
 
+def wait_forgotten(cluster: Cluster) -> None:
+    """Wait until the API server no longer asks what was :func:`registered`."""
+    wait_for(lambda: not _in_force(cluster, _PROBE), seconds=30)
+
+
 def believe(cluster: Cluster, name: str, authorities: bytes) -> None:
     """Have the API server believe these ``authorities`` (PEM) from now on; it does so when this returns."""
     root = cluster.api(ROOT)

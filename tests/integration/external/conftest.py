@@ -13,7 +13,7 @@ import pytest
 from support.cluster import Cluster
 from support.controller import ControllerProcess
 from support.crds import EXTERNAL_SECRETS
-from support.external_site import EXTERNAL, Site
+from support.external_site import Site
 from support.openbao import OpenBao
 from support.users import GOVGATE, ROOT
 
@@ -43,7 +43,7 @@ def site(cluster: Cluster, types: None, namespace: str, bao: OpenBao) -> Iterato
     made = Site(cluster.api(ROOT), namespace, bao)
     made.store()
     yield made
-    made.api.delete_collection(*EXTERNAL, namespace)
+    made.end()
 
 
 Start = Callable[..., ControllerProcess]

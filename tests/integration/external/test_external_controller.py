@@ -11,6 +11,7 @@ from support.cluster import wait_for
 from support.controller import ControllerProcess
 from support.external_site import EXTERNAL, NEVER, SECONDS, Site
 from support.leaks import leaks
+from support.planted import PLANTED, Plain
 
 pytestmark = [pytest.mark.native, pytest.mark.usefixtures("running")]
 READS = "govgate_external_store_reads_total"
@@ -95,7 +96,7 @@ def test_what_cannot_be_done_keeps_the_old_secret(site: Site) -> None:
 
 def test_templates(site: Site) -> None:
     """Go's own, with ESO's functions; one that fails keeps the old Secret, and its message holds no value."""
-    site.put("db", user="bob", password="canary-of-the-test")
+    site.put("db", user=Plain("bob"), password="canary-of-the-test")
     template = {
         "type": "example.com/dsn",
         "metadata": {"labels": {"for": "{{ .user }}"}},
@@ -106,7 +107,7 @@ def test_templates(site: Site) -> None:
     data = {"all": "upper: {{ .user | upper }}"}
     site.api.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": data})
     site.create(keys=("user", "password"), refreshInterval="1s", target={"template": template})
-    dsn = "bob:" + base64.b64encode(b"canary-of-the-test").decode()
+    dsn = "bob:" + base64.b64encode(PLANTED.plant("canary-of-the-test").encode()).decode()
     site.wait_values(dsn=dsn, upper="BOB")
     secret = site.secret()
     assert secret is not None

@@ -12,6 +12,7 @@ from support.cluster import wait_for
 from support.controller import ControllerProcess
 from support.external_site import SECONDS, Site
 from support.leaks import leaks
+from support.planted import PLANTED
 
 Json = dict[str, Any]
 PUSH = ("external-secrets.io/v1alpha1", "PushSecret")
@@ -26,7 +27,7 @@ class Pusher:
         self.secret("source", a="canary-one", b="canary-two")
 
     def secret(self, name: str, **data: str) -> None:
-        encoded = {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
+        encoded = {key: base64.b64encode(PLANTED.plant(value).encode()).decode() for key, value in data.items()}
         meta = {"name": name, "namespace": self.site.namespace}
         self.api.apply({"apiVersion": "v1", "kind": "Secret", "metadata": meta, "data": encoded}, manager="tests")
 
@@ -51,7 +52,8 @@ class Pusher:
 
     def stored(self, path: str) -> Json | None:
         """What is there, as an ExternalSecret would have it."""
-        return self.site.bao.data(f"{self.site.namespace}/{path}")
+        found = self.site.bao.data(f"{self.site.namespace}/{path}")
+        return None if found is None else PLANTED.reveal_all(found)
 
     def gone(self) -> bool:
         """Whether the PushSecret is."""

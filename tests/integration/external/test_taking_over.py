@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from support.cluster import wait_for
 from support.external_site import EXTERNAL, SECONDS, Site
+from support.planted import PLANTED
 
 Json = dict[str, Any]
 pytestmark = [pytest.mark.native, pytest.mark.usefixtures("running")]
@@ -31,7 +32,7 @@ def left_by_eso(site: Site) -> Json:
         "annotations": {DATA_HASH: "0123456789abcdef"},
         "ownerReferences": [owner],
     }
-    data = {"password": base64.b64encode(b"one").decode()}
+    data = {"password": base64.b64encode(PLANTED.plant("one").encode()).decode()}
     return site.api.create({"apiVersion": "v1", "kind": "Secret", "metadata": meta, "data": data, "type": "Opaque"})
 
 
