@@ -42,6 +42,12 @@ class Running:
         """The one worker."""
         return next(p for p in self._supervisor.children() if "gateway.server.worker" in p.cmdline())
 
+    def cpu_seconds(self) -> dict[str, float]:
+        """What the worker and the writer of the audit log have taken of processors so far."""
+        writer = next(p for p in self._supervisor.children() if "gateway.audit.writer" in p.cmdline())
+        times = {"worker": self.worker.cpu_times(), "writer": writer.cpu_times()}
+        return {name: spent.user + spent.system for name, spent in times.items()}
+
     def pin(self) -> None:
         """The worker alone on its core."""
         for process in (self._supervisor, *self._supervisor.children(recursive=True)):

@@ -6,6 +6,8 @@
 // requests that were never sent (coordinated omission).
 //
 // With -token-file it speaks to an API server instead: what is posted is then an object to create.
+//
+// With -nothing CERTIFICATE,KEY it is a webhook instead, which allows everything: what any webhook costs here.
 package main
 
 import (
@@ -22,6 +24,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -60,7 +63,12 @@ func main() {
 	seconds := flag.Float64("seconds", 10, "how long to send")
 	requests := flag.Int("requests", 0, "stop after so many requests instead; 0: by time")
 	unique := flag.Bool("unique", false, "make every object of every request differ (its resourceVersion)")
+	nothing := flag.String("nothing", "", "certificate and key, files with a comma between: be a webhook that allows everything")
 	flag.Parse()
+	if certificate, key, found := strings.Cut(*nothing, ","); found {
+		fmt.Fprintln(os.Stderr, "loadgen:", serveNothing(certificate, key))
+		os.Exit(1)
+	}
 	measured, err := run(*target, *authority, *bodies, *tokenFile, *connections, *rate, *seconds, *requests, *unique)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "loadgen:", err)
