@@ -12,6 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from support.planted import PLANTED
 
 from gateway_secrets.sealed.certificate import Certificate, parse_certificate
 from gateway_secrets.sealed.digest import DigestKey
@@ -22,6 +23,8 @@ Json = dict[str, Any]
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 CANARY = "hunter2-the-plaintext"
 """A plaintext that must not be seen anywhere."""
+PLAINTEXT = PLANTED.plant("plaintext")
+"""The same for tests on servers: it is searched for in all that was said in a run."""
 
 
 @cache

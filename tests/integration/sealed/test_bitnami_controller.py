@@ -13,7 +13,7 @@ import pytest
 from support.api import Api
 from support.bitnami import Bitnami, apart
 from support.cluster import Cluster
-from support.sealing import CANARY, encoded
+from support.sealing import PLAINTEXT, encoded
 
 from gateway.cli.app import run
 from gateway.controllers.sealed.templates import templates_by
@@ -105,7 +105,7 @@ def test_templates_are_filled_in_as_by_their_controller(
     api: Api, bitnami: Bitnami, ring: KeyRing, namespace: str
 ) -> None:
     """The same bytes under the same keys; what theirs refuses is refused, without a value in what is said."""
-    values = {"user": b"admin", "password": CANARY.encode(), "bin": bytes(range(256))}
+    values = {"user": b"admin", "password": PLAINTEXT.encode(), "bin": bytes(range(256))}
     for name, data in (FILLED | NOT_FILLED).items():
         sealing = Sealing(ring.newest.certificate, datetime.now(UTC), notes=False)
         made = seal_secret(Secret(name, namespace, values), Scope.STRICT, sealing).document
@@ -122,7 +122,7 @@ def test_templates_are_filled_in_as_by_their_controller(
             assert (theirs == "True") == (name in FILLED)
             if decision.secret is not None:
                 assert decision.secret["data"] == api.get("v1", "Secret", namespace, name)["data"]
-            assert CANARY not in decision.problem
+            assert PLAINTEXT not in decision.problem
 
 
 def without_mark(secret: Any) -> Any:

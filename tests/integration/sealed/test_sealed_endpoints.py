@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 from aiohttp import web
-from support.sealing import CANARY, NOW, certificate_pem, encoded, key_pem, key_secret, private_key, read_sealed
+from support.sealing import NOW, PLAINTEXT, certificate_pem, encoded, key_pem, key_secret, private_key, read_sealed
 from support.tools import tool
 
 from gateway.cli.app import run
@@ -102,14 +102,14 @@ def controller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cont
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.chdir(tmp_path)
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "db", "namespace": "web"}}
-    Path("secret.json").write_text(json.dumps(secret | {"stringData": {"password": CANARY, "user": "bob"}}))
+    Path("secret.json").write_text(json.dumps(secret | {"stringData": {"password": PLAINTEXT, "user": "bob"}}))
     Path("old.pem").write_bytes(certificate_pem("a"))
     Path("other.pem").write_bytes(certificate_pem("c"))
     yield started
     started.stop()
 
 
-BOTH = {"password": CANARY.encode(), "user": b"bob"}
+BOTH = {"password": PLAINTEXT.encode(), "user": b"bob"}
 
 
 def kubeseal(*words: str, given: str = "", code: int = 0) -> str:
@@ -124,7 +124,7 @@ def govgate(capfd: pytest.CaptureFixture[str], *words: str, code: int = 0) -> st
     ended = run(["seal", *words])
     out, err = capfd.readouterr()
     assert ended == code, err
-    assert CANARY not in out + err
+    assert PLAINTEXT not in out + err
     return out
 
 
@@ -211,7 +211,7 @@ def test_another_place_or_scope_is_not_rotated(controller: Controller) -> None:
         document = sealed()
         document["metadata"] |= metadata
         status, body = controller.ask("POST", "/v1/rotate", json.dumps(document).encode())
-        assert (status, CANARY.encode() in body) == (409, False)
+        assert (status, PLAINTEXT.encode() in body) == (409, False)
         assert controller.ask("POST", "/v1/verify", json.dumps(document).encode())[0] == 409
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from support.api import Api
-from support.sealing import CANARY, encoded, sealing, secret
+from support.sealing import PLAINTEXT, encoded, sealing, secret
 from support.tools import tool
 
 from gateway_secrets.sealed.keyring import KeyRing, new_key, ring_of
@@ -71,14 +71,14 @@ def reconciler(api: Api, ring: KeyRing, namespace: str) -> Reconciler:
 def test_from_sealed_to_secret_and_back_in_sync(reconciler: Reconciler) -> None:
     """Made, left alone, changed with its source, healed when somebody else changed or deleted it."""
     api = reconciler.api
-    made = api.create(reconciler.seal(password=CANARY, user="bob"))
+    made = api.create(reconciler.seal(password=PLAINTEXT, user="bob"))
     assert reconciler.once() is Action.CREATE
-    assert reconciler.secret()["data"] == {"password": encoded(CANARY.encode()), "user": encoded(b"bob")}
+    assert reconciler.secret()["data"] == {"password": encoded(PLAINTEXT.encode()), "user": encoded(b"bob")}
     assert reconciler.once() is Action.NONE
     assert (reconciler.condition()["status"], "message" in reconciler.condition()) == ("True", False)
     api.patch(reconciler.secret(), {"data": {"password": encoded(b"drift")}, "metadata": {"labels": {"a": "b"}}})
     assert [reconciler.once(), reconciler.once()] == [Action.UPDATE, Action.NONE]
-    assert reconciler.secret()["data"]["password"] == encoded(CANARY.encode())
+    assert reconciler.secret()["data"]["password"] == encoded(PLAINTEXT.encode())
     api.replace(
         api.get(*SEALED, made["metadata"]["namespace"], "db") | {"spec": reconciler.seal(password="new")["spec"]}
     )
@@ -92,7 +92,7 @@ def test_what_kubeseal_made_is_unsealed(reconciler: Reconciler, tmp_path: Path) 
     """With a key that was made here."""
     pem, text = tmp_path / "c.pem", tmp_path / "s.yaml"
     pem.write_bytes(reconciler.ring.newest.certificate.pem)
-    plain = {"apiVersion": "v1", "kind": "Secret", "type": "example.com/x", "stringData": {"password": CANARY}}
+    plain = {"apiVersion": "v1", "kind": "Secret", "type": "example.com/x", "stringData": {"password": PLAINTEXT}}
     text.write_text(yaml.safe_dump(plain | {"metadata": {"name": "db", "namespace": reconciler.namespace}}))
     command = [tool("kubeseal"), "--cert", str(pem), "-f", str(text), "-o", "yaml"]
     reconciler.api.create(yaml.safe_load(subprocess.run(command, check=True, capture_output=True, timeout=60).stdout))
@@ -109,7 +109,7 @@ def test_a_secret_that_was_there_before(reconciler: Reconciler, annotation: str)
         "annotations": {annotation: "true"} if annotation else {},
     }
     reconciler.api.create({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": {"old": "AA=="}})
-    reconciler.api.create(reconciler.seal(password=CANARY))
+    reconciler.api.create(reconciler.seal(password=PLAINTEXT))
     first = reconciler.once()
     keys = set(reconciler.secret()["data"])
     if not annotation:

@@ -17,7 +17,7 @@ from support.cluster import Cluster, wait_for
 from support.crds import EXTERNAL_SECRETS
 from support.gateway import Gateway
 from support.registration import registered
-from support.sealing import CANARY, encoded, sealing
+from support.sealing import PLAINTEXT, encoded, sealing
 from support.users import ALICE, BOUNDED, GOVGATE, ROOT
 
 from gateway.cli.app import run
@@ -153,11 +153,11 @@ def external(namespace: str, name: str, target: str, version: str = "v1") -> Jso
 
 def test_secrets_come_sealed(cluster: Cluster, site: Site, check: Any) -> None:
     """In a namespace whose labels say so: no person writes one, the controllers do. A check of the file says the same."""
-    namespace, values = site.namespace, {"stringData": {"password": CANARY}}
+    namespace, values = site.namespace, {"stringData": {"password": PLAINTEXT}}
     said = tried(site.alice, plain(namespace, "db", **values))
     assert "holds values in plain text (password)" in said
     assert "govgate seal FILE" in said
-    assert CANARY not in said
+    assert PLAINTEXT not in said
     demands = {"demands": [{"namespaces": [namespace]}]}
     code, (found,) = check(plain(namespace, "db", **values), plain=demands)
     assert (code, found in said) == (3, True)
@@ -177,7 +177,7 @@ def test_secrets_come_sealed(cluster: Cluster, site: Site, check: Any) -> None:
 
 def test_sealed_secrets_stand_where_they_are_sealed_for(site: Site, check: Any) -> None:
     """By the note: not under another name, and not with another scope, also when that is changed later."""
-    secret = Secret("db", site.namespace, {"password": CANARY.encode()})
+    secret = Secret("db", site.namespace, {"password": PLAINTEXT.encode()})
     document = seal_secret(secret, Scope.STRICT, sealing()).document
     site.alice.create(document)
     renamed = document | {"metadata": document["metadata"] | {"name": "other"}}
@@ -230,7 +230,7 @@ def test_the_context_holds_no_values(
     cluster: Cluster, api: Api, namespace: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """`check --capture-context` reads whose the Secrets are, if ExternalSecrets are judged by that."""
-    api.create(plain(namespace, "foreign", data={"password": encoded(CANARY.encode())}))
+    api.create(plain(namespace, "foreign", data={"password": encoded(PLAINTEXT.encode())}))
     config = tmp_path / "config.yaml"
     connection = {"connect": "kubeconfig", "kubeconfig": str(cluster.kubeconfig(ROOT))}
     config.write_text(
@@ -245,4 +245,4 @@ def test_the_context_holds_no_values(
     shown = capsys.readouterr().out
     held = json.loads(shown)["inventory"]["objects"]["namespace"][namespace]["v1"]["Secret"]["foreign"]
     assert held["metadata"]["name"] == "foreign"
-    assert (CANARY in shown, encoded(CANARY.encode()) in shown) == (False, False)
+    assert (PLAINTEXT in shown, encoded(PLAINTEXT.encode()) in shown) == (False, False)

@@ -21,7 +21,7 @@ from support.api import Api, ApiError
 from support.bitnami import Bitnami, apart
 from support.cluster import Cluster, wait_for
 from support.controller import ControllerProcess
-from support.sealing import CANARY, certificate_pem, encoded, key_pem, key_secret, sealing
+from support.sealing import PLAINTEXT, certificate_pem, encoded, key_pem, key_secret, sealing
 from support.tools import tool
 from support.users import GOVGATE, ROOT
 
@@ -110,7 +110,7 @@ def documented_roles(own: str, claimed: str) -> list[Json]:
 
 def sealed(namespace: str, name: str = "db", *, key: str = "a", scope: Scope = Scope.STRICT, **values: str) -> Json:
     """A SealedSecret for a key."""
-    raw = {name: value.encode() for name, value in (values or {"password": CANARY}).items()}
+    raw = {name: value.encode() for name, value in (values or {"password": PLAINTEXT}).items()}
     return seal_secret(Secret(name, namespace, raw), scope, sealing(key, digests=None)).document
 
 
@@ -145,7 +145,7 @@ def condition(api: Api, namespace: str, name: str = "db") -> Json:
     return dict(conditions[0])
 
 
-PLAIN = encoded(CANARY.encode())
+PLAIN = encoded(PLAINTEXT.encode())
 
 
 def test_sealed_becomes_secret_and_stays(
@@ -161,7 +161,7 @@ def test_sealed_becomes_secret_and_stays(
     port = process.events("sealing endpoints")[0]["port"]
     wait_for(lambda: served(port))
     plain = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "theirs", "namespace": claimed}}
-    given = json.dumps(plain | {"stringData": {"password": CANARY}})
+    given = json.dumps(plain | {"stringData": {"password": PLAINTEXT}})
     command = [tool("kubeseal"), "--cert", f"http://127.0.0.1:{port}/v1/cert.pem"]
     done = subprocess.run(command, input=given.encode(), check=True, capture_output=True, timeout=60)
     api.create(json.loads(done.stdout))
@@ -188,7 +188,7 @@ def test_sealed_becomes_secret_and_stays(
     assert process.metric('govgate_sealed_secrets{state="synced"}') == 1
     events = api.list("v1", "Event", claimed)
     assert {event["reason"] for event in events} == {"Unsealed", "ErrUnsealFailed"}
-    assert CANARY not in json.dumps(events) + process.log.read_text() + process.get("/metrics")[1]
+    assert PLAINTEXT not in json.dumps(events) + process.log.read_text() + process.get("/metrics")[1]
     assert process.stop() == 0
 
 
@@ -239,7 +239,7 @@ def test_templates_are_filled_in(
     wait_for(lambda: condition(api, claimed).get("status") == "True", seconds=30)
     made = secret_of(api, claimed)
     assert made is not None
-    assert made["data"] == {"password": PLAIN, "url": encoded(f"db://{CANARY}".encode())}
+    assert made["data"] == {"password": PLAIN, "url": encoded(f"db://{PLAINTEXT}".encode())}
     for text, said in {
         "{{ .password | nosuch }}": 'url: line 1: there is no function "nosuch"',
         "x\n{{ fail .password }}": "url: line 2, column 4: fails on purpose",
@@ -252,11 +252,11 @@ def test_templates_are_filled_in(
         assert kept is not None
         assert kept["data"] == made["data"]
     api.patch(api.get(*SEALED, claimed, "db"), {"spec": {"template": {"data": {"url": "{{ len .password }}"}}}})
-    wait_for(lambda: (secret_of(api, claimed) or {})["data"]["url"] == encoded(b"%d" % len(CANARY)), seconds=30)
+    wait_for(lambda: (secret_of(api, claimed) or {})["data"]["url"] == encoded(b"%d" % len(PLAINTEXT)), seconds=30)
     wait_for(lambda: "of memory" in condition(api, claimed, "hoard").get("message", ""), seconds=30)
     assert secret_of(api, claimed, "hoard") is None
     events = json.dumps(api.list("v1", "Event", claimed))
-    assert CANARY not in events + process.log.read_text() + process.get("/metrics")[1]
+    assert PLAINTEXT not in events + process.log.read_text() + process.get("/metrics")[1]
     assert process.stop() == 0
 
 
@@ -272,7 +272,7 @@ def test_a_key_is_made_and_renewed(
     ring = ring_of(found).ring
     assert [pair.private.key_size for pair in ring.pairs] == [4096, 2048]
     assert parse_certificate(certificate_pem("a"), source="a").public_key == ring.pairs[1].certificate.public_key
-    raw = Secret("new", claimed, {"password": CANARY.encode()})
+    raw = Secret("new", claimed, {"password": PLAINTEXT.encode()})
     how = Sealing(ring.newest.certificate, datetime.now(UTC), notes=False)
     api.create(seal_secret(raw, Scope.STRICT, how).document)
     wait_for(lambda: password(api, claimed, "new") == PLAIN)
