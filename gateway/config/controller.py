@@ -139,7 +139,8 @@ class External(_Section, frozen=True):
     ``enabled``: whether they are resolved whose stores say ``controller: govgate``. ``namespaces``: the ones that are handed
     over, by name or glob: in these also those whose stores say nothing. ``concurrency``: objects that are worked on at a
     time, ``namespace_concurrency``: of one namespace. ``requests_per_second`` and ``burst``: writes, at most, of the API
-    server. ``store_requests_per_second``: reads, at most, of each store. ``cache_bytes`` and ``namespace_cache_bytes``: of
+    server. ``store_requests_per_second``: reads, at most, of each store. ``open_stores``: logged in to and connected,
+    at most; ``store_threads``: that wait for the answers of Vault and AWS, of all stores. ``cache_bytes`` and ``namespace_cache_bytes``: of
     what was read, at most, in all and for one namespace. ``poll_seconds``: between two looks at the version of each path; 0:
     there are none. ``shards``: so many controllers share the work, by namespace; ``shard``: which of them this is, from 0; -1:
     the number at the end of the host's name, as a StatefulSet gives it.
@@ -152,6 +153,8 @@ class External(_Section, frozen=True):
     requests_per_second: Annotated[float, Meta(gt=0, le=5_000)] = 300.0
     burst: Annotated[int, Meta(ge=1, le=5_000)] = 300
     store_requests_per_second: Annotated[float, Meta(gt=0, le=10_000)] = 200.0
+    open_stores: Annotated[int, Meta(ge=1, le=10_000)] = 500
+    store_threads: Annotated[int, Meta(ge=1, le=512)] = 64
     cache_bytes: Annotated[int, Meta(ge=0, le=1_073_741_824)] = 32 * 1024 * 1024
     namespace_cache_bytes: Annotated[int, Meta(ge=0, le=1_073_741_824)] = 8 * 1024 * 1024
     poll_seconds: Annotated[float, Meta(ge=0, le=86_400)] = 0.0

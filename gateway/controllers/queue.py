@@ -79,6 +79,11 @@ class WorkQueue:
             self._later(key, delay, urgent=True)
         return delay
 
+    def release(self, key: Key) -> None:
+        """Who worked on it is no more, and may not have said what became of it: if so it comes again."""
+        if key in self._working:
+            self.retry(key)
+
     def forget(self, key: Key) -> None:
         """It is no more."""
         self._failures.pop(key, None)

@@ -26,7 +26,7 @@ from gateway.controllers.external.run import Run
 from gateway.controllers.external.shards import shard_of
 from gateway.controllers.external.shared import Shared
 from gateway.controllers.external.store_status import StoreStatus
-from gateway.controllers.external.stores import Stores
+from gateway.controllers.external.stores import Bounds, Stores
 from gateway.controllers.external.worker import Tools, Worker
 from gateway.controllers.frame import Checks, Context
 from gateway.controllers.metrics import ExternalMetrics
@@ -35,6 +35,7 @@ from gateway.kube import WatchCache, until_synced
 from gateway.kube.election import Elector
 from gateway.kube.pace import Pacer
 from gateway.native.templates import Renderer
+from gateway.tasks import lasting
 from gateway_secrets.stores.credentials import KubeCredentials
 
 _log = logging.getLogger(__name__)
@@ -92,9 +93,8 @@ class ExternalLoop:
             notes = await ends.enter_async_context(journal(context.folder, context.config.audit))
             renderer = ends.enter_context(contextlib.closing(Renderer()))
             credentials = KubeCredentials(context.client)
-            stores = Stores(
-                credentials, settings.store_requests_per_second, recovered=run.recovered, failed=run.store_failed
-            )
+            bounds = Bounds(settings.store_requests_per_second, settings.open_stores, settings.store_threads)
+            stores = Stores(credentials, bounds, recovered=run.recovered, failed=run.store_failed)
             ends.push_async_callback(stores.close)
             run.stores = stores
             pace = Pacer(settings.requests_per_second, settings.burst)
@@ -105,6 +105,7 @@ class ExternalLoop:
                 on_read=self._metrics.reads.inc,
                 on_hit=self._metrics.hits.inc,
             )
+            ends.push_async_callback(run.shared.close)
             if settings.restarts.enabled:
                 restarted = self._metrics.restarts.inc
                 settle = settings.restarts.settle_seconds
@@ -120,17 +121,17 @@ class ExternalLoop:
                 port = await ends.enter_async_context(serving(settings.intake, run.told))
                 _log.info("changes are taken", extra={"fields": {"port": port}})
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(run.upkeep())
-                tasks.create_task(run.store_status.run())
+                tasks.create_task(lasting(run.upkeep()))
+                tasks.create_task(lasting(run.store_status.run()))
                 run.pushes = Pushes(context.client, sources, pace, self._shard.has)
-                tasks.create_task(run.pushes.run())
+                tasks.create_task(lasting(run.pushes.run()))
                 if run.rollouts is not None:
-                    tasks.create_task(run.rollouts.run())
+                    tasks.create_task(lasting(run.rollouts.run()))
                 if settings.poll_seconds:
                     poller = Poller(known, stores, run.uses, settings.poll_seconds, run.paths_changed)
-                    tasks.create_task(poller.run())
+                    tasks.create_task(lasting(poller.run()))
                 for _ in range(settings.concurrency):
-                    tasks.create_task(run.work(worker))
+                    tasks.create_task(lasting(run.work(worker)))
 
     async def _watch(self, run: Run, ends: contextlib.AsyncExitStack) -> None:
         """Start the caches, and wait until all have been read: stores first, or all would be without one."""

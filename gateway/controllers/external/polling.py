@@ -12,7 +12,7 @@ from gateway.controllers.external.stores import Stores
 from gateway.controllers.external.uses import Uses, key_of_path, store_of_path
 from gateway.core.errors import GovgateError
 from gateway_secrets.external.spec import StoreRef
-from gateway_secrets.stores.errors import MisconfiguredError
+from gateway_secrets.stores.errors import MisconfiguredError, UnreadyError
 
 CONCURRENCY = 8
 _EMPTY_SECONDS = 1.0
@@ -69,6 +69,8 @@ class Poller:
             return  # it is another store now: who reads it is looked at anew, and polls what that has
         try:
             found = await self._stores.ask(store, asking, lambda reader: reader.describe(key_of_path(path)))
+        except UnreadyError:
+            raise  # of the store, for now: it says nothing of versions
         except MisconfiguredError as error:
             # KV version 1 and the like: there is nothing to poll.
             self._without.add(path[:6])

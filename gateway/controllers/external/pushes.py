@@ -18,6 +18,7 @@ from gateway.controllers.queue import WorkQueue
 from gateway.core.errors import AuditError, ClusterError
 from gateway.kube import Key, KubeClient, ResourceType, WatchCache, is_outdated
 from gateway.kube.discovery import Pace
+from gateway.tasks import lasting
 from gateway_secrets.external.errors import ExternalError, NotAllowedError, SpecError
 from gateway_secrets.external.push import (
     API_VERSION,
@@ -99,7 +100,7 @@ class Pushes:
         try:
             async with asyncio.TaskGroup() as tasks:
                 for _ in range(_WORKERS):
-                    tasks.create_task(self._work())
+                    tasks.create_task(lasting(self._work()))
         finally:
             self._queue.close()
             await self.cache.close()
@@ -126,6 +127,9 @@ class Pushes:
                         "PushSecret not pushed", extra={"fields": {"object": "/".join(key), "problem": problem}}
                     )
                 done, again = False, None
+            except BaseException:
+                self._queue.release(key)
+                raise
             if done:
                 self._queue.done(key, again)
             else:

@@ -24,6 +24,7 @@ from gateway.controllers.queue import WorkQueue
 from gateway.controllers.states import States
 from gateway.core.errors import ClusterError
 from gateway.kube import Key, WatchCache, is_outdated
+from gateway.tasks import is_cancelled
 from gateway_secrets.external.store import CLUSTER_STORE, Store
 from gateway_secrets.external.validate import faults, refusal
 from gateway_secrets.stores.errors import StoreError
@@ -167,7 +168,12 @@ class Run:
         """Look at one object after the other."""
         while True:
             key = await self.queue.get()
-            await self._one(worker, key)
+            try:
+                await self._one(worker, key)
+            except BaseException:
+                # Nobody works on it any more, whoever ended this: it must not be held as if somebody did.
+                self.queue.release(key)
+                raise
 
     async def upkeep(self) -> None:
         """Tell of numbers that change by themselves."""
@@ -191,6 +197,10 @@ class Run:
             self._failed(key, str(error), told=told, quiet=is_outdated(error))
         except Exception as error:  # noqa: BLE001 - whatever is odd about one object, the others go on; no text: it may hold a value
             self._failed(key, f"internal error: {type(error).__name__}", told=told)
+        except asyncio.CancelledError:
+            if is_cancelled():
+                raise
+            self._failed(key, "internal error: what it waited for was cancelled", told=told)
         else:
             self._done(key, result, began, told=told)
 

@@ -13,7 +13,8 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from gateway_secrets.stores.errors import StoreError
+from gateway.tasks import is_cancelled
+from gateway_secrets.stores.errors import StoreError, UnavailableError
 from gateway_secrets.stores.model import Payload
 
 Path = tuple[str, ...]
@@ -90,13 +91,19 @@ class Shared:
         flight = self._flights.get(path)
         if flight is not None and since <= flight[0]:
             self._on_hit()
-            return Kept(await asyncio.shield(flight[1]), flight[0], shared=True)
+            return Kept(await _landing(flight[1]), flight[0], shared=True)
         began = self._clock()
         task = asyncio.ensure_future(self._read(path, tenant, began, read))
         self._flights[path] = (began, task)
         task.add_done_callback(lambda done: self._landed(path, done))
-        # Shielded: who waits no more must not take it from the others.
-        return Kept(await asyncio.shield(task), began, shared=False)
+        return Kept(await _landing(task), began, shared=False)
+
+    async def close(self) -> None:
+        """Break off the reads that are under way."""
+        flights = [task for _, task in self._flights.values()]
+        for task in flights:
+            task.cancel()
+        await asyncio.gather(*flights, return_exceptions=True)
 
     async def _read(self, path: Path, tenant: str, began: float, read: Callable[[], Awaitable[Payload]]) -> Payload:
         self._on_read()
@@ -135,3 +142,13 @@ class Shared:
         self._sizes[entry.tenant] -= entry.size
         if not self._sizes[entry.tenant]:
             del self._sizes[entry.tenant]
+
+
+async def _landing(flight: asyncio.Future[Payload]) -> Payload:
+    """What a read gives. Shielded: who waits no more must not take it from the others; nor does its end end them."""
+    try:
+        return await asyncio.shield(flight)
+    except asyncio.CancelledError:
+        if is_cancelled() or not flight.cancelled():
+            raise
+        raise UnavailableError("the read was broken off") from None

@@ -1,84 +1,73 @@
 """The stores that are open: one reader for each identity, whose token, rate and connections all share who read it.
 
-A store that does not answer is not asked by everybody: one asks, ever later, until it answers again.
+A reader that is not wanted any more is closed once nobody uses it; until then it serves those who do.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
+import itertools
+import logging
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+import msgspec
+
+from gateway.controllers.external.breaker import Breaker
 from gateway_secrets.external.store import Store
 from gateway_secrets.stores.credentials import Credentials
 from gateway_secrets.stores.errors import (
-    ForbiddenError,
     MisconfiguredError,
+    RejectedError,
     StoreError,
     ThrottledError,
     UnavailableError,
+    UnreadyError,
+    of_login,
 )
 from gateway_secrets.stores.limits import StoreLimits
 from gateway_secrets.stores.reader import Reader
 from gateway_secrets.stores.table import open_reader
+from gateway_secrets.stores.threads import Threads
 
-MAX_OPEN = 500
-_PAUSE_SECONDS = (1.0, 30.0)
-_REOPEN_SECONDS = 15.0
 _CLOSE_SECONDS = 5.0
+_WHOLE = (UnavailableError, ThrottledError, RejectedError, UnreadyError)
+"""What concerns all that is in a store. Else it has answered, whatever it thinks of one secret."""
+_log = logging.getLogger(__name__)
 
 Identity = tuple[str, ...]
 Opener = Callable[[Store, str], Awaitable[Reader]]
 _T = TypeVar("_T")
 
 
-class Breaker:
-    """Whether a store is worth asking. Pure, but for chance."""
+class Bounds(msgspec.Struct, frozen=True):
+    """Of all stores. ``open``: at a time; ``threads``: that wait for answers, shared by those whose clients block."""
 
-    def __init__(self) -> None:
-        self._failures = 0
-        self._until = 0.0
-        self._probing = False
-        self._last = ""
+    requests_per_second: float
+    open: int = 500
+    threads: int = 64
 
-    def refusal(self, now: float) -> str:
-        """Why it is not asked now; empty if it is. Who is let through after a failure is the only one, until it has an answer."""
-        if not self._failures or (now >= self._until and not self._probing):
-            self._probing = bool(self._failures)
-            return ""
-        return f"{self._last} (it is asked again in {max(0.0, self._until - now):.0f} s)"
 
-    def failed(self, error: StoreError, now: float) -> bool:
-        """It did not answer; whether that is new."""
-        first, longest = _PAUSE_SECONDS
-        pause = min(first * 2.0**self._failures, longest)
-        self._until = now + random.uniform(0.5, 1.0) * pause  # noqa: S311 - spreads load, hides nothing
-        self._failures += 1
-        self._probing = False
-        self._last = str(error)
-        return self._failures == 1
+class _Lent:
+    """A reader, and how many use it."""
 
-    def abandoned(self) -> None:
-        """Who asked does not wait for the answer."""
-        self._probing = False
-
-    def answered(self) -> bool:
-        """It did; whether that ends a time in which it did not."""
-        ended = self._failures > 0
-        self._failures, self._probing = 0, False
-        return ended
+    def __init__(self, reader: Reader) -> None:
+        self.reader = reader
+        self.users = 0
+        self.wanted = True
 
 
 class _Open:
+    """One identity. ``users``: who ask, and have no answer yet. ``gone``: it is not among the stores any more."""
+
     def __init__(self) -> None:
         self.turn = asyncio.Lock()
-        self.reader: Reader | None = None
-        self.opened_at = 0.0
+        self.lent: _Lent | None = None
         self.users = 0
+        self.gone = False
         self.breaker = Breaker()
 
 
@@ -88,7 +77,7 @@ class Stores:
     def __init__(
         self,
         credentials: Credentials,
-        requests_per_second: float,
+        bounds: Bounds,
         *,
         recovered: Callable[[Store], None] = lambda _: None,
         failed: Callable[[Store, StoreError], None] = lambda _store, _error: None,
@@ -96,17 +85,21 @@ class Stores:
     ) -> None:
         """``failed`` is told of a store that does not answer, or cannot be opened; ``recovered``, when it answers again."""
         self._credentials = credentials
-        self._limits = StoreLimits(
-            requests_per_second=requests_per_second, burst_requests=max(1, round(requests_per_second))
-        )
+        rate = bounds.requests_per_second
+        self._limits = StoreLimits(requests_per_second=rate, burst_requests=max(1, round(rate)))
+        self._most = bounds.open
+        self._threads = Threads(bounds.threads)
         self._recovered = recovered
         self._told_failed = failed
         self._opener = opener or self._open
         self._stores: OrderedDict[Identity, _Open] = OrderedDict()
+        self._lent: set[_Lent] = set()
         self._closing: set[asyncio.Task[None]] = set()
+        self._closed = False
+        self._crowded = False
 
     def __len__(self) -> int:
-        return sum(one.reader is not None for one in self._stores.values())
+        return len(self._lent)
 
     async def ask(self, store: Store, namespace: str, question: Callable[[Reader], Awaitable[_T]]) -> _T:
         """The answer of a store, asked on behalf of a namespace.
@@ -114,6 +107,8 @@ class Stores:
         Raises:
             StoreError: it cannot be opened, does not answer, or refuses.
         """
+        if self._closed:
+            raise UnavailableError("stores are not read any more")
         identity = store.identity(namespace)
         opened = self._stores.setdefault(identity, _Open())
         self._stores.move_to_end(identity)
@@ -121,17 +116,19 @@ class Stores:
         if refusal:
             raise UnavailableError(refusal)
         opened.users += 1
+        self._make_room()
         try:
-            reader = await self._reader(opened, store, namespace)
-            answer = await question(reader)
+            answer = await self._answer(opened, store, namespace, question)
         except StoreError as error:
             self._failed(opened, store, error)
             raise
-        except asyncio.CancelledError:
+        except BaseException:
             opened.breaker.abandoned()
             raise
         finally:
             opened.users -= 1
+            if opened.gone:
+                self._let_go(opened)  # it was opened by who had asked before that
             self._make_room()
         self._answered(opened, store)
         return answer
@@ -139,14 +136,16 @@ class Stores:
     def changed(self, kind: str, namespace: str, name: str) -> None:
         """A store is another one now, or no more: what is open of it is closed once nobody reads it."""
         for identity in [one for one in self._stores if one[:3] == (kind, namespace, name)]:
-            self._let_go(self._stores.pop(identity))
+            self._remove(identity)
 
     async def close(self) -> None:
-        """Close all; tokens that were obtained are given back."""
-        for opened in self._stores.values():
-            self._let_go(opened)
-        self._stores.clear()
-        if self._closing:
+        """Close all, whoever reads them; tokens that were obtained are given back."""
+        self._closed = True
+        for identity in list(self._stores):
+            self._remove(identity)
+        for lent in list(self._lent):
+            self._close(lent)
+        while self._closing:
             await asyncio.gather(*self._closing, return_exceptions=True)
 
     async def _open(self, store: Store, namespace: str) -> Reader:
@@ -155,51 +154,82 @@ class Stores:
                 f"{store.ref}: provider file reads files of the controller's own machine: not for a cluster"
             )
         return await open_reader(
-            store.manifest, credentials=self._credentials, namespace=namespace, limits=self._limits
-        )
+            store.manifest, credentials=self._credentials, namespace=namespace, limits=self._limits,
+            threads=self._threads,
+        )  # fmt: skip
 
-    async def _reader(self, opened: _Open, store: Store, namespace: str) -> Reader:
+    async def _answer(
+        self, opened: _Open, store: Store, namespace: str, question: Callable[[Reader], Awaitable[_T]]
+    ) -> _T:
+        lent = await self._reader(opened, store, namespace)
+        lent.users += 1
+        try:
+            return await question(lent.reader)
+        except (RejectedError, UnreadyError):
+            # What it was opened with may be other by now: who is let through next opens it anew. A refusal by policy is
+            # neither: whoever opens it, and however often, it stays one.
+            if opened.lent is lent:
+                self._let_go(opened)
+            raise
+        finally:
+            lent.users -= 1
+            self._settle(lent)
+
+    async def _reader(self, opened: _Open, store: Store, namespace: str) -> _Lent:
         async with opened.turn:
-            if opened.reader is None:
-                opened.reader = await self._opener(store, namespace)
-                opened.opened_at = time.monotonic()
-            return opened.reader
+            if opened.lent is None:
+                with of_login():
+                    reader = await self._opener(store, namespace)
+                opened.lent = _Lent(reader)
+                self._lent.add(opened.lent)
+            return opened.lent
 
     def _failed(self, opened: _Open, store: Store, error: StoreError) -> None:
-        if isinstance(error, UnavailableError | ThrottledError):
-            if opened.breaker.failed(error, time.monotonic()) and isinstance(error, UnavailableError):
-                self._told_failed(store, error)
-            return
-        if opened.reader is None:
-            if opened.breaker.failed(error, time.monotonic()):
-                self._told_failed(store, error)
-            return
-        self._answered(opened, store)
-        stale = time.monotonic() - opened.opened_at > _REOPEN_SECONDS
-        if isinstance(error, ForbiddenError | MisconfiguredError) and stale:
-            # Its credentials or certificates may be others by now: it is opened anew, not more often than it makes sense.
-            self._let_go(opened)
+        if not isinstance(error, _WHOLE):
+            self._answered(opened, store)
+        elif opened.breaker.failed(error, time.monotonic()) and not isinstance(error, ThrottledError):
+            self._told_failed(store, error)
 
     def _answered(self, opened: _Open, store: Store) -> None:
         if opened.breaker.answered():
             self._recovered(store)
 
     def _make_room(self) -> None:
-        for identity in list(self._stores):
-            if len(self._stores) <= MAX_OPEN:
-                return
-            if not self._stores[identity].users:
-                self._let_go(self._stores.pop(identity))
+        over = len(self._stores) - self._most
+        if over <= 0:
+            return
+        if not self._crowded:
+            self._crowded = True
+            fields = {"open": self._most, "setting": "controller.external.openStores"}
+            _log.warning("more stores are read than may be open: each is logged in to anew", extra={"fields": fields})
+        idle = (identity for identity, one in self._stores.items() if not one.users)
+        for identity in list(itertools.islice(idle, over)):
+            self._remove(identity)
+
+    def _remove(self, identity: Identity) -> None:
+        opened = self._stores.pop(identity)
+        opened.gone = True
+        self._let_go(opened)
 
     def _let_go(self, opened: _Open) -> None:
-        reader, opened.reader = opened.reader, None
-        if reader is not None:
-            task = asyncio.ensure_future(_close(reader))
-            self._closing.add(task)
-            task.add_done_callback(self._closing.discard)
+        lent, opened.lent = opened.lent, None
+        if lent is not None:
+            lent.wanted = False
+            self._settle(lent)
+
+    def _settle(self, lent: _Lent) -> None:
+        """Close a reader that is not wanted, if nobody uses it."""
+        if not lent.wanted and not lent.users and lent in self._lent:
+            self._close(lent)
+
+    def _close(self, lent: _Lent) -> None:
+        self._lent.remove(lent)
+        task = asyncio.ensure_future(_closed(lent.reader))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
 
-async def _close(reader: Reader) -> None:
+async def _closed(reader: Reader) -> None:
     with contextlib.suppress(StoreError, TimeoutError):
         async with asyncio.timeout(_CLOSE_SECONDS):
             await reader.close()

@@ -6,11 +6,9 @@ one is shown in one line, without the credentials that the request was signed wi
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import cache, partial
 from http import HTTPStatus
@@ -36,11 +34,14 @@ from gateway_secrets.stores.errors import (
     ForbiddenError,
     MisconfiguredError,
     NotFoundError,
+    RejectedError,
     StoreError,
     ThrottledError,
     UnavailableError,
+    UnreadyError,
 )
 from gateway_secrets.stores.limits import StoreLimits
+from gateway_secrets.stores.threads import StoreThreads
 
 _CONNECT_SECONDS = 5.0
 _SHOWN_CHARACTERS = 200
@@ -86,7 +87,7 @@ class Keys(msgspec.Struct, frozen=True):
         return (self.key_id, self.secret, self.session)
 
 
-class StaleKeysError(ForbiddenError):
+class StaleKeysError(RejectedError):
     """The credentials are not, or no longer, good: others may be."""
 
 
@@ -95,7 +96,7 @@ class AwsClient:
 
     def __init__(
         self, session: Session, service: str, region: str, keys: Keys | None, *, limits: StoreLimits,
-        threads: ThreadPoolExecutor,
+        threads: StoreThreads,
     ) -> None:  # fmt: skip
         """Slow: reads the description of the service. Without ``keys`` requests are not signed."""
         config = Config(
@@ -136,7 +137,7 @@ class AwsClient:
         self._client.close()
 
 
-async def own_keys(threads: ThreadPoolExecutor) -> Keys:
+async def own_keys(threads: StoreThreads) -> Keys:
     """The identity that the process itself has, from where AWS's programs look for it.
 
     Raises:
@@ -193,9 +194,9 @@ def _loader() -> Loader:
     return create_loader()
 
 
-async def _translated(threads: ThreadPoolExecutor, ask: Callable[[], Any], *, what: str, hidden: Sequence[str]) -> Any:
+async def _translated(threads: StoreThreads, ask: Callable[[], Any], *, what: str, hidden: Sequence[str]) -> Any:
     try:
-        return await asyncio.get_running_loop().run_in_executor(threads, ask)
+        return await threads.run(ask)
     except ClientError as error:
         raise _of_service(error.response, what, hidden) from None
     except ParamValidationError:
@@ -204,7 +205,7 @@ async def _translated(threads: ThreadPoolExecutor, ask: Callable[[], Any], *, wh
     except (NoCredentialsError, PartialCredentialsError):
         raise MisconfiguredError(f"{what}: there are no AWS credentials") from None
     except SSLError:
-        raise MisconfiguredError(f"{what}: TLS with AWS: its certificate is not trusted") from None
+        raise UnreadyError(f"{what}: TLS with AWS: its certificate is not trusted") from None
     except EndpointConnectionError as error:
         raise UnavailableError(f"{what}: {error.kwargs.get('endpoint_url')} cannot be reached") from None
     except (HTTPClientError, BotoCoreError) as error:

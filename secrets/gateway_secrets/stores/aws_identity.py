@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from gateway_secrets.stores.aws_client import AwsClient, Keys, StaleKeysError, keys_of, new_session, own_keys
@@ -50,7 +48,7 @@ class AwsIdentity:
         self._spec = spec
         self._scope = scope
         self._limits = limits
-        self._threads = ThreadPoolExecutor(limits.connections, thread_name_prefix="aws")
+        self._threads = scope.threads.of_store(limits.connections)
         self._session = new_session()
         self.held = Renewed(self._login, discard=AwsClient.close)
 
@@ -69,9 +67,9 @@ class AwsIdentity:
         return await ask(await self.held.get())
 
     async def close(self) -> None:
-        """Close connections; calls in progress fail."""
+        """Close connections; calls in progress come to their end, or fail."""
+        self._threads.close()
         self.held.drop(self.held.present)
-        self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _may_do_better(self, client: AwsClient, *, stale: bool) -> bool:
         """After a refusal: whether it was the keys' fault, and there are others.
@@ -147,7 +145,7 @@ class AwsIdentity:
                 self._session, service, self._spec.region, keys, limits=self._limits, threads=self._threads
             )
 
-        return await asyncio.get_running_loop().run_in_executor(self._threads, make)
+        return await self._threads.run(make)
 
     def _chain(self) -> list[dict[str, object]]:
         scope = self._scope

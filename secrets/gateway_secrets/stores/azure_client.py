@@ -40,6 +40,7 @@ from gateway_secrets.stores.errors import (
     ForbiddenError,
     MisconfiguredError,
     NotFoundError,
+    RejectedError,
     StoreError,
     ThrottledError,
     UnavailableError,
@@ -64,7 +65,7 @@ class DeletedError(UnusableError):
     """There is a deleted secret of this name, which can be recovered."""
 
 
-class StaleTokenError(ForbiddenError):
+class StaleTokenError(RejectedError):
     """The token is not, or no longer, good: another may be."""
 
 

@@ -6,14 +6,23 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import islice
+from typing import Protocol, TypeVar
 
 from gateway_secrets.stores.errors import ForbiddenError, StoreError, ThrottledError, UnavailableError
 from gateway_secrets.stores.limits import StoreLimits
 from gateway_secrets.stores.model import BatchStore, Payload, Reference, Store
-from gateway_secrets.stores.pace import Pace
 
+_T = TypeVar("_T")
 Identity = tuple[str, str, str]
 Result = Payload | StoreError
+
+
+class Ask(Protocol):
+    """One request: paced, and told how many seconds are left."""
+
+    async def __call__(self, ask: Callable[[float], Awaitable[_T]], /) -> _T:
+        """The answer."""
+        ...
 
 
 def identity(reference: Reference) -> Identity:
@@ -23,20 +32,20 @@ def identity(reference: Reference) -> Identity:
 
 async def payloads_of(
     store: Store,
-    pace: Pace,
+    ask: Ask,
     single: Callable[[Reference], Awaitable[Payload]],
     references: Sequence[Reference],
     limits: StoreLimits,
 ) -> dict[Identity, Result]:
     """The payload of each reference by its :func:`identity`, or why there is none.
 
-    ``single`` reads one. What a batch does not tell, or not for now, is read by itself.
+    ``ask`` makes a request, ``single`` reads one. What a batch does not tell, or not for now, is read by itself.
     """
     wanted = {identity(reference): reference for reference in references}
     found: dict[Identity, Result] = {}
     if isinstance(store, BatchStore):
         keys = [key for key, version, policy in wanted if not version and policy == "None"]
-        found = {(key, "", "None"): result for key, result in (await _batched(store, pace, keys)).items()}
+        found = {(key, "", "None"): result for key, result in (await _batched(store, ask, keys)).items()}
     turns = asyncio.Semaphore(limits.connections)
 
     async def one(what: Identity) -> None:
@@ -50,7 +59,7 @@ async def payloads_of(
     return found
 
 
-async def _batched(store: BatchStore, pace: Pace, keys: Sequence[str]) -> dict[str, Result]:
+async def _batched(store: BatchStore, ask: Ask, keys: Sequence[str]) -> dict[str, Result]:
     found: dict[str, Result] = {}
     left = iter(keys)
     while store.batch_size > 1:
@@ -58,7 +67,7 @@ async def _batched(store: BatchStore, pace: Pace, keys: Sequence[str]) -> dict[s
         if len(batch) <= 1:
             break  # one by itself is a single read, and its rights are the usual ones
         try:
-            results = await pace.call(partial(_many, store, batch))
+            results = await ask(partial(_many, store, batch))
         except ForbiddenError:
             continue  # read one by one, each with an answer of its own
         except StoreError as error:

@@ -18,7 +18,9 @@ from gateway.kube.client import KubeClient
 from gateway.kube.errors import ApiError
 from gateway.kube.resource import ResourceType
 from gateway_secrets.stores.errors import MisconfiguredError, StoreError, UnavailableError
+from gateway_secrets.stores.limits import StoreLimits
 from gateway_secrets.stores.manifest import CaProvider, Manifest, Selector, ServiceAccount
+from gateway_secrets.stores.threads import Threads
 
 SECRETS = ResourceType("", ("v1",), "secrets")
 CONFIG_MAPS = ResourceType("", ("v1",), "configmaps")
@@ -132,11 +134,21 @@ class KubeCredentials:
 
 
 class Scope:
-    """What one store, asked on behalf of one namespace, may take its credentials from."""
+    """What one store, asked on behalf of one namespace, has of its surroundings: what it may take its credentials from, and
+    the threads that it shares with others.
+    """
 
-    def __init__(self, manifest: Manifest, credentials: Credentials, *, namespace: str = "default") -> None:
+    def __init__(
+        self,
+        manifest: Manifest,
+        credentials: Credentials,
+        *,
+        namespace: str = "default",
+        threads: Threads | None = None,
+    ) -> None:
         """``namespace``: of who asks; a store without one in its manifest is taken to be there."""
         self._credentials = credentials
+        self.threads = threads or Threads(StoreLimits().connections)
         self.kind = manifest.kind
         self.name = manifest.metadata.name
         self.label = manifest.label

@@ -5,6 +5,9 @@ No text holds a secret value, nor any credential: texts name paths, stores and s
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from gateway.core.errors import GovgateError
 
 
@@ -18,6 +21,10 @@ class NotFoundError(StoreError):
 
 class ForbiddenError(StoreError):
     """The store knows who asks and refuses, or does not take the credentials."""
+
+
+class RejectedError(ForbiddenError):
+    """The credentials are not, or no longer, taken: others may be. That concerns all that is in the store."""
 
 
 class ThrottledError(StoreError):
@@ -36,5 +43,27 @@ class MisconfiguredError(StoreError):
     """The store's manifest, its credentials or the request cannot work as they are; somebody has to change them."""
 
 
+class UnreadyError(MisconfiguredError):
+    """Credentials cannot be had, or certificates are not trusted. That concerns all that is in the store."""
+
+
 class UnusableError(StoreError):
     """What is stored is not what was asked for: not JSON, not base64, not text, too large."""
+
+
+@contextmanager
+def of_login() -> Iterator[None]:
+    """What a login finds wrong is wrong with the store as a whole, and says nothing of the secret that was to be read.
+
+    Raises:
+        RejectedError: for what is forbidden.
+        UnreadyError: for what is misconfigured, or not there.
+    """
+    try:
+        yield
+    except (RejectedError, UnreadyError):
+        raise
+    except ForbiddenError as error:
+        raise RejectedError(str(error)) from None
+    except (MisconfiguredError, NotFoundError) as error:
+        raise UnreadyError(str(error)) from None

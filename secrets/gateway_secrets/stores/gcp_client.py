@@ -21,6 +21,7 @@ from gateway_secrets.stores.errors import (
     ForbiddenError,
     MisconfiguredError,
     NotFoundError,
+    RejectedError,
     StoreError,
     ThrottledError,
     UnavailableError,
@@ -34,7 +35,7 @@ _ROOTS = "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"
 _NOT_ENABLED = ("DISABLED state", "DESTROYED state")
 
 
-class TokenRefusedError(ForbiddenError):
+class TokenRefusedError(RejectedError):
     """The token is not, or no longer, good: another may be."""
 
 

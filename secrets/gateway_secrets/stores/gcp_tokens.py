@@ -5,12 +5,10 @@ One token for all who read the store: see :mod:`.renewed`.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC
 from functools import partial
@@ -64,12 +62,12 @@ class GcpTokens:
     def __init__(self, spec: GcpSpec, scope: Scope) -> None:
         self._spec = spec
         self._scope = scope
-        self._threads = ThreadPoolExecutor(1, thread_name_prefix="gcp-token")
+        self._threads = scope.threads.of_store(1)
         self.held = Renewed(self._obtained)
 
     def close(self) -> None:
         """Forget the token."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._threads.close()
 
     async def _obtained(self) -> _Token:
         return await self._asked(await self._prepared())
@@ -111,8 +109,7 @@ class GcpTokens:
     async def _by_gke(self, identity: WorkloadIdentity) -> Callable[[], _Token]:
         project, place, name = identity.cluster_project_id, identity.cluster_location, identity.cluster_name
         if not (project and place and name):
-            run = asyncio.get_running_loop().run_in_executor
-            told = await run(self._threads, _told_by_metadata_server)
+            told = await self._threads.run(_told_by_metadata_server)
             project, place, name = project or told[0], place or told[1], name or told[2]
         pool = f"{project}.svc.id.goog"
         provider = f"https://container.googleapis.com/v1/projects/{project}/locations/{place}/clusters/{name}"
@@ -123,7 +120,7 @@ class GcpTokens:
     async def _asked(self, ask: Callable[[], _Token]) -> _Token:
         what = f"{self._scope.label}: a token of Google"
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, ask)
+            return await self._threads.run(ask)
         except StoreError:
             raise
         except exceptions.DefaultCredentialsError:

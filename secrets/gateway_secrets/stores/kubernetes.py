@@ -20,10 +20,12 @@ from gateway_secrets.stores.errors import (
     ForbiddenError,
     MisconfiguredError,
     NotFoundError,
+    RejectedError,
     StoreError,
     ThrottledError,
     UnavailableError,
     UnusableError,
+    of_login,
 )
 from gateway_secrets.stores.kubernetes_spec import KubernetesSpec, encoded, kubeconfig, parse_spec, sanitised
 from gateway_secrets.stores.limits import StoreLimits
@@ -36,7 +38,7 @@ _ATTEMPTS = 4
 _CONFLICTS = frozenset((HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT))
 _KINDS: dict[int, type[StoreError]] = {
     HTTPStatus.NOT_FOUND: NotFoundError,
-    HTTPStatus.UNAUTHORIZED: ForbiddenError,
+    HTTPStatus.UNAUTHORIZED: RejectedError,
     HTTPStatus.FORBIDDEN: ForbiddenError,
 }
 
@@ -162,6 +164,10 @@ class KubernetesStore:
             raise _translated(error, what) from None
 
     async def _credentials(self) -> Json:
+        with of_login():
+            return await self._kubeconfig()
+
+    async def _kubeconfig(self) -> Json:
         spec, scope = self._spec, self._scope
         if spec.auth_ref is not None:
             return sanitised(await scope.secret(spec.auth_ref), where=f"{scope.label}: authRef")

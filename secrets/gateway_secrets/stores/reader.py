@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
+from gateway.tasks import is_cancelled
 from gateway_secrets.stores.batches import identity, payloads_of
-from gateway_secrets.stores.errors import MisconfiguredError, StoreError, UnusableError
+from gateway_secrets.stores.errors import MisconfiguredError, StoreError, UnavailableError, UnusableError
 from gateway_secrets.stores.limits import StoreLimits
 from gateway_secrets.stores.model import Find, Metadata, Payload, Reference, Secret, Store, WritableStore
 from gateway_secrets.stores.pace import Pace
 from gateway_secrets.stores.values import as_map, convert_keys, decode, fields_of, go_json, select
+
+_T = TypeVar("_T")
+_CLOSED = "the store was closed meanwhile"
 
 
 class Reader:
@@ -19,6 +25,7 @@ class Reader:
         self._store = store
         self._limits = limits or StoreLimits()
         self._pace = pace or Pace(self._limits)
+        self._closed = False
 
     @property
     def provider(self) -> str:
@@ -58,7 +65,7 @@ class Reader:
             metadata = await self.describe(reference.key)
             whole = go_json(dict(metadata.document), html=False)
             return Payload(whole, fields_of(whole), version=metadata.version, created=metadata.created)
-        return await self._pace.call(lambda within: self._store.read(reference.key, reference.version, within=within))
+        return await self._asked(lambda within: self._store.read(reference.key, reference.version, within=within))
 
     async def describe(self, key: str) -> Metadata:
         """The version of a secret and the like, without its value.
@@ -66,7 +73,7 @@ class Reader:
         Raises:
             StoreError: see :mod:`.errors`.
         """
-        return await self._pace.call(lambda within: self._store.describe(key, within=within))
+        return await self._asked(lambda within: self._store.describe(key, within=within))
 
     async def find(self, find: Find) -> Sequence[str]:
         """The keys of the secrets that match.
@@ -74,14 +81,14 @@ class Reader:
         Raises:
             StoreError: see :mod:`.errors`.
         """
-        found = await self._pace.call(lambda within: self._store.find(find, within=within))
+        found = await self._asked(lambda within: self._store.find(find, within=within))
         if len(found) > self._limits.found_secrets:
             raise UnusableError(f"more than {self._limits.found_secrets} secrets are found: narrow the search")
         return found
 
     async def payloads(self, references: Sequence[Reference]) -> list[Payload | StoreError]:
         """What :meth:`payload` gives or raises for each: one read of each key and version, and fewer where the store can."""
-        found = await payloads_of(self._store, self._pace, self.payload, references, self._limits)
+        found = await payloads_of(self._store, self._asked, self.payload, references, self._limits)
         return [found[identity(reference)] for reference in references]
 
     async def get_many(self, references: Sequence[Reference]) -> list[Secret | StoreError]:
@@ -105,9 +112,7 @@ class Reader:
         """
         store = self._writable()
         self._check_size(reference, value)
-        return await self._pace.call(
-            lambda within: store.write(reference.key, reference.property, value, within=within)
-        )
+        return await self._asked(lambda within: store.write(reference.key, reference.property, value, within=within))
 
     async def delete(self, reference: Reference) -> None:
         """Remove the property, or the key with all that is there; what is not there is removed already.
@@ -116,11 +121,29 @@ class Reader:
             StoreError: as :meth:`put`.
         """
         store = self._writable()
-        await self._pace.call(lambda within: store.remove(reference.key, reference.property, within=within))
+        await self._asked(lambda within: store.remove(reference.key, reference.property, within=within))
 
     async def close(self) -> None:
-        """Close the store."""
+        """Close the store. Who still reads it is told that it is closed."""
+        self._closed = True
         await self._store.close()
+
+    async def _asked(self, ask: Callable[[float], Awaitable[_T]]) -> _T:
+        """Paced; what ends because the store was closed, or what its client gives up, is an error as any other."""
+        if self._closed:
+            raise UnavailableError(_CLOSED)
+        try:
+            return await self._pace.call(ask)
+        except StoreError:
+            raise
+        except asyncio.CancelledError:
+            if is_cancelled():
+                raise
+            raise UnavailableError(_CLOSED if self._closed else "the request was broken off") from None
+        except Exception:
+            if not self._closed:
+                raise
+            raise UnavailableError(_CLOSED) from None
 
     def _bounded(self, reference: Reference, value: bytes) -> bytes:
         decoded = decode(value, reference.decoding_strategy, key=reference.key)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
-from gateway_secrets.stores.errors import ThrottledError, UnavailableError
+from gateway_secrets.stores.errors import StoreError, ThrottledError, UnavailableError, of_login
 
 _T = TypeVar("_T")
 _RENEW_AT = (0.6, 0.75)
@@ -37,6 +37,8 @@ class Renewed(Generic[_T]):
         self._uniform = uniform
         self._turn = asyncio.Lock()
         self._ends = self._renew_at = 0.0
+        self._failures = 0
+        self._failure: StoreError = UnavailableError("")
         self.present: _T | None = None
         self.logins = 0
 
@@ -44,28 +46,38 @@ class Renewed(Generic[_T]):
         """One that should be good.
 
         Raises:
-            StoreError: what ``obtain`` raised.
+            StoreError: what ``obtain`` raised, now or while this waited for its turn.
         """
         if self.present is not None and self._clock() < self._renew_at:
             return self.present
+        failures = self._failures
         async with self._turn:
             if self.present is not None and self._clock() < self._renew_at:
                 return self.present
-            began = self._clock()
-            try:
+            if self._failures != failures:
+                raise type(self._failure)(str(self._failure))  # one login for all who ask at once, also if it fails
+            return await self._anew()
+
+    async def _anew(self) -> _T:
+        began = self._clock()
+        try:
+            with of_login():
                 new, ends = await self._obtain()
-            except (UnavailableError, ThrottledError):
-                if self.present is None or self._clock() >= self._ends:
-                    raise
-                self._renew_at = min(self._ends, self._clock() + _AGAIN_SECONDS)
-                return self.present
-            self.drop(self.present)
-            self.logins += 1
-            self._ends = float("inf") if ends is None else ends
-            part = self._uniform(*_RENEW_AT)
-            self._renew_at = self._ends if ends is None else began + (ends - began) * part
-            self.present = new
-            return new
+        except StoreError as error:
+            may_pass = isinstance(error, UnavailableError | ThrottledError)
+            if self.present is None or self._clock() >= self._ends or not may_pass:
+                self._failures += 1
+                self._failure = error
+                raise
+            self._renew_at = min(self._ends, self._clock() + _AGAIN_SECONDS)
+            return self.present
+        self.drop(self.present)
+        self.logins += 1
+        self._ends = float("inf") if ends is None else ends
+        part = self._uniform(*_RENEW_AT)
+        self._renew_at = self._ends if ends is None else began + (ends - began) * part
+        self.present = new
+        return new
 
     def drop(self, refused: _T | None) -> None:
         """Forget the present one, if it is this: it was refused, and the next one is another."""

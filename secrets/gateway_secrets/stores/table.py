@@ -12,6 +12,7 @@ from gateway_secrets.stores.limits import StoreLimits
 from gateway_secrets.stores.manifest import Manifest
 from gateway_secrets.stores.model import Store
 from gateway_secrets.stores.reader import Reader
+from gateway_secrets.stores.threads import Threads
 
 Open = Callable[[Any, Scope, StoreLimits], Awaitable[Store]]
 """From what is below ``spec.provider.<name>``; makes no request to the store yet."""
@@ -36,8 +37,9 @@ async def open_reader(
     credentials: Credentials | None = None,
     namespace: str = "default",
     limits: StoreLimits | None = None,
+    threads: Threads | None = None,
 ) -> Reader:
-    """A reader of the store that ``manifest`` describes, on behalf of ``namespace``.
+    """A reader of the store that ``manifest`` describes, on behalf of ``namespace``. ``threads``: shared with other stores.
 
     Raises:
         StoreError: there is no such kind of store, its manifest is wrong, or its credentials cannot be had.
@@ -49,7 +51,7 @@ async def open_reader(
         known = ", ".join(sorted(PROVIDERS))
         raise MisconfiguredError(f"{manifest.label}: provider {names[0]!r} is not known here (known: {known})")
     bounds = limits or StoreLimits()
-    scope = Scope(manifest, credentials or NoCredentials(), namespace=namespace)
+    scope = Scope(manifest, credentials or NoCredentials(), namespace=namespace, threads=threads)
     opened = _opener(names[0], manifest.label)
     return Reader(await opened(manifest.spec.provider[names[0]], scope, bounds), bounds)
 

@@ -42,7 +42,7 @@ async def open_store(document: Any, scope: Scope, limits: StoreLimits) -> VaultS
     client = b""
     if shown is not None and key is not None:
         client = await scope.secret(shown, "tls.crt") + b"\n" + await scope.secret(key, "tls.key")
-    http = VaultHttp(spec.server, limits, ca=ca, client=client, headers=spec.headers)
+    http = VaultHttp(spec.server, limits, scope.threads, ca=ca, client=client, headers=spec.headers)
     return VaultStore(spec, http, Tokens(spec, scope, http), limits)
 
 
@@ -112,8 +112,10 @@ class VaultStore:
         await self._push.remove(key, name, within=within)
 
     async def close(self, *, keep_token: bool = False) -> None:
-        await self.tokens.close(revoke=not keep_token)
-        self._http.close()
+        try:
+            await self.tokens.close(revoke=not keep_token)
+        finally:
+            self._http.close()
 
     async def _names(self, path: str, ends: float) -> list[str]:
         """All names below a folder, however deep, in order."""

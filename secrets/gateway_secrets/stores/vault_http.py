@@ -6,12 +6,10 @@ Its answers are read here: as large as allowed, within the deadline, numbers as 
 
 from __future__ import annotations
 
-import asyncio
 import os
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -29,9 +27,11 @@ from gateway_secrets.stores.errors import (
     StoreError,
     ThrottledError,
     UnavailableError,
+    UnreadyError,
     UnusableError,
 )
 from gateway_secrets.stores.limits import StoreLimits
+from gateway_secrets.stores.threads import Threads
 from gateway_secrets.stores.values import parse_json
 
 _T = TypeVar("_T")
@@ -85,8 +85,9 @@ class VaultHttp:
     """Connections to one server, kept open; any number of calls at a time, so many of them in progress."""
 
     def __init__(
-        self, server: str, limits: StoreLimits, *, ca: bytes = b"", client: bytes = b"", headers: Mapping[str, str] = {}
-    ) -> None:
+        self, server: str, limits: StoreLimits, threads: Threads, *, ca: bytes = b"", client: bytes = b"",
+        headers: Mapping[str, str] = {},
+    ) -> None:  # fmt: skip
         """``ca``: the only certificates (PEM) to trust; ``client``: certificate and key (PEM) to show."""
         self._server = server.rstrip("/")
         self._limits = limits
@@ -99,7 +100,7 @@ class VaultHttp:
         pool = HTTPAdapter(pool_connections=1, pool_maxsize=limits.connections, max_retries=0, pool_block=True)
         self._session.mount("https://", pool)
         self._session.mount("http://", pool)
-        self._threads = ThreadPoolExecutor(limits.connections, thread_name_prefix="vault")
+        self._threads = threads.of_store(limits.connections)
 
     async def call(
         self,
@@ -122,12 +123,12 @@ class VaultHttp:
             namespace=namespace or None, allow_redirects=False,
         )  # fmt: skip
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, ask, client)
+            return await self._threads.run(ask, client)
         except StoreError as error:
             error.args = (f"{what}: {_scrubbed(str(error), (token, *hidden))}",)
             raise
         except requests.exceptions.SSLError as error:
-            raise MisconfiguredError(f"{what}: TLS with {self._server}: {_reason(error)}") from None
+            raise UnreadyError(f"{what}: TLS with {self._server}: {_reason(error)}") from None
         except requests.exceptions.Timeout:
             raise UnavailableError(f"{what}: {self._server} does not answer in time") from None
         except (requests.exceptions.InvalidURL, requests.exceptions.InvalidHeader, UnicodeError):
@@ -136,13 +137,15 @@ class VaultHttp:
             ) from None
         except requests.exceptions.RequestException as error:
             raise UnavailableError(f"{what}: {self._server} cannot be reached: {_reason(error)}") from None
+        except OSError:
+            raise UnavailableError(f"{what}: the store was closed, and its certificates with it") from None
         except (KeyError, TypeError, AttributeError):
             raise UnavailableError(f"{what}: {self._server} answers something else than Vault would") from None
 
     def close(self) -> None:
-        """Close all connections; calls in progress fail."""
+        """Close all connections; calls in progress come to their end, or fail."""
+        self._threads.close()
         self._session.close()
-        self._threads.shutdown(wait=False, cancel_futures=True)
         for descriptor in self._files:
             os.close(descriptor)
         self._files = []
@@ -179,17 +182,27 @@ def _decoded(response: requests.Response, body: bytes) -> Any:
 
 def _error(response: requests.Response, document: Any) -> StoreError:
     code = response.status_code
-    listed = document.get("errors") if isinstance(document, dict) else None
-    said = " ".join(" ".join(str(item) for item in listed).split()) if isinstance(listed, list) else ""
-    text = f"{code} {said[:_SHOWN_CHARACTERS] or response.reason}"
+    said = _said(document, "errors")
+    text = f"{code} {said or response.reason}"
     if code == HTTPStatus.NOT_FOUND:
-        return NotFoundError(text if said else "no such secret, or version")
+        # Without a reason there is no such secret. With one there is no such engine, namespace or kind of path: who set up the
+        # store wrongly must not be told that all secrets are gone, since some delete then what was made of them.
+        reason = said or _said(document, "warnings")
+        return MisconfiguredError(f"{code} {reason}") if reason else NotFoundError("no such secret, or version")
     if code == HTTPStatus.TOO_MANY_REQUESTS:
         after = response.headers.get("Retry-After", "")
         return ThrottledError(text, retry_after_seconds=float(after) if after.isdigit() else None)
     if code in _REDIRECTS:
         return MisconfiguredError(f"{code}: redirects elsewhere: name the address of the active node")
     return _KINDS.get(code, UnavailableError)(text)
+
+
+def _said(document: Any, member: str) -> str:
+    """A list of texts in an answer, in one line."""
+    listed = document.get(member) if isinstance(document, dict) else None
+    if not isinstance(listed, list):
+        return ""
+    return " ".join(" ".join(str(item) for item in listed).split())[:_SHOWN_CHARACTERS]
 
 
 def _scrubbed(text: str, hidden: Sequence[str]) -> str:

@@ -14,9 +14,12 @@ from gateway_secrets.stores.credentials import Scope
 from gateway_secrets.stores.errors import (
     ForbiddenError,
     MisconfiguredError,
+    RejectedError,
     StoreError,
     ThrottledError,
     UnavailableError,
+    UnreadyError,
+    of_login,
 )
 from gateway_secrets.stores.vault_http import VaultHttp
 from gateway_secrets.stores.vault_login import prepare
@@ -47,6 +50,8 @@ class Tokens:
         self._namespace = spec.auth.namespace or spec.namespace
         self._held: _Token | None = None
         self._turn = asyncio.Lock()
+        self._failures = 0
+        self._failure: StoreError = UnavailableError("")
         self.logins = 0
         self.renewals = 0
 
@@ -54,14 +59,22 @@ class Tokens:
         """A token that should be good.
 
         Raises:
-            StoreError: the login failed, or what it needs cannot be had.
+            StoreError: the login failed, now or while this waited for its turn, or what it needs cannot be had.
         """
-        held, now = self._held, time.monotonic()
+        held, now, failures = self._held, time.monotonic(), self._failures
         if held is not None and now < held.renew_at:
             return held.text
         async with self._turn:
-            if self._held is None or time.monotonic() >= self._held.renew_at:
+            if self._held is not None and time.monotonic() < self._held.renew_at:
+                return self._held.text
+            if self._failures != failures:
+                raise type(self._failure)(str(self._failure))  # one login for all who ask at once, also if it fails
+            try:
                 self._held = await self._renewed(within) or await self._login(within)
+            except StoreError as error:
+                self._failures += 1
+                self._failure = error
+                raise
             return self._held.text
 
     async def rejected(self, token: str, within: float) -> bool:
@@ -74,7 +87,8 @@ class Tokens:
             if self._held is None or self._held.text != token:
                 return True
             if self._spec.auth.token_secret_ref is not None:
-                fresh = await self._scope.text(self._spec.auth.token_secret_ref)
+                with of_login():
+                    fresh = await self._scope.text(self._spec.auth.token_secret_ref, "token")
                 self._held = None if fresh != token else self._held
                 return fresh != token
             try:
@@ -115,6 +129,10 @@ class Tokens:
         return renewed if renewed.renew_at - time.monotonic() > 1.0 else None
 
     async def _login(self, within: float) -> _Token:
+        with of_login():
+            return await self._obtained(within)
+
+    async def _obtained(self, within: float) -> _Token:
         static = self._spec.auth.token_secret_ref
         if static is not None:
             return await self._looked_up(await self._scope.text(static, "token"), within)
@@ -124,9 +142,11 @@ class Tokens:
             answer = await self._http.call(
                 login.send, what="logging in", within=within, namespace=self._namespace, hidden=login.hidden
             )
+        except UnreadyError:
+            raise
         except MisconfiguredError as error:
             # Vault says 400 to credentials that it does not take.
-            raise ForbiddenError(str(error)) from None
+            raise RejectedError(str(error)) from None
         return _token_of(answer)
 
     async def _looked_up(self, token: str, within: float) -> _Token:

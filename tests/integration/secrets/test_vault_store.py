@@ -8,7 +8,13 @@ import hvac
 import pytest
 from support.openbao import ROOT_TOKEN
 
-from gateway_secrets.stores.errors import ForbiddenError, MisconfiguredError, NotFoundError, UnavailableError
+from gateway_secrets.stores.errors import (
+    ForbiddenError,
+    MisconfiguredError,
+    NotFoundError,
+    RejectedError,
+    UnavailableError,
+)
 from gateway_secrets.stores.limits import StoreLimits
 from gateway_secrets.stores.model import Find, Reference
 
@@ -191,6 +197,34 @@ async def test_a_static_token_that_ended_is_forbidden(bao, store, reader_token, 
         await store.get(Reference("static/app"))
     credentials.add("vault", token=ROOT_TOKEN)
     assert (await store.get(Reference("static/app", "v"))).value == b"1"
+
+
+@pytest.mark.parametrize(
+    ("spec", "says"),
+    [
+        ({"path": "none"}, "no handler for route"),
+        ({"namespace": "none"}, "namespace not found"),
+        ({"version": "v1"}, "Invalid path for a versioned K/V"),
+    ],
+)
+async def test_an_engine_that_is_not_there_is_no_secret_that_is_gone(bao, open_vault, credentials, spec, says):
+    """What was made of its secrets must not be deleted for a mistake in the store's manifest."""
+    bao.put("engine/app", v="1")
+    credentials.add("vault", token=ROOT_TOKEN)
+    store = await open_vault(TOKEN, **spec)
+    with pytest.raises(MisconfiguredError, match=says):
+        await store.get(Reference("engine/app"))
+
+
+async def test_wrong_credentials_are_tried_once_for_all_who_ask_at_once(bao, open_vault, credentials):
+    """The account is not locked by a thousand objects that read by it."""
+    bao.root.auth.userpass.create_or_update_user("locked", "right-password-1", policies=["reader"])
+    credentials.add("vault", password="wrong-password-1")
+    store = await open_vault({"userPass": {"username": "locked", "secretRef": {"name": "vault", "key": "password"}}})
+    reads = [store.get(Reference(f"app-{number}")) for number in range(20)]
+    found = await asyncio.gather(*reads, return_exceptions=True)
+    assert {type(error) for error in found} == {RejectedError}
+    assert store._store.tokens.logins == 1
 
 
 async def test_a_server_that_is_not_there_is_unavailable(open_vault, reader_token):

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.controllers.external.breaker import Breaker
 from gateway.controllers.external.shared import Shared
-from gateway.controllers.external.stores import Breaker
 from gateway.controllers.external.windows import due, window_end, window_start
 from gateway.kube import Key
 from gateway_secrets.stores.errors import NotFoundError, UnavailableError

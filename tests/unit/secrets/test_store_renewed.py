@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway_secrets.stores.errors import ForbiddenError, ThrottledError, UnavailableError
+from gateway_secrets.stores.errors import (
+    ForbiddenError,
+    MisconfiguredError,
+    NotFoundError,
+    RejectedError,
+    StoreError,
+    ThrottledError,
+    UnavailableError,
+    UnreadyError,
+)
 from gateway_secrets.stores.renewed import Renewed
 
 
@@ -95,3 +104,42 @@ async def test_what_was_refused_is_dropped_once():
     logins.now += 70.0
     await logins.held.get()
     assert logins.discarded == ["login 1", "login 2"]
+
+
+@pytest.mark.parametrize("error", [ForbiddenError("x"), UnavailableError("x"), ThrottledError("x")])
+async def test_many_share_a_login_that_fails(error):
+    """Who asked before it failed is told so; who asks after that tries anew."""
+    logins = Logins(100.0)
+    logins.error, tried = error, []
+    obtain = logins.obtain
+
+    async def counted():
+        tried.append(1)
+        return await obtain()
+
+    logins.held = Renewed(counted, clock=lambda: logins.now)
+    for tries in (1, 2):
+        found = await asyncio.gather(*[logins.held.get() for _ in range(20)], return_exceptions=True)
+        assert {str(one) for one in found} == {"x"}
+        assert len(tried) == tries
+
+
+@pytest.mark.parametrize(
+    ("error", "becomes"),
+    [
+        (ForbiddenError, RejectedError),
+        (RejectedError, RejectedError),
+        (MisconfiguredError, UnreadyError),
+        (NotFoundError, UnreadyError),
+        (UnavailableError, UnavailableError),
+    ],
+)
+async def test_what_is_wrong_with_a_login_is_told_from_what_is_wrong_with_a_secret(
+    error: type[StoreError], becomes: type[StoreError]
+):
+    """Above all: what a login does not find is no secret that is gone."""
+    logins = Logins(100.0)
+    logins.error = error("x")
+    with pytest.raises(StoreError) as caught:
+        await logins.held.get()
+    assert type(caught.value) is becomes
