@@ -79,6 +79,50 @@ app.kubernetes.io/part-of: govgate
 {{- mustMergeOverwrite (deepCopy .Values.config) $fixed | toYaml }}
 {{- end }}
 
+{{/* What the configuration says, where several templates ask. */}}
+{{- define "govgate.external" -}}
+{{- $external := dig "controller" "external" (dict) .Values.config }}
+{{- if or (get $external "enabled") (get $external "namespaces") }}true{{ end }}
+{{- end }}
+
+{{- define "govgate.intakePort" -}}
+{{- if and (include "govgate.external" .) (dig "controller" "external" "intake" "enabled" false .Values.config) }}
+{{- dig "controller" "external" "intake" "port" 8082 .Values.config | int }}
+{{- end }}
+{{- end }}
+
+{{- define "govgate.shards" -}}
+{{- ternary (dig "controller" "external" "shards" 1 .Values.config | int) 1 (eq (include "govgate.external" .) "true") }}
+{{- end }}
+
+{{- define "govgate.controllerKind" -}}
+{{- $numbered := and (gt (include "govgate.shards" . | int) 1) (lt (dig "controller" "external" "shard" -1 .Values.config | int) 0) }}
+{{- ternary "StatefulSet" "Deployment" (or .Values.controller.persistence.enabled $numbered) }}
+{{- end }}
+
+{{/*
+Settings that a running process does not take over: those that docs/configuration.md marks. A change of one of them
+restarts the Pods; of any other it does not, since that is in force by itself.
+*/}}
+{{- define "govgate.restartingWebhook" -}}
+{{- $config := include "govgate.config" . | fromYaml }}
+{{- pick $config.server "host" "port" "healthHost" "healthPort" "workers" "registration" | dict "audit" $config.audit "server" | toJson | sha256sum }}
+{{- end }}
+
+{{- define "govgate.restartingController" -}}
+{{- $config := include "govgate.config" . | fromYaml }}
+{{- pick $config.controller "healthHost" "healthPort" | toJson | sha256sum }}
+{{- end }}
+
+{{/* Of entries [{namespace, names}] the names by namespace: two entries may be about one. */}}
+{{- define "govgate.named" -}}
+{{- $named := dict }}
+{{- range . }}
+{{- $_ := set $named .namespace (concat (get $named .namespace | default list) .names | uniq) }}
+{{- end }}
+{{- toYaml $named }}
+{{- end }}
+
 {{- define "govgate.podSecurity" -}}
 runAsNonRoot: true
 runAsUser: 65532

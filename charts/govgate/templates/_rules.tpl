@@ -22,20 +22,41 @@
   resources: [rootsyncs, reposyncs]
   verbs: [get, list, watch]
 {{- $drift := dig "drift" (dict) .Values.config }}
-{{- if ne (dig "pulumi" "mode" "disabled" $drift) "disabled" }}
+{{- if ne (dig "pulumi" "mode" "disabled" $drift | toString) "disabled" }}
 - apiGroups: [pulumi.com]
   resources: [stacks]
   verbs: [get, list, watch]
 {{- end }}
-{{- if ne (dig "tofuController" "mode" "disabled" $drift) "disabled" }}
+{{- if ne (dig "tofuController" "mode" "disabled" $drift | toString) "disabled" }}
 - apiGroups: [infra.contrib.fluxcd.io]
   resources: [terraforms]
   verbs: [get, list, watch]
 {{- end }}
+{{- include "govgate.inventoryRules" . }}
 {{- if has "cluster:gatekeeper" (dig "policy" "sources" (list) .Values.config) }}
 - apiGroups: [templates.gatekeeper.sh, constraints.gatekeeper.sh, expansion.gatekeeper.sh]
   resources: ["*"]
   verbs: [get, list, watch]
+{{- end }}
+{{- end }}
+
+{{/*
+Objects that rules see beside the one they judge: until all were read, nothing is ready. A kind does not say how its
+resource is called; these are the ways of English, and the name of a resource that there is not gives no right.
+*/}}
+{{- define "govgate.inventoryRules" -}}
+{{- $sources := dig "policy" "sources" (list) .Values.config }}
+{{- $kinds := dig "policy" "inventory" (list) .Values.config }}
+{{- if has "builtin:network" $sources }}{{ $kinds = append $kinds "networking.k8s.io/v1/Ingress" }}{{ end }}
+{{- if has "builtin:reliability" $sources }}{{ $kinds = append $kinds "policy/v1/PodDisruptionBudget" }}{{ end }}
+{{- range $kind := without (uniq $kinds) "v1/Secret" }}
+{{- $parts := splitList "/" $kind }}
+{{- $name := last $parts | lower }}
+{{- $plurals := list $name (printf "%ss" $name) (printf "%ses" $name) }}
+{{- if hasSuffix "y" $name }}{{ $plurals = append $plurals (printf "%sies" (trimSuffix "y" $name)) }}{{ end }}
+- apiGroups: [{{ ternary (first $parts) "" (gt (len $parts) 2) | quote }}]
+  resources: {{ toJson $plurals }}
+  verbs: [list, watch]
 {{- end }}
 {{- end }}
 

@@ -8,10 +8,11 @@ metadata:
     {{- with .Values.webhook.podLabels }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
-  {{- with .Values.webhook.podAnnotations }}
   annotations:
+    checksum/restarting-settings: {{ include "govgate.restartingWebhook" . }}
+    {{- with .Values.webhook.podAnnotations }}
     {{- toYaml . | nindent 4 }}
-  {{- end }}
+    {{- end }}
 spec:
   serviceAccountName: {{ include "govgate.webhookAccount" . }}
   {{- with .Values.imagePullSecrets }}
@@ -25,6 +26,18 @@ spec:
   terminationGracePeriodSeconds: {{ add $drain $grace 15 | int }}
   securityContext:
     {{- include "govgate.podSecurity" . | nindent 4 }}
+  {{- if .Values.webhook.shipLog.enabled }}
+  initContainers:
+    # There is a log before there is a server: the container below reads it.
+    - name: log-init
+      args: [audit, init]
+      {{- include "govgate.logContainer" . | nindent 6 }}
+    # Ends after the server, so that its last records are told, too.
+    - name: log
+      args: [audit, tail, --follow, --lines, "1000", --output, json]
+      restartPolicy: Always
+      {{- include "govgate.logContainer" . | nindent 6 }}
+  {{- end }}
   containers:
     - name: govgate
       image: {{ include "govgate.image" . }}
@@ -32,6 +45,8 @@ spec:
       args: [serve, --config, /etc/govgate/config/config.yaml]
       env:
         - {name: TMPDIR, value: /tmp}
+        # For the commands that are run in the Pod: kubectl exec … -- govgate audit report.
+        - {name: GOVGATE_CONFIG, value: /etc/govgate/config/config.yaml}
         {{- with .Values.webhook.extraEnv }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
@@ -107,4 +122,20 @@ spec:
   affinity:
     {{- toYaml . | nindent 4 }}
   {{- end }}
+{{- end }}
+
+{{- define "govgate.logContainer" -}}
+image: {{ include "govgate.image" . }}
+imagePullPolicy: {{ .Values.image.pullPolicy }}
+env:
+  - {name: TMPDIR, value: /tmp}
+  - {name: GOVGATE_CONFIG, value: /etc/govgate/config/config.yaml}
+resources:
+  {{- toYaml .Values.webhook.shipLog.resources | nindent 2 }}
+securityContext:
+  {{- include "govgate.containerSecurity" . | nindent 2 }}
+volumeMounts:
+  - {name: config, mountPath: /etc/govgate/config, readOnly: true}
+  - {name: state, mountPath: /var/lib/govgate}
+  - {name: tmp, mountPath: /tmp}
 {{- end }}

@@ -15,7 +15,7 @@ webhooks:
 {{- range $policy := tuple "Fail" "Ignore" }}
 {{- $chosen := list }}
 {{- range $groups }}
-{{- if eq (get $.Values.webhook.failurePolicyOf . | default $.Values.webhook.failurePolicy) $policy }}
+{{- if eq (get (default dict $.Values.webhook.failurePolicyOf) . | default $.Values.webhook.failurePolicy) $policy }}
 {{- $chosen = append $chosen . }}
 {{- end }}
 {{- end }}
@@ -53,7 +53,7 @@ webhooks:
       matchExpressions:
         - key: kubernetes.io/metadata.name
           operator: NotIn
-          values: {{ prepend $.Values.webhook.excludedNamespaces $.Release.Namespace | toJson }}
+          values: {{ prepend (default list $.Values.webhook.excludedNamespaces) $.Release.Namespace | toJson }}
     matchConditions:
       {{- include "govgate.conditions" $ | nindent 6 }}
       {{- if eq (join "." $chosen) "provenance" }}

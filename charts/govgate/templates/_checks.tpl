@@ -1,0 +1,135 @@
+{{- define "govgate.checkNames" -}}
+{{- $full := include "govgate.fullname" . }}
+{{- if not (regexMatch "^[a-z]([a-z0-9-]*[a-z0-9])?$" $full) }}
+{{- fail (printf "fullnameOverride: %q is no name of a Service: lower-case letters, digits and \"-\", a letter first" $full) }}
+{{- end }}
+{{- if not (regexMatch "^[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$" (include "govgate.name" .)) }}
+{{- fail (printf "nameOverride: %q is no value of a label" .Values.nameOverride) }}
+{{- end }}
+{{- end }}
+
+{{- define "govgate.checkQuantities" -}}
+{{- $held := dict "webhook" .Values.webhook.resources "webhook.shipLog" .Values.webhook.shipLog.resources "controller" .Values.controller.resources "opa" .Values.opa.resources }}
+{{- range $where, $resources := $held }}
+{{- range $which := list "requests" "limits" }}
+{{- range $name, $amount := get $resources $which | default dict }}
+{{- if not (regexMatch "^[0-9]+(\\.[0-9]+)?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei|[eE][+-]?[0-9]+)?$" (toString $amount)) }}
+{{- fail (printf "%s.resources.%s.%s: %q is no quantity: write 512Mi, 1Gi, 250m or 2" $where $which $name (toString $amount)) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- $issued := .Values.tls.certManager }}
+{{- range $name := list "duration" "renewBefore" }}
+{{- if not (regexMatch "^([0-9]+(\\.[0-9]+)?(h|m|s|ms|us|ns))+$" (get $issued $name)) }}
+{{- fail (printf "tls.certManager.%s: %q is no duration that cert-manager reads: write hours, as in 2160h for 90 days" $name (get $issued $name)) }}
+{{- end }}
+{{- end }}
+{{- if and (regexMatch "^[0-9]+h$" $issued.duration) (regexMatch "^[0-9]+h$" $issued.renewBefore) }}
+{{- if ge (trimSuffix "h" $issued.renewBefore | int) (trimSuffix "h" $issued.duration | int) }}
+{{- fail "tls.certManager.renewBefore: must be less than duration" }}
+{{- end }}
+{{- end }}
+{{- if not (regexMatch "^([0-9]+(y|w|d|h|m|s|ms))+$" .Values.metrics.serviceMonitor.interval) }}
+{{- fail (printf "metrics.serviceMonitor.interval: %q is no duration that Prometheus reads: write 30s" .Values.metrics.serviceMonitor.interval) }}
+{{- end }}
+{{- end }}
+
+{{/* Containers of one Pod share its ports. */}}
+{{- define "govgate.checkPorts" -}}
+{{- if eq (int .Values.webhook.port) (int .Values.webhook.healthPort) }}
+{{- fail "webhook.healthPort: must differ from webhook.port" }}
+{{- end }}
+{{- $taken := dict (toString .Values.controller.healthPort) "controller.healthPort" }}
+{{- $sealed := dig "controller" "sealed" "endpoints" (dict) .Values.config }}
+{{- $intake := dig "controller" "external" "intake" (dict) .Values.config }}
+{{- $others := dict }}
+{{- if get $sealed "enabled" }}{{ $_ := set $others "config.controller.sealed.endpoints.port" (dig "port" 8080 $sealed | int | toString) }}{{ end }}
+{{- if get $intake "enabled" }}{{ $_ := set $others "config.controller.external.intake.port" (dig "port" 8082 $intake | int | toString) }}{{ end }}
+{{- range $where, $port := $others }}
+{{- if eq $port "0" }}
+{{- fail (printf "%s: must be said: Pod, Service and NetworkPolicy name it" $where) }}
+{{- end }}
+{{- if hasKey $taken $port }}
+{{- fail (printf "%s: must differ from %s" $where (get $taken $port)) }}
+{{- end }}
+{{- $_ := set $taken $port $where }}
+{{- end }}
+{{- end }}
+
+{{/* What `govgate config validate` says beyond the schema, and what the chart writes into the configuration itself. */}}
+{{- define "govgate.checkConfig" -}}
+{{- $own := dict
+  "apiVersion" "" "kind" "" "cluster" "" "audit.stateDir" "" "server.host" "" "server.healthHost" "" "controller.healthHost" ""
+  "server.port" " by webhook.port" "server.healthPort" " by webhook.healthPort" "controller.healthPort" " by controller.healthPort"
+  "server.tls.certFile" " by tls" "server.tls.keyFile" " by tls" "controller.election.name" "" "controller.certificates.enabled" " by tls.mode"
+  "server.registration.name" " by webhook.register" "server.registration.restore" " by webhook.restoreRegistration"
+-}}
+{{- range $path, $instead := $own }}
+{{- $at := $.Values.config }}
+{{- range splitList "." $path }}{{ $at = ternary (get (ternary $at dict (kindIs "map" $at)) .) "" (kindIs "map" $at) }}{{ end }}
+{{- if $at }}
+{{- fail (printf "config.%s: the chart sets this itself%s" $path $instead) }}
+{{- end }}
+{{- end }}
+{{- $config := .Values.config }}
+{{- if and (dig "optOut" "namespaces" (list) $config) (not (dig "optOut" "reason" "" $config)) }}
+{{- fail "config.optOut.reason: say why; it is written into every record there" }}
+{{- end }}
+{{- if and (dig "server" "tls" "clientNames" (list) $config) (not (dig "server" "tls" "clientCaFile" "" $config)) }}
+{{- fail "config.server.tls.clientNames: needs clientCaFile" }}
+{{- end }}
+{{- $asked := or (eq (dig "policy" "engine" "embedded" $config) "opa") (dig "policy" "opa" "decisions" (list) $config) }}
+{{- if and .Values.opa.enabled (not $asked) }}
+{{- fail "opa.enabled: nobody asks it: set config.policy.engine to opa, or config.policy.opa.decisions" }}
+{{- end }}
+{{- if and $asked (not (dig "policy" "opa" "url" "" $config)) }}
+{{- fail "config.policy.opa.url: name the OPA server; http://127.0.0.1:8181 is the one that opa.enabled puts beside govgate" }}
+{{- end }}
+{{- range $index, $writer := dig "secrets" "plain" "writers" (list) $config }}
+{{- if not (or $writer.users $writer.groups) }}
+{{- fail (printf "config.secrets.plain.writers[%d]: name at least one user or group" $index) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "govgate.checkController" -}}
+{{- $replicas := int .Values.controller.replicas }}
+{{- $sealed := dig "controller" "sealed" "namespaces" (list) .Values.config }}
+{{- $external := include "govgate.external" . }}
+{{- if and (or $sealed $external) (not .Values.controller.enabled) }}
+{{- fail (printf "controller.enabled: nobody else does what config.controller.%s asks for" (ternary "external" "sealed" (eq $external "true"))) }}
+{{- end }}
+{{- if and .Values.controller.enabled (gt $replicas 1) (not (dig "controller" "election" "enabled" true .Values.config)) }}
+{{- fail "config.controller.election.enabled: without an election there may be one controller: set controller.replicas to 1" }}
+{{- end }}
+{{- $shards := include "govgate.shards" . | int }}
+{{- if and (gt $shards 1) (lt (dig "controller" "external" "shard" -1 .Values.config | int) 0) (ne $replicas $shards) }}
+{{- fail (printf "controller.replicas: config.controller.external.shards is %d, and each needs a replica: set %d" $shards $shards) }}
+{{- end }}
+{{- if and (include "govgate.intakePort" .) (not (dig "controller" "external" "intake" "tokenFile" "" .Values.config)) }}
+{{- fail "config.controller.external.intake.tokenFile: name the file with the token, and mount it with controller.extraVolumes and controller.extraVolumeMounts" }}
+{{- end }}
+{{- end }}
+
+{{/* Rights that the configuration needs and that the chart gives only where it is told to. */}}
+{{- define "govgate.checkRights" -}}
+{{- if .Values.rbac.create }}
+{{- if and (has "v1/Secret" (dig "policy" "inventory" (list) .Values.config)) (not (and .Values.rbac.extraWebhookRules (or .Values.rbac.extraControllerRules (not .Values.controller.enabled)))) }}
+{{- fail "config.policy.inventory: v1/Secret needs the right to read every Secret, which only rbac.extraWebhookRules and rbac.extraControllerRules give" }}
+{{- end }}
+{{- if and (ne (dig "secrets" "foreignTargets" "off" .Values.config) "off") (not .Values.rbac.extraWebhookRules) (not .Values.rbac.secrets.read) }}
+{{- fail "config.secrets.foreignTargets: needs the right to get Secrets: rbac.secrets.read for some, rbac.extraWebhookRules for all" }}
+{{- end }}
+{{- if and (dig "provenance" "pullSecrets" false .Values.config) (not .Values.rbac.extraWebhookRules) (not .Values.rbac.secrets.read) }}
+{{- fail "config.provenance.pullSecrets: needs the right to get Secrets: rbac.secrets.read for some, rbac.extraWebhookRules for all" }}
+{{- end }}
+{{- if not .Values.rbac.extraControllerRules }}
+{{- range dig "controller" "sealed" "namespaces" (list) .Values.config }}
+{{- if not (or (regexMatch "[*?]" .) (has . (default list $.Values.rbac.secrets.write))) }}
+{{- fail (printf "rbac.secrets.write: config.controller.sealed.namespaces names %s: the controller may write Secrets there only if it is here, too" .) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}

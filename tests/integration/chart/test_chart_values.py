@@ -1,0 +1,108 @@
+"""Values that the chart refuses, at `helm template`, each in words that help."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from support.charts import CHART, ROOT, RefusedError, rendered
+
+pytestmark = pytest.mark.servers
+SCHEMA = json.loads((CHART / "values.schema.json").read_text())
+VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
+EXTERNAL = "config.controller.external"
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ("webhook.failurePolicy=Maybe", r"/webhook/failurePolicy.*'Fail', 'Ignore'"),
+        ("webhook.failurePolicyOf.drfit=Fail", "'drfit' not allowed"),
+        ("config.drfit.mode=shadow", "'drfit' not allowed"),
+        ("config.drift.fluxKustomization.mode=foo", r"/config/drift/fluxKustomization/mode.*'shadow'"),
+        ("config.breakGlass.maxMinutes=-1", "/config/breakGlass/maxMinutes.*got -1, want 1"),
+        ("config.policy.opa.urll=x", "/config/policy/opa'.*'urll' not allowed"),
+        ("config.secrets.detect=off", "/config/secrets/detect.*in quotes: YAML takes a bare off for false"),
+        ("webhook.replicas=0", "/webhook/replicas"),
+        ("image.digest=latest", "/image/digest"),
+        ("rbac.scanGroups={*}", "/rbac/scanGroups"),
+        ("webhook=null", "missing property 'webhook'"),
+        ("controller.enabled=false", "built-in certificates are made by the controller"),
+        (f"tls.mode=cert-manager,controller.enabled=false,{EXTERNAL}.namespaces={{a}}", "nobody else does"),
+        ("tls.mode=existing", "name the Secret that holds tls.crt and tls.key"),
+        ("tls.mode=existing,tls.existing.secretName=a", "give the authority in PEM"),
+        ("tls.certManager.duration=90d", "write hours"),
+        ("webhook.persistence.enabled=false,config.audit.mode=durable", "needs a volume"),
+        ("config.cluster.connect=none", "the chart sets this itself"),
+        ("config.server.port=1", "the chart sets this itself by webhook.port"),
+        ("opa.enabled=true", "nobody asks it"),
+        ("config.policy.engine=opa", "name the OPA server"),
+        ("config.controller.election.enabled=false", "set controller.replicas to 1"),
+        (f"{EXTERNAL}.enabled=true,{EXTERNAL}.shards=3", "controller.replicas.*set 3"),
+        (f"{EXTERNAL}.enabled=true,{EXTERNAL}.intake.enabled=true", "name the file with the token"),
+        ("config.policy.inventory={v1/Secret}", "the right to read every Secret"),
+        ("config.controller.sealed.namespaces={web}", "rbac.secrets.write: .* names web"),
+        ("webhook.healthPort=8443", "must differ from webhook.port"),
+        ("fullnameOverride=Bad_Name", '"Bad_Name" is no name of a Service'),
+        ("webhook.resources.limits.memory=1GiB", '"1GiB" is no quantity: write'),
+    ],
+)
+def test_a_broken_value_is_named(values: str, says: str, tmp_path: Path) -> None:
+    """By its path or by what to do."""
+    options = ("--set", values)
+    if values.endswith("=off"):  # --set knows the words true and false alone
+        path, file = values.removesuffix("=off").split("."), tmp_path / "values.yaml"
+        file.write_text("".join(f"{'  ' * depth}{name}:\n" for depth, name in enumerate(path)).rstrip() + " off\n")
+        options = ("--values", str(file))
+    with pytest.raises(RefusedError, match=says):
+        rendered(*options)
+
+
+def test_the_schema_is_that_of_the_model() -> None:
+    """The committed one is what tools/chart_schema.py makes of the configuration's model and of values.yaml now."""
+    program = f"""
+import json, sys, yaml
+sys.path.insert(0, {str(ROOT / "tools")!r})
+import chart_schema
+schema, values = json.loads(chart_schema.SCHEMA.read_text()), yaml.safe_load((chart_schema.CHART / "values.yaml").read_text())
+print(json.dumps(chart_schema.generated(schema, values)))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert json.loads(done.stdout) == SCHEMA, "run tools/chart_schema.py"
+
+
+def test_what_is_set_to_null_is_missed_or_makes_no_difference() -> None:
+    """Whatever has a default that is not empty is demanded; the others, all of them set to null, are as if left away."""
+    found = dict(leaves(VALUES, SCHEMA))
+    empty = [path for path, value in found.items() if value in ("", [], {})]
+    assert ("webhook", "persistence", "enabled") in found
+    assert demanded(SCHEMA) >= found.keys() - set(empty)
+    options = [part for path in empty if path != ("config",) for part in ("--set", f"{'.'.join(path)}=null")]
+    assert len(options) > 20
+    assert rendered(*options) == rendered()
+
+
+def leaves(values: Any, schema: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every value of the chart with its path; what users name themselves (requests and limits) is one value."""
+    properties = schema.get("properties")
+    if not isinstance(values, dict) or not properties or path[-1:] == ("resources",):
+        yield path, values
+        return
+    for name, value in values.items():
+        yield from leaves(value, properties.get(name, {}), (*path, name)) if value != {} else [((*path, name), value)]
+
+
+def demanded(schema: Any, path: tuple[str, ...] = ()) -> set[tuple[str, ...]]:
+    """Paths that the schema demands, as far as all above them are demanded, too."""
+    found = set()
+    for name in schema.get("required", ()):
+        here = (*path, name)
+        found.add(here)
+        found |= demanded(schema.get("properties", {}).get(name, {}), here)
+    return found
