@@ -154,6 +154,7 @@ TOOLS = {
         ),
         Tool("notation", "notation", ".", "github.com/notaryproject/notation-go"),
         Tool("opa", "opa", "github.com/open-policy-agent/opa", "github.com/open-policy-agent/opa"),
+        Tool("promql", "promql", ".", "github.com/prometheus/prometheus"),
         Tool("registry", "registry", "."),
     )
 }

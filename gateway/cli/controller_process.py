@@ -172,11 +172,11 @@ class Process:
                 new = None if config == now.config else await self._prepared(config, source)
             except GovgateError as error:
                 self._problem = str(error)
-                self._reloads.failed.inc()
+                self._reloads.reloaded(well=False)
                 self._emit("error", "configuration not reloaded", {"problem": str(error)})
                 continue
             self._problem = ""
-            self._reloads.succeeded.inc()
+            self._reloads.reloaded(well=True)
             if new is not None:
                 return new
 

@@ -33,11 +33,23 @@ class ReloadMetrics:
             ["result"],
             registry=None,
         )
-        self.succeeded, self.failed = self._reloads.labels("success"), self._reloads.labels("failure")
+        self._succeeded, self._failed = self._reloads.labels("success"), self._reloads.labels("failure")
+        self._in_force = Gauge(
+            "govgate_config_in_force",
+            "1 if the configuration that lies in the file now is in force, 0 if an older one is",
+            registry=None,
+        )
+        self._in_force.set(1)
+
+    def reloaded(self, *, well: bool) -> None:
+        """A configuration was read anew: it can be used, or the old one goes on."""
+        (self._succeeded if well else self._failed).inc()
+        self._in_force.set(int(well))
 
     def show_in(self, registry: CollectorRegistry) -> None:
-        """Have this registry show it too."""
+        """Have this registry show them too."""
         registry.register(self._reloads)
+        registry.register(self._in_force)
 
 
 class ScanMetrics:

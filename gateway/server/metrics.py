@@ -16,6 +16,12 @@ from gateway.provenance.metrics import ProvenanceMetrics
 
 RESULTS = ("allowed", "denied", "undecided", "malformed", "shed", "unrecorded", "error")
 """What can become of a request; ``unrecorded``: refused because the decision could not be recorded."""
+LIMITS = ("concurrency", "memory", "audit")
+"""What a request may be shed for."""
+RARE = tuple(
+    (guard, operation) for guard in ("break-glass", "break-glass-use") for operation in ("CREATE", "UPDATE", "DELETE")
+)
+"""Guards that somebody is to hear of when they warn once, and operations: counted from 0, or the first would be no increase."""
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Seconds. API servers give up after 10 by default."""
 
@@ -45,6 +51,8 @@ class WorkerMetrics:
             ["guard", "operation", "decision", "dry_run"],
             registry=registry,
         )
+        for guard, operation in RARE:
+            self._decisions.labels(guard, operation, Action.WARN.value, "false")
         self.duration = Histogram(
             "govgate_admission_duration_seconds",
             "From the end of a request's headers to its answer, for reviews that were judged",
@@ -70,7 +78,7 @@ class WorkerMetrics:
         self.provenance = ProvenanceMetrics(registry)
         self.request = _remembered(requests, *RESULTS)
         self.malformed = _remembered(malformed)
-        self.shed = _remembered(shed)
+        self.shed = _remembered(shed, *LIMITS)
         self.refused_connection = _remembered(refused_connections)
         self._decision: dict[tuple[str, str, str, bool], Callable[[], None]] = {}
 
@@ -121,10 +129,24 @@ class SupervisorMetrics:
         )
         for result in ("success", "failure"):
             self.config_reloads.labels(result)
+        self.config_in_force = Gauge(
+            "govgate_config_in_force",
+            "1 if the configuration and the rules that lie in the files now are in force, 0 if older ones are",
+            multiprocess_mode="max",
+            registry=registry,
+        )
+        self.config_in_force.set(1)
         self.tls_reloads = Counter("govgate_tls_reloads", "Certificates put in force", registry=registry)
         self.tls_failures = Counter(
             "govgate_tls_reload_failures", "New certificates that were wrong; the old one stayed", registry=registry
         )
+        self.tls_in_force = Gauge(
+            "govgate_tls_in_force",
+            "1 if the certificate that lies in the files now is served, 0 if an older one is",
+            multiprocess_mode="max",
+            registry=registry,
+        )
+        self.tls_in_force.set(1)
         self.tls_expiry = Gauge(
             "govgate_tls_certificate_expiry_timestamp_seconds",
             "When the served certificate expires",

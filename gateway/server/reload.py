@@ -97,10 +97,12 @@ class Reloader:
         except GovgateError as error:
             self.config_problem = str(error)
             self._metrics.config_reloads.labels("failure").inc()
+            self._metrics.config_in_force.set(0)
             self._emit("error", "configuration not reloaded", {"problem": str(error)})
         else:
             self.config_problem = ""
             self._metrics.config_reloads.labels("success").inc()
+            self._metrics.config_in_force.set(1)
 
     async def _change_config(self, *, rules_changed: bool) -> None:
         """Check, have every worker prepare, then commit everywhere. The workers read the rules themselves.
@@ -153,9 +155,11 @@ class Reloader:
         except GovgateError as error:
             self.tls_problem = str(error)
             self._metrics.tls_failures.inc()
+            self._metrics.tls_in_force.set(0)
             self._emit("error", "certificate not reloaded", {"problem": str(error)})
             return
         self.tls_problem = ""
+        self._metrics.tls_in_force.set(1)
         if material != self._in_force.material:
             self._rotate(material, expiry)
 

@@ -178,11 +178,13 @@ def test_what_changes_in_files_is_in_force_at_the_next_scan(
     process.write_config(config.replace("connect: kubeconfig", "connect: none"))
     wait_for(lambda: "no cluster is connected" in process.get("/readyz?verbose")[1], seconds=20)
     assert process.metric('govgate_config_reloads_total{result="failure"}') == 3
+    assert process.metric("govgate_config_in_force") == 0
     assert len(process.events("configuration not reloaded")) == 3
     assert len(process.events("started")) == 1
     process.write_config(config.replace("policy:", "policy:\n  rules: [{rules: [test/mark], action: audit}]"))
     wait_for(lambda: len(process.events("started")) == 2, seconds=20)
     assert process.metric('govgate_config_reloads_total{result="success"}') == 1
+    assert process.metric("govgate_config_in_force") == 1
     assert process.metric('govgate_config_reloads_total{result="failure"}') == 3
     process.wait_scans(1)
     assert json.dumps(process.findings("-n", other)).count('"action": "audit"') == 1

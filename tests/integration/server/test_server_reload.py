@@ -12,6 +12,7 @@ from typing import Any
 
 from support.gateway import Gateway, Hammer, eventually, review
 
+IN_FORCE = "govgate_config_in_force"
 REPOSITORY = Path(__file__).parents[3]
 
 
@@ -84,8 +85,10 @@ def test_a_bad_configuration_changes_nothing(gateway) -> None:
         ready = server.health("/readyz?verbose")
         assert ready.status == 200
         assert "[!]config ok, but: " in ready.text
+        assert server.metric(IN_FORCE) == 0
     server.write_config()
     eventually(lambda: server.events("configuration unchanged"))
+    eventually(lambda: server.metric(IN_FORCE) == 1)
     assert "[+]config ok" in server.health("/readyz?verbose").text
 
 

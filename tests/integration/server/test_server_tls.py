@@ -78,6 +78,7 @@ def test_a_bad_certificate_changes_nothing(gateway) -> None:
         ready = server.health("/readyz?verbose")
         assert ready.status == 200
         assert "[!]tls ok, but: " in ready.text
+        assert server.metric("govgate_tls_in_force") == 0
     server.certificates.put(*server.authority.issue(days=30))
     eventually(lambda: served_serial(server) != serial)
     assert "[+]tls ok" in server.health("/readyz?verbose").text
