@@ -11,7 +11,7 @@ import msgspec
 from gateway import __version__
 from gateway.config.model import Config
 from gateway.core.errors import ConfigError
-from gateway.core.finding import Action
+from gateway.core.finding import Action, Finding
 from gateway.core.guard import Guard
 from gateway.core.subject import Json, Subject
 from gateway.core.verdict import Verdict
@@ -31,7 +31,10 @@ from webhooks.access import ClusterAccess, access_of
 from webhooks.answer import refusal
 from webhooks.breakglass.clock import Forward
 from webhooks.breakglass.cluster import ClusterGrants
+from webhooks.breakglass.grant import Grant
 from webhooks.breakglass.guard import BreakGlassGuard
+from webhooks.breakglass.noted import Notes
+from webhooks.breakglass.report import open_under
 from webhooks.charts import ClusterCharts
 from webhooks.constraints import ClusterConstraints
 from webhooks.drift.caches import ClusterFacts
@@ -200,11 +203,19 @@ def _drift_with_grants(
 ) -> tuple[list[Guard], ClusterGrants | None]:
     """The drift guard, the guard of grants, and the grants, which are watched from now on; None if none are to hold."""
     clock, grants = Forward(now_utc), None
+    notes = Notes(client, config.cluster.own_namespace)
     if config.break_glass.enabled:
-        grants = ClusterGrants(client, clock, most=config.server.limits.findings, counting=counting)
+        grants = ClusterGrants(client, clock, notes, most=config.server.limits.findings, counting=counting)
         grants.start()
     drift = drift_guard(config, facts, facts.scaled, grants.opened if grants is not None else nothing_opened)
-    return [drift, BreakGlassGuard(client, clock, config.break_glass)], grants
+
+    async def outstanding(grant: Grant) -> Sequence[Finding]:
+        return await open_under(client, grant, drift.managers)
+
+    guard = BreakGlassGuard(
+        client, clock, config.break_glass, outstanding=outstanding, notes=notes if counting else None
+    )
+    return [drift, guard], grants
 
 
 def _late(config: Config, rules: RuleSet | None, surroundings: Surroundings, waive: Waive = list) -> LateAudit | None:

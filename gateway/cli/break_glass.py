@@ -32,7 +32,7 @@ from webhooks.breakglass.report import held_grants, open_findings
 
 break_glass_app = cyclopts.App(
     name="break-glass",
-    help="Changes that cannot wait for Git: request, approve, list, revoke.",
+    help="Changes that cannot wait for Git: request, approve, list, revoke, acknowledge.",
     help_format="plaintext",
 )
 
@@ -243,6 +243,52 @@ def revoke(
         print_document(patch, output)
     else:
         say(f"revoked breakglass/{name}")
+    return exits.CLEAN
+
+
+@break_glass_app.command
+def acknowledge(
+    name: str,
+    /,
+    *,
+    reason: str,
+    dry_run: Flag = False,
+    output: Manifest = "yaml",
+    kubeconfig: Path | None = None,
+    kube_context: str = "",
+    config: Path | None = None,
+) -> int:
+    """Take note that what was changed under a grant is not in Git, so that its record may be deleted: for somebody else
+    than who asked for it or used it, who may approve.
+
+    Parameters
+    ----------
+    name
+        The grant.
+    reason
+        Why Git will not agree, or cannot be asked.
+    dry_run
+        Print what would be written, and write nothing.
+    output
+        How --dry-run prints it.
+    kubeconfig
+        The kubeconfig to connect with. Without it, as the configuration says, else as kubectl would.
+    kube_context
+        The context in it; else the current one.
+    config
+        The configuration file; else GOVGATE_CONFIG names it, else the embedded defaults hold.
+    """
+
+    async def write(client: KubeClient) -> Json:
+        grant = await _read(client, name)
+        stated = {"by": await own_name(client), "reason": reason}
+        return await _patch(client, grant, {"acknowledged": stated}, dry_run=dry_run)
+
+    patch = _with_cluster(Connection(kubeconfig, kube_context, config), write)
+    if dry_run:
+        print_document(patch, output)
+    else:
+        say(f"acknowledged breakglass/{name}: it may be deleted, and what was changed is not guarded any more then")
     return exits.CLEAN
 
 

@@ -82,6 +82,8 @@ def _kind(one: Open) -> GroupVersionKind:
 def _finding(one: Open, action: Action) -> Finding:
     about, use, field = one.use.object, one.use, one.changed.field
     resource = Resource(about.api_version, about.kind, about.namespace, about.name)
+    stated = one.grant.status.acknowledged
+    known = f"; {stated.by} took note of it: {stated.reason}" if stated is not None else ""
     what = f"{field} was changed" if field else "it was deleted" if use.operation == "DELETE" else "it was changed"
     return Finding(
         id=finding_id(RULE, resource, field),
@@ -93,7 +95,7 @@ def _finding(one: Open, action: Action) -> Finding:
         field=field,
         message=(
             f"{what} by {use.user} at {use.time:%Y-%m-%d %H:%M}Z under {one.grant.id} ({one.grant.spec.ticket}), "
-            "and is not in Git yet"
+            f"and is not in Git yet{known}"
         ),
         remedy="Put the change into Git, or let the reconciler put back what Git says.",
     )

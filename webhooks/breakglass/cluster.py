@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import random
+import time
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -25,8 +26,10 @@ from gateway.kube.store import Key
 from webhooks.breakglass.clock import Forward
 from webhooks.breakglass.events import EventWriter
 from webhooks.breakglass.grant import API_VERSION, KIND, RESOURCE, Grant, Use, read_grant
+from webhooks.breakglass.noted import Notes
+from webhooks.breakglass.once import joined, known
 from webhooks.breakglass.opened import Opened
-from webhooks.breakglass.using import GUARD, choose, excused, not_in_force, use_of
+from webhooks.breakglass.using import GUARD, MAX_FIELDS, Choice, choose, excused, holds_for, not_in_force, use_of
 
 _CONFLICT, _FORBIDDEN = 409, "403 "
 _TRIES = 20
@@ -47,14 +50,15 @@ class Excused(msgspec.Struct, frozen=True):
 
 
 class ClusterGrants:
-    """Holds the grants, lets requests through, writes down what expired.
+    """Holds the grants, lets requests through, writes down what expired. ``notes``: of the approvals that hold.
 
     ``most``: findings that one guard tells of. ``counting``: whether what is judged happens: else (recorded requests)
     nothing is written, and each is judged as a dry run.
     """
 
-    def __init__(self, client: KubeClient, clock: Forward, *, most: int, counting: bool) -> None:
+    def __init__(self, client: KubeClient, clock: Forward, notes: Notes, *, most: int, counting: bool) -> None:
         self._counting = counting
+        self._notes = notes
         self._client = client
         self._clock = clock
         self._most = most
@@ -95,14 +99,16 @@ class ClusterGrants:
 
     async def excuse(self, subject: Subject, findings: Sequence[Finding], *, seconds: float) -> Excused:
         """Let a refused request through, if a grant holds; its use is counted, within ``seconds``, unless it is a dry run."""
-        held = [grant for _, grant in self._cache.items()] if self._cache.synced else []
         now = self._clock()
-        choice = choose(held, subject, findings, now, most=self._most)
+        started = time.monotonic()
+        choice, doubt = await self._chosen(subject, findings, now, seconds)
         if choice.grant is None:
-            return Excused((*findings, *(not_in_force(findings, why) for why in choice.idle)))
+            notes = tuple(not_in_force(findings, why) for why in choice.idle)
+            return Excused((*findings, *notes), doubt=doubt)
         if subject.dry_run or not self._counting:
             count = f"dry run, not counted; {choice.grant.status.used} of {choice.grant.spec.max_uses} used"
             return Excused(excused(choice.grant, findings, count=count), allowed=True)
+        seconds -= time.monotonic() - started
         use = use_of(subject, findings, now)
         try:
             async with asyncio.timeout(max(0.0, seconds)):
@@ -113,12 +119,41 @@ class ClusterGrants:
             return _uncounted(findings, choice.grant, str(error))
         if isinstance(counted, str):
             return Excused((*findings, not_in_force(findings, counted)))
-        self._events.used(counted, use)
-        count = f"use {counted.status.used} of {counted.spec.max_uses}"
+        number = known(counted.status.uses, use)
+        # Told of once: the same write may be asked about by other webhooks, and again.
+        if number is not None and counted.status.uses[number].id == use.id:
+            self._events.used(counted, use)
+        count = f"use {counted.status.used if number is None else number + 1} of {counted.spec.max_uses}"
         return Excused(excused(counted, findings, count=count), allowed=True)
 
+    async def _chosen(
+        self, subject: Subject, findings: Sequence[Finding], now: datetime, seconds: float
+    ) -> tuple[Choice, Indeterminate | None]:
+        """The grant that holds and whose approval was seen; and why that of one is not known."""
+        held = [grant for _, grant in self._cache.items()] if self._cache.synced else []
+        unseen: list[str] = []
+        while True:
+            choice = choose(held, subject, findings, now, most=self._most)
+            grant = choice.grant
+            if grant is None:
+                return Choice(idle=(*unseen, *choice.idle)), None
+            try:
+                async with asyncio.timeout(max(0.0, seconds)):
+                    seen = await self._notes.has(grant)
+            except TimeoutError:
+                return Choice(), _doubt(grant, "whether its approval was seen is not known: the deadline passed")
+            except ClusterError as error:
+                return Choice(), _doubt(grant, f"whether its approval was seen is not known: {error}")
+            if seen:
+                return choice, None
+            unseen.append(
+                f"{grant.id} covers this, but no gateway saw its approval being written: ask for another one, "
+                "have it approved, and find out who wrote that"
+            )
+            held.remove(grant)
+
     async def _count(self, grant: Grant, use: Use) -> Grant | str:
-        """The grant with the use added; or why it does not hold any more.
+        """The grant with the use in it, counted once however often it was asked about; or why it does not hold any more.
 
         Raises:
             ClusterError: the use could not be written, or it is not known whether it was.
@@ -126,7 +161,12 @@ class ClusterGrants:
         """
         path = RESOURCE.path("v1alpha1", name=grant.name)
         for attempt in range(_TRIES):
-            status = {"used": grant.status.used + 1, "uses": msgspec.to_builtins((*grant.status.uses, use))}
+            uses = _with(grant.status.uses, use)
+            if uses == grant.status.uses:
+                return grant
+            if any(len(one.fields) > MAX_FIELDS for one in uses):
+                return f"{grant.id} covers this, but one use changes at most {MAX_FIELDS} fields: change fewer"
+            status = {"used": len(uses), "uses": msgspec.to_builtins(uses)}
             try:
                 return read_grant(await self._client.merge(f"{path}/status", _patch(grant, status)))
             except ApiError as error:
@@ -137,7 +177,7 @@ class ClusterGrants:
             fresh = read_grant(await self._client.get(path))
             if (fresh.uid, fresh.spec) != (grant.uid, grant.spec):
                 return f"{grant.id} is another one now"
-            if fresh.state(self._clock()) != "active":
+            if not holds_for(fresh, use, self._clock()):
                 return f"{fresh.id} covers this, but is {fresh.state(self._clock())}"
             grant = fresh
         raise ClusterError(f"others kept writing to it ({_TRIES} tries)")
@@ -168,6 +208,15 @@ def _patch(grant: Grant, status: dict[str, Any]) -> dict[str, Any]:
     return {"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "status": status}
 
 
+def _with(uses: tuple[Use, ...], use: Use) -> tuple[Use, ...]:
+    """The uses with this one, as one of them if it is the same write's."""
+    index = known(uses, use)
+    return (*uses, use) if index is None else (*uses[:index], joined(uses[index], use), *uses[index + 1 :])
+
+
 def _uncounted(findings: Sequence[Finding], grant: Grant, why: str) -> Excused:
-    reason = f"{grant.id} covers this, but its use could not be counted: {why}"
-    return Excused(tuple(findings), doubt=Indeterminate(GUARD, reason, OnError.ALLOW))
+    return Excused(tuple(findings), doubt=_doubt(grant, f"its use could not be counted: {why}"))
+
+
+def _doubt(grant: Grant, why: str) -> Indeterminate:
+    return Indeterminate(GUARD, f"{grant.id} covers this, but {why}", OnError.ALLOW)

@@ -21,6 +21,7 @@ from gateway.core.finding import Finding
 from gateway.core.subject import Json, UserInfo
 from gateway.kube import ResourceType
 from policies.builtin import kind_matches
+from webhooks.breakglass.person import among, machine, same
 
 GROUP, KIND = "govgate.dev", "BreakGlass"
 API_VERSION = f"{GROUP}/v1alpha1"
@@ -100,7 +101,9 @@ class Changed(_Part, frozen=True, omit_defaults=True):
 
 
 class Use(_Part, frozen=True, omit_defaults=True):
-    """One request that was let through. ``id``: its uid."""
+    """One write that was let through. ``id``: the uid of the first request about it; ``origin``: see
+    :func:`webhooks.breakglass.once.origin_of`.
+    """
 
     id: str
     time: datetime
@@ -108,12 +111,20 @@ class Use(_Part, frozen=True, omit_defaults=True):
     operation: Operation
     object: Target
     fields: tuple[Changed, ...] = ()
+    origin: str = ""
 
 
 class Revoked(_Part, frozen=True, omit_defaults=True):
     """By whom a grant was ended before its time."""
 
     by: str
+
+
+class Acknowledged(_Part, frozen=True, omit_defaults=True):
+    """By whom, and why, it was taken note that what was changed is not in Git: then the record may go."""
+
+    by: str
+    reason: _Text
 
 
 class Status(_Part, frozen=True, omit_defaults=True):
@@ -124,6 +135,7 @@ class Status(_Part, frozen=True, omit_defaults=True):
     expired: bool = False
     used: int = 0
     uses: tuple[Use, ...] = ()
+    acknowledged: Acknowledged | None = None
 
 
 class Grant(msgspec.Struct, frozen=True):
@@ -154,13 +166,19 @@ class Grant(msgspec.Struct, frozen=True):
     @property
     def approved(self) -> bool:
         """Whether this very spec was approved, by somebody else or as an emergency."""
-        approval = self.status.approval
-        if approval is None or approval.spec_digest != spec_digest(self.spec):
+        approval, spec = self.status.approval, self.spec
+        if approval is None or approval.spec_digest != spec_digest(spec):
             return False
-        return approval.emergency or approval.approver not in {"", self.spec.requested_by}
+        if approval.emergency:
+            return approval.approver == spec.requested_by
+        second = approval.approver and not machine(approval.approver)
+        return bool(second) and not among(approval.approver, (spec.requested_by, *spec.users))
 
     def lets(self, user: UserInfo) -> bool:
-        """Whether it is for this user."""
+        """Whether it is for this user; whoever approved it for others may have joined their group since."""
+        approval = self.status.approval
+        if approval is not None and not approval.emergency and same(approval.approver, user.username):
+            return False
         return user.username in self.spec.users or not set(self.spec.groups).isdisjoint(user.groups)
 
     def covers(self, finding: Finding, operation: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
+
 from gateway.config.breakglass import BreakGlass
 from gateway.core.errors import ClusterError, ConfigError, UndecidedError
 from gateway.core.finding import Action, Finding, Resource, Severity, finding_id
@@ -10,11 +12,20 @@ from gateway.core.subject import Subject
 from gateway.kube import KubeClient
 from webhooks.breakglass.clock import Forward
 from webhooks.breakglass.grant import GROUP, KIND, RESOURCE, Grant, read_grant
-from webhooks.breakglass.rules import APPROVE, REQUEST, Violation, Writer, verbs, violations
+from webhooks.breakglass.noted import NAME, Notes
+from webhooks.breakglass.rules import APPROVE, REQUEST, Violation, Writer, is_loss, verbs, violations, way_out
 from webhooks.permission import may
 
 GUARD = "break-glass"
 RULE, SELF_APPROVED = "break-glass/governed", "break-glass/self-approved"
+ACKNOWLEDGED = "break-glass/acknowledged"
+Outstanding = Callable[[Grant], Awaitable[Sequence[Finding]]]
+"""What was changed under a grant and is not in Git.
+
+Raises:
+    ClusterError: an object cannot be read.
+    UndecidedError: one is not what an API server writes.
+"""
 _WHO_AM_I = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 _DISABLED = "break-glass is switched off here (breakGlass.enabled)"
 
@@ -36,14 +47,28 @@ async def own_name(client: KubeClient) -> str:
 
 
 class BreakGlassGuard:
-    """Judges who writes what into a BreakGlass. Without a cluster it cannot be told who may."""
+    """Judges who writes what into a BreakGlass. Without a cluster it cannot be told who may.
+
+    ``outstanding``: tells whether the record of a grant may go. ``notes``: where approvals are noted; None where what is
+    judged does not happen.
+    """
 
     name = GUARD
 
-    def __init__(self, client: KubeClient | None, clock: Forward, settings: BreakGlass) -> None:
+    def __init__(
+        self,
+        client: KubeClient | None,
+        clock: Forward,
+        settings: BreakGlass,
+        *,
+        outstanding: Outstanding | None = None,
+        notes: Notes | None = None,
+    ) -> None:
         self._client = client
         self._clock = clock
         self._settings = settings
+        self._outstanding = outstanding
+        self._notes = notes
         self._me = ""
 
     def concerns(self, subject: Subject) -> bool:
@@ -58,7 +83,8 @@ class BreakGlassGuard:
         """Judge one request.
 
         Raises:
-            UndecidedError: the cluster could not be asked what the user may do, or who this gateway is.
+            UndecidedError: the cluster could not be asked what the user may do, who this gateway is, or whether Git
+                agrees; or an approval could not be noted.
         """
         try:
             new = read_grant(subject.object) if subject.operation != "DELETE" else None
@@ -71,12 +97,57 @@ class BreakGlassGuard:
             return Judged(self.name, "was no grant")
         if new is not None and not self._settings.enabled and (old is None or new.status.uses != old.status.uses):
             return Judged(self.name, "switched off", (self._finding(subject, Violation("", _DISABLED)),))
+        now = self._clock()
         writer = await self._writer(subject, old, new)
-        found = violations(old, new, writer, self._clock(), self._settings)
-        findings = tuple(self._finding(subject, violation) for violation in found)
-        if old is not None and new is not None and not findings and _self_approved(old, new):
-            findings = (self._alarm(subject, new),)
-        return Judged(self.name, _what(old, new), findings)
+        loss = old is not None and writer.may_approve and is_loss(old, new, now)
+        outstanding = await self._not_in_git(old) if old is not None and loss else ()
+        found = violations(old, new, writer, now, self._settings, outstanding=outstanding)
+        if found:
+            return Judged(self.name, _what(old, new), tuple(self._finding(subject, violation) for violation in found))
+        if new is not None and _newly_approved(old, new) and not subject.dry_run:
+            await self._note(new)
+        return Judged(self.name, _what(old, new), self._told(subject, old, new))
+
+    def _told(self, subject: Subject, old: Grant | None, new: Grant | None) -> tuple[Finding, ...]:
+        """What is let through, and everybody is to see."""
+        if old is None:
+            return ()
+        if new is not None and _newly_approved(old, new) and new.status.approval and new.status.approval.emergency:
+            text = f"approved by {new.spec.requested_by}, who asked for it: an emergency ({new.spec.ticket})"
+            remedy = "Somebody else should look at it now: govgate break-glass list."
+            return (_note(_about(subject), SELF_APPROVED, text, remedy),)
+        stated = (new or old).status.acknowledged
+        if stated is None or (new is not None and old.status.acknowledged == stated):
+            return ()
+        fields = dict.fromkeys(
+            f"{use.object.kind} {use.object.namespace}/{use.object.name} {changed.field}".strip()
+            for use in old.status.uses
+            for changed in use.fields
+        )
+        gone = "deleted; " if new is None else ""
+        text = f"{gone}{stated.by} took note that this may not be in Git: {', '.join(fields)}: {stated.reason}"
+        return (_note(_about(subject), ACKNOWLEDGED, text),)
+
+    async def _not_in_git(self, old: Grant) -> tuple[str, ...]:
+        if self._outstanding is None:
+            raise UndecidedError("whether Git agrees with what was changed is not known without a connection")
+        try:
+            found = await self._outstanding(old)
+        except ClusterError as error:
+            raise UndecidedError(
+                f"whether Git agrees with what was changed cannot be told: {error}. {way_out(old)}"
+            ) from None
+        return tuple(f"{one.resource.kind} {one.resource.namespace}/{one.resource.name} {one.field}" for one in found)
+
+    async def _note(self, new: Grant) -> None:
+        if self._notes is None:
+            return
+        try:
+            await self._notes.write(new, self._clock())
+        except ClusterError as error:
+            raise UndecidedError(
+                f"the approval could not be noted in the ConfigMap {NAME} of govgate's namespace, and would not hold: {error}"
+            ) from None
 
     async def _writer(self, subject: Subject, old: Grant | None, new: Grant | None) -> Writer:
         user = subject.user
@@ -129,19 +200,13 @@ class BreakGlassGuard:
             remedy="",
         )
 
-    def _alarm(self, subject: Subject, new: Grant) -> Finding:
-        about = _about(subject)
-        return Finding(
-            id=finding_id(SELF_APPROVED, about, "status.approval"),
-            rule=SELF_APPROVED,
-            severity=Severity.CRITICAL,
-            action=Action.WARN,
-            guard=self.name,
-            resource=about,
-            field="status.approval",
-            message=f"approved by {new.spec.requested_by}, who asked for it: an emergency ({new.spec.ticket})",
-            remedy="Somebody else should look at it now: govgate break-glass list.",
-        )
+
+_FIELDS = {SELF_APPROVED: "status.approval", ACKNOWLEDGED: "status.acknowledged"}
+
+
+def _note(about: Resource, rule: str, message: str, remedy: str = "") -> Finding:
+    severity, field = Severity.CRITICAL if rule == SELF_APPROVED else Severity.HIGH, _FIELDS[rule]
+    return Finding(finding_id(rule, about, field), rule, severity, Action.WARN, GUARD, about, field, message, remedy)
 
 
 def _about(subject: Subject) -> Resource:
@@ -154,9 +219,8 @@ def _counts(old: Grant, new: Grant) -> bool:
     return (before.used, before.uses, before.expired) != (after.used, after.uses, after.expired)
 
 
-def _self_approved(old: Grant, new: Grant) -> bool:
-    approval = new.status.approval
-    return approval is not None and approval != old.status.approval and approval.emergency
+def _newly_approved(old: Grant | None, new: Grant) -> bool:
+    return old is not None and new.status.approval is not None and new.status.approval != old.status.approval
 
 
 def _what(old: Grant | None, new: Grant | None) -> str:
@@ -164,10 +228,13 @@ def _what(old: Grant | None, new: Grant | None) -> str:
         return "asked for"
     if new is None:
         return "deleted"
-    if new.status.approval != old.status.approval:
-        return "approved"
-    if new.status.revoked != old.status.revoked:
-        return "revoked"
-    if new.status.used != old.status.used:
-        return "used"
-    return "expired" if new.status.expired != old.status.expired else "unchanged"
+    before, after = old.status, new.status
+    changes = (
+        ("approved", before.approval != after.approval),
+        ("revoked", before.revoked != after.revoked),
+        ("used", before.used != after.used),
+        ("used: another guard of the same write", before.uses != after.uses),
+        ("acknowledged", before.acknowledged != after.acknowledged),
+        ("expired", before.expired != after.expired),
+    )
+    return next((what for what, changed in changes if changed), "unchanged")

@@ -46,6 +46,16 @@ async def open_findings(client: KubeClient, grants: Iterable[Grant], managers: C
     return found
 
 
+async def open_under(client: KubeClient, grant: Grant, managers: Collection[str]) -> list[Finding]:
+    """The same of one grant: what was changed again under another one is in the record of that; errors as :func:`open_findings`."""
+    others = [one for one in await held_grants(client) if one.name != grant.name]
+    found: list[Finding] = []
+    for _, changes in Opened([*others, grant]).objects():
+        mine = [one for one in changes if one.grant.name == grant.name]
+        found += await findings_of(client, mine, managers) if mine else []
+    return found
+
+
 async def findings_of(client: KubeClient, changes: Sequence[Open], managers: Collection[str]) -> list[Finding]:
     """The same for one object; errors as :func:`open_findings`."""
     return not_in_git(outstanding(changes, await _live(client, changes[0].use.object), managers))

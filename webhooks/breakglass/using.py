@@ -12,6 +12,7 @@ import msgspec
 from gateway.core.finding import Action, Finding, Resource, Severity, finding_id
 from gateway.core.subject import GroupVersionKind, Subject
 from webhooks.breakglass.grant import Changed, Grant, Operation, Target, Use
+from webhooks.breakglass.once import known, origin_of
 from webhooks.drift.named import value_digest
 
 GUARD = "break-glass-use"
@@ -49,10 +50,21 @@ def choose(
     if covering and (len(refusing) > MAX_FIELDS or max(Counter(f.guard for f in findings).values()) >= most):
         return Choice(idle=("break-glass does not cover so many fields at once: change fewer",))
     ordered = sorted(covering, key=lambda grant: (grant.spec.expires, grant.name))
-    active = next((grant for grant in ordered if grant.state(now) == "active"), None)
-    if active is not None:
-        return Choice(active)
+    if ordered:
+        use = use_of(subject, findings, now)
+        # One that was used for this very write goes before others, and holds for it though it is used up.
+        holding = [grant for grant in ordered if holds_for(grant, use, now)]
+        again = (grant for grant in holding if known(grant.status.uses, use) is not None)
+        active = next(again, holding[0] if holding else None)
+        if active is not None:
+            return Choice(active)
     return Choice(idle=tuple(f"{grant.id} covers this, but is {grant.state(now)}" for grant in ordered[:3]))
+
+
+def holds_for(grant: Grant, use: Use, now: datetime) -> bool:
+    """Whether it holds, or was used up by this very write and holds else."""
+    state = grant.state(now)
+    return state == "active" or (state == "used-up" and known(grant.status.uses, use) is not None)
 
 
 def use_of(subject: Subject, findings: Sequence[Finding], now: datetime) -> Use:
@@ -76,6 +88,7 @@ def use_of(subject: Subject, findings: Sequence[Finding], now: datetime) -> Use:
             )
             for field in fields
         ),
+        origin=origin_of(subject),
     )
 
 

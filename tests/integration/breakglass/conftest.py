@@ -23,28 +23,44 @@ RULES = (
     (["argoproj.io"], ["*"], ["list", "watch"]),
     (["apps"], ["deployments"], ["get"]),
     (["govgate.dev"], ["trustpolicies", "breakglasses"], ["get", "list", "watch"]),
+    (["govgate.dev"], ["policywaivers", "clusterpolicywaivers"], ["get", "list", "watch"]),
+    ([""], ["namespaces"], ["get", "list", "watch"]),
     (["govgate.dev"], ["breakglasses/status"], ["patch"]),
     ([""], ["events"], ["create"]),
     (["authorization.k8s.io"], ["subjectaccessreviews"], ["create"]),
 )
+NOTES = {
+    "apiGroups": [""],
+    "resources": ["configmaps"],
+    "resourceNames": ["govgate-break-glass"],
+    "verbs": ["get", "patch", "create"],
+}
+OWN = "govgate-system"
 
 
 @pytest.fixture(scope="module")
-def gateways(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Gateway]]:
-    """Two of them; the first is registered."""
+def prepared(cluster: Cluster) -> Iterator[Json]:
+    """The connection of a gateway that has the chart's rights, to a cluster that knows grants."""
     root = cluster.api(ROOT)
     root.apply(yaml.safe_load((CRDS / "breakglasses.yaml").read_text()), manager="tests")
     wait_for(lambda: _served(cluster), seconds=60)
-    for item in _role():
+    for item in (*_role(), *_notes()):
         root.apply(item, manager="tests")
-    connection = {"connect": "kubeconfig", "kubeconfig": str(cluster.kubeconfig(GOVGATE))}
+    yield {"connect": "kubeconfig", "kubeconfig": str(cluster.kubeconfig(GOVGATE))}
+    for grant in root.list("govgate.dev/v1alpha1", "BreakGlass"):
+        root.delete({"apiVersion": "govgate.dev/v1alpha1", "kind": "BreakGlass", **grant}, missing_ok=True)
+
+
+@pytest.fixture(scope="module")
+def gateways(cluster: Cluster, prepared: Json, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Gateway]]:
+    """Two of them; the first is registered."""
     started: list[Gateway] = []
     try:
         for _ in range(2):
             folder = tmp_path_factory.mktemp("govgate")
             gateway = Gateway(
                 folder,
-                cluster=connection,
+                cluster=prepared,
                 audit={"mode": "durable"},
                 policy={"sources": []},
                 breakGlass={"emergencyGroups": ["developers"]},
@@ -56,8 +72,6 @@ def gateways(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iter
     finally:
         for gateway in started:
             gateway.kill()
-        for grant in root.list("govgate.dev/v1alpha1", "BreakGlass"):
-            root.delete({"apiVersion": "govgate.dev/v1alpha1", "kind": "BreakGlass", **grant}, missing_ok=True)
 
 
 def _authority(gateway: Gateway) -> Path:
@@ -74,6 +88,21 @@ def _served(cluster: Cluster) -> bool:
     except ApiError:
         return False
     return any(one["name"] == "breakglasses/status" for one in resources)
+
+
+def _notes() -> list[Json]:
+    """Govgate's own namespace, and the right to keep notes there."""
+    role = {"apiVersion": f"{_RBAC}/v1", "kind": "Role", "metadata": {"name": _NAME, "namespace": OWN}}
+    return [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": OWN}},
+        {**role, "rules": [NOTES]},
+        {
+            **role,
+            "kind": "RoleBinding",
+            "roleRef": {"apiGroup": _RBAC, "kind": "Role", "name": _NAME},
+            "subjects": [{"kind": "ServiceAccount", "name": "govgate", "namespace": OWN}],
+        },
+    ]
 
 
 def _role() -> list[Json]:
