@@ -171,7 +171,7 @@ def tail(  # noqa: D417 - the other options say themselves what they are
     lines
         How many.
     follow_
-        Go on printing what is added, until interrupted.
+        Go on printing what is added, until interrupted. SIGTERM ends it when everything is printed.
     """
     if lines < 0:
         raise UsageError("--lines is at least 0")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import sys
-import time
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import msgspec
 from rich.console import Console
@@ -56,18 +58,34 @@ def print_records(rows: Sequence[Row], output: str) -> None:
 
 
 def follow(reader: Reader, lines: int, output: str, *, forever: bool) -> None:
-    """The newest records, and with ``forever`` those that are added, until interrupted."""
+    """The newest records, and with ``forever`` those that are added, until interrupted; SIGTERM ends it at the log's end."""
     last = reader.bounds()[1]
-    rows = reader.find(Filter(), limit=lines) if lines else []
-    while True:
-        for row in rows:
-            print(_json_line(row).decode() if output == "json" else _line(read_record(row[1])), flush=True)
-            last = row[0]
-        if not forever:
-            return
-        time.sleep(_POLL_SECONDS)
-        reader.refresh()
-        rows = list(reader.records(last + 1, last + _PAGE))
+    with _terminated() as ending:
+        rows = reader.find(Filter(), limit=lines) if lines else []
+        while True:
+            for row in rows:
+                print(_json_line(row).decode() if output == "json" else _line(read_record(row[1])), flush=True)
+                last = row[0]
+            if not forever:
+                return
+            told = ending.is_set()
+            reader.refresh()
+            rows = list(reader.records(last + 1, last + _PAGE))
+            if told and not rows:
+                return
+            if not rows:
+                ending.wait(_POLL_SECONDS)
+
+
+@contextmanager
+def _terminated() -> Iterator[threading.Event]:
+    """Set by SIGTERM, while this lasts."""
+    event = threading.Event()
+    before = signal.signal(signal.SIGTERM, lambda *_: event.set())
+    try:
+        yield event
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _json_line(row: Row) -> bytes:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from support.audit_facts import START_NS, allowance, entry
+from support.cluster import wait_for
 
 from gateway.audit.log import Log
 from gateway.audit.state import create_state
@@ -173,6 +174,28 @@ def test_tail_and_follow(folder: Path) -> None:
         assert "deny" in process.stdout.readline()
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 130
+
+
+def test_whoever_follows_is_told_to_end_and_prints_the_rest(folder: Path, tmp_path: Path) -> None:
+    """SIGTERM: what lies in the log by then is printed, however much, and the exit code is 0."""
+    log = Log(create_state(folder), Audit())
+    for number in range(1_500):
+        log.append([entry(500 + number)])
+    command = [sys.executable, "-m", "gateway", "audit", "tail", "-f", "-n", "42", "-o", "json"]
+    printed = tmp_path / "printed"
+    with printed.open("w") as output:
+        process = subprocess.Popen([*command, "--state-dir", str(folder)], stdout=output)
+    try:
+        wait_for(lambda: printed.read_text().count("\n") >= 42, seconds=60)
+        log.append([entry(9_000)])
+        log.close()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+    sequence = [json.loads(line)["record"]["seq"] for line in printed.read_text().splitlines()]
+    assert sequence == list(range(sequence[0], sequence[-1] + 1))
+    assert sequence[-1] == json.loads(run(folder, "verify", "-o", "json").stdout)["records"]
 
 
 def test_prune_and_verify(folder: Path) -> None:

@@ -246,3 +246,47 @@ def test_owners_of_a_reconciler_that_is_off_are_not_read():
     assert "configsync.gke.io" in groups()
     assert groups().isdisjoint(off)
     assert off <= groups("--set", "config.drift.pulumi.mode=shadow,config.drift.tofuController.mode=warn")
+
+
+def test_pods_restart_for_what_they_do_not_take_over():
+    """A change of a setting that docs/configuration.md marks changes the Pods; of any other, that is in force by itself, not."""
+    page = (CHART.parents[1] / "docs/configuration.md").read_text()
+    marked = set(re.findall(r"^\| `([a-zA-Z.]+)` .*↻ \|$", page, re.MULTILINE))
+    assert {"server.workers", "controller.healthPort"} <= marked
+    assert "All of this section needs a restart ↻" in page[page.index("## audit") :]
+    helper = (CHART / "templates/_helpers.tpl").read_text()
+    picked = {
+        f"{part}.{name}"
+        for part, names in re.findall(r'pick \$config\.(\w+)((?: "\w+")+)', helper)
+        for name in re.findall(r'"(\w+)"', names)
+    }
+    assert picked == {".".join(name.split(".")[:2]) for name in marked}
+
+    def stamps(*options):
+        objects = rendered(*options)
+        pods = [of_kind(objects, "StatefulSet", "govgate"), of_kind(objects, "Deployment", "-controller")]
+        found = [pod["spec"]["template"]["metadata"]["annotations"] for pod in pods]
+        return [annotations["checksum/restarting-settings"] for annotations in found]
+
+    before = stamps()
+    assert stamps("--set", "config.drift.mode=shadow,config.controller.scan.intervalSeconds=60") == before
+    for changed in ("config.server.workers=2", "config.audit.mode=durable", "webhook.restoreRegistration=changed"):
+        webhook, controller = stamps("--set", changed)
+        assert (webhook != before[0], controller) == (True, before[1]), changed
+    webhook, controller = stamps("--set", "controller.healthPort=8082")
+    assert (webhook, controller != before[1]) == (before[0], True)
+
+
+def test_a_log_that_nobody_keeps_is_warned_of(cluster: Cluster):
+    """In the notes of an installation: without a volume, unless it is shipped."""
+
+    def notes(values: str) -> str:
+        command = [tool("helm"), "install", "notes", str(CHART), "--dry-run=server", "--hide-secret", "--set", values]
+        command += ["--kubeconfig", str(cluster.kubeconfig(ROOT))]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 0, done.stderr
+        return done.stdout[done.stdout.index("NOTES:") :]
+
+    assert "nothing ships it" in notes("webhook.persistence.enabled=false")
+    assert "nothing ships it" not in notes("webhook.persistence.enabled=false,webhook.shipLog.enabled=true")
+    assert "nothing ships it" not in notes("webhook.replicas=3")
