@@ -64,17 +64,21 @@ def test_a_broken_value_is_named(values: str, says: str, tmp_path: Path) -> None
         rendered(*options)
 
 
-def test_the_schema_is_that_of_the_model() -> None:
-    """The committed one is what tools/chart_schema.py makes of the configuration's model and of values.yaml now."""
+def test_what_is_made_is_as_it_would_be_made() -> None:
+    """The schema is that of the configuration's model, the table in README.md that of values.yaml."""
     program = f"""
-import json, sys, yaml
+import json, sys
 sys.path.insert(0, {str(ROOT / "tools")!r})
-import chart_schema
-schema, values = json.loads(chart_schema.SCHEMA.read_text()), yaml.safe_load((chart_schema.CHART / "values.yaml").read_text())
-print(json.dumps(chart_schema.generated(schema, values)))
+import chart_files
+print(json.dumps({{str(path): text for path, text in chart_files.files().items()}}))
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
-    assert json.loads(done.stdout) == SCHEMA, "run tools/chart_schema.py"
+    made = json.loads(done.stdout)
+    assert {Path(path).name for path in made} == {"values.schema.json", "README.md"}
+    for path, text in made.items():
+        assert Path(path).read_text() == text, "run tools/chart_files.py"
+    for path in dict(leaves(VALUES, SCHEMA)):
+        assert f"`{'.'.join(path)}" in (CHART / "README.md").read_text()
 
 
 def test_what_is_set_to_null_is_missed_or_makes_no_difference() -> None:

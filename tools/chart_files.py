@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
-"""Writes the part of the chart's values.schema.json that the configuration's own model defines, and what may not be null.
+"""Writes what of the chart follows from something else: a part of values.schema.json, and the table in README.md.
 
-    tools/chart_schema.py            write charts/govgate/values.schema.json anew
+    tools/chart_files.py            write both anew
 
-``config`` is what `govgate config schema` prints, made smaller and its refusals readable: Helm prints the value that was
-expected, and nothing else. A test compares the file with what this gives.
+In the schema ``config`` is what `govgate config schema` prints, made smaller and its refusals readable: Helm prints the
+value that was expected, and nothing else; and what values.yaml has a default for may not be null. The table has the
+defaults and the comments of values.yaml. A test compares the files with what this gives.
 """
 
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +22,8 @@ import yaml
 from gateway.config import Config
 
 CHART = Path(__file__).resolve().parent.parent / "charts/govgate"
-SCHEMA = CHART / "values.schema.json"
+SCHEMA, VALUES, README = CHART / "values.schema.json", CHART / "values.yaml", CHART / "README.md"
+TABLE = "<!-- Made by tools/chart_files.py from values.yaml. -->\n"
 PREFIX = "config."
 """Of the definitions that are generated."""
 CHART_DECIDES = ("apiVersion", "kind", "cluster")
@@ -31,10 +35,47 @@ Json = Any
 
 def main() -> int:
     """The command."""
-    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
-    values = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
-    SCHEMA.write_text(json.dumps(generated(schema, values), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    for path, text in files().items():
+        path.write_text(text, encoding="utf-8")
     return 0
+
+
+def files() -> dict[Path, str]:
+    """Each file, as it should be."""
+    text = VALUES.read_text(encoding="utf-8")
+    schema = generated(json.loads(SCHEMA.read_text(encoding="utf-8")), yaml.safe_load(text))
+    before, _, _ = README.read_text(encoding="utf-8").partition(TABLE)
+    table = ["| value | default | what |", "| --- | --- | --- |"]
+    table += [f"| `{path}` | {f'`{default}`' if default else ''} | {what} |" for path, default, what in described(text)]
+    return {
+        SCHEMA: json.dumps(schema, indent=2, ensure_ascii=False) + "\n",
+        README: before + TABLE + "\n" + "\n".join(table) + "\n",
+    }
+
+
+def described(text: str) -> Iterator[tuple[str, str, str]]:
+    """Of each value its path, its default as JSON, and the comment above it; of a section that has one, without a default."""
+    values = yaml.safe_load(text)
+    path: list[str] = []
+    comment: list[str] = []
+    for line in text.partition("\n\n")[2].splitlines():  # what comes first is about the whole file
+        found = re.match(r"^( *)([A-Za-z]+):(.*)$", line)
+        if found is None:
+            comment = [*comment, line.strip().removeprefix("#").strip()] if line.strip().startswith("#") else []
+            continue
+        path = [*path[: len(found[1]) // 2], found[2]]
+        default = values
+        for name in path:
+            default = default[name]
+        what, comment = _cell(comment), []
+        if found[3].strip() or not isinstance(default, dict):
+            yield ".".join(path), _cell([json.dumps(default, ensure_ascii=False)]), what
+        elif what:
+            yield ".".join(path), "", what
+
+
+def _cell(lines: list[str]) -> str:
+    return " ".join(lines).replace("|", "\\|").replace("<", "&lt;")
 
 
 def generated(schema: Json, values: Json) -> Json:
