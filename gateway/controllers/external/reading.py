@@ -71,7 +71,7 @@ class Reading:
         found = self._store(store)
         self._allow(found, reference.key)
         path = path_of(found, self._external.namespace, reference)
-        return await self._shared(found, path, reference, lambda reader: reader.payload(reference))
+        return await self._shared(found, path, reference, lambda reader: reader.gathered(reference))
 
     async def find(self, store: StoreRef, find: Find) -> Sequence[str]:
         """The keys of all that matches and may be read; errors as :meth:`payload`."""

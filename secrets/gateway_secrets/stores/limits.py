@@ -22,5 +22,7 @@ class StoreLimits(msgspec.Struct, frozen=True):
     """Of one answer of the store."""
     found_secrets: int = 5_000
     """Names that one search may find."""
+    gather_seconds: float = 0.02
+    """So long a single read waits for others that one request can bring as well; only where the store can do that."""
     connections: int = 8
     """To the store at a time; kept open between reads."""

@@ -9,8 +9,9 @@ from typing import TypeVar
 from gateway.tasks import is_cancelled
 from gateway_secrets.stores.batches import identity, payloads_of
 from gateway_secrets.stores.errors import MisconfiguredError, StoreError, UnavailableError, UnusableError
+from gateway_secrets.stores.gathering import Gathering
 from gateway_secrets.stores.limits import StoreLimits
-from gateway_secrets.stores.model import Find, Metadata, Payload, Reference, Secret, Store, WritableStore
+from gateway_secrets.stores.model import BatchStore, Find, Metadata, Payload, Reference, Secret, Store, WritableStore
 from gateway_secrets.stores.pace import Pace
 from gateway_secrets.stores.values import as_map, convert_keys, decode, fields_of, go_json, select
 
@@ -25,6 +26,7 @@ class Reader:
         self._store = store
         self._limits = limits or StoreLimits()
         self._pace = pace or Pace(self._limits)
+        self._gathering = Gathering(self.payloads, self._limits.gather_seconds)
         self._closed = False
 
     @property
@@ -66,6 +68,18 @@ class Reader:
             whole = go_json(dict(metadata.document), html=False)
             return Payload(whole, fields_of(whole), version=metadata.version, created=metadata.created)
         return await self._asked(lambda within: self._store.read(reference.key, reference.version, within=within))
+
+    async def gathered(self, reference: Reference) -> Payload:
+        """As :meth:`payload`; what others ask for at the same moment is read by the same request, where the store can do that.
+
+        Raises:
+            StoreError: see :mod:`.errors`.
+        """
+        store = self._store
+        most = store.batch_size if isinstance(store, BatchStore) else 1
+        if most > 1 and not reference.version and reference.metadata_policy == "None" and not self._closed:
+            return await self._gathering.payload(reference, most)
+        return await self.payload(reference)
 
     async def describe(self, key: str) -> Metadata:
         """The version of a secret and the like, without its value.
@@ -126,6 +140,7 @@ class Reader:
     async def close(self) -> None:
         """Close the store. Who still reads it is told that it is closed."""
         self._closed = True
+        self._gathering.close(_CLOSED)
         await self._store.close()
 
     async def _asked(self, ask: Callable[[float], Awaitable[_T]]) -> _T:

@@ -24,6 +24,7 @@ from gateway_secrets.stores.limits import StoreLimits
 from gateway_secrets.stores.manifest import parse_manifest
 from gateway_secrets.stores.reader import Reader
 from gateway_secrets.stores.table import open_reader
+from gateway_secrets.stores.threads import Threads
 
 
 @pytest.fixture(scope="session")
@@ -90,13 +91,17 @@ async def open_vault(bao: OpenBao, credentials: Credentials) -> AsyncIterator[Op
     """Opens a SecretStore whose provider is Vault; the auth method is given, the rest has defaults."""
     readers: list[Reader] = []
 
-    async def opened(auth: dict[str, Any], *, limits: StoreLimits | None = None, **spec: Any) -> Reader:
+    async def opened(
+        auth: dict[str, Any], *, limits: StoreLimits | None = None, threads: Threads | None = None, **spec: Any
+    ) -> Reader:
         provider = {"vault": {"server": bao.url, "path": "kv", "auth": auth, **spec}}
         manifest = parse_manifest(
             {"apiVersion": "external-secrets.io/v1", "kind": "SecretStore", "spec": {"provider": provider}},
             source="test",
         )
-        reader = await open_reader(manifest, credentials=FolderCredentials(credentials.folder), limits=limits)
+        reader = await open_reader(
+            manifest, credentials=FolderCredentials(credentials.folder), limits=limits, threads=threads
+        )
         readers.append(reader)
         return reader
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import uuid
 
 import pytest
 from support.leaks import leaks
 
+from gateway.controllers.external.shared import Shared
+from gateway.controllers.external.stores import Bounds, Stores
+from gateway_secrets.external.store import store_of
+from gateway_secrets.stores.credentials import NoCredentials
 from gateway_secrets.stores.errors import ForbiddenError, MisconfiguredError, NotFoundError, UnusableError
+from gateway_secrets.stores.limits import StoreLimits
 from gateway_secrets.stores.model import Find, Reference
 
 
@@ -244,3 +250,44 @@ async def test_manifests_that_cannot_work_say_why(open_aws, spec, says):
     """With the field, before anything is sent."""
     with pytest.raises(MisconfiguredError, match=says):
         await (await open_aws(**spec)).get(Reference("a"))
+
+
+@pytest.mark.parametrize("service", ["SecretsManager", "ParameterStore"])
+async def test_what_the_controller_reads_one_by_one_goes_in_batches(moto, open_aws, name, service):
+    """Through all that is shared: few requests, each once in the rate, each path with its own result, and read once in a window."""
+    size, operation, single = {
+        "SecretsManager": (20, "BatchGetSecretValue", "GetSecretValue"),
+        "ParameterStore": (10, "GetParameters", "GetParameter"),
+    }[service]
+    keys = [f"/{name}/{number}" for number in range(2 * size)]
+    for key in keys[1:]:
+        if service == "SecretsManager":
+            moto.client("secretsmanager").create_secret(Name=key, SecretString=f'{{"k": "{key}"}}')
+        else:
+            moto.client("ssm").put_parameter(Name=key, Value=f'{{"k": "{key}"}}', Type="SecureString")
+    # Two requests are all that the rate allows; nothing is sent by the clock.
+    limits = StoreLimits(requests_per_second=0.001, burst_requests=2, gather_seconds=3_600.0)
+
+    async def opener(_store, _namespace):
+        return await open_aws(limits=limits, service=service)
+
+    stores, shared = Stores(NoCredentials(), Bounds(1.0), opener=opener), Shared(1 << 20, 1 << 20, clock=lambda: 100.0)
+    cloud = store_of({
+        "apiVersion": "external-secrets.io/v1", "kind": "SecretStore", "metadata": {"name": "cloud", "namespace": "a"},
+        "spec": {"provider": {"aws": {}}},
+    })  # fmt: skip
+
+    def read(key):
+        return shared.get(
+            (key,), "a", 50.0, lambda: stores.ask(cloud, "a", lambda reader: reader.gathered(Reference(key)))
+        )
+
+    moto.forget()
+    for _ in range(2):
+        found = await asyncio.gather(*[read(key) for key in keys * 2], return_exceptions=True)
+        assert [type(one) for one in found[:: len(keys)]] == [NotFoundError] * 2
+        values = [one.payload.fields["k"].decode() for one in found if not isinstance(one, Exception)]
+        assert values == keys[1:] * 2
+    assert len(moto.asked(operation)) == 2
+    assert moto.asked(single) == []
+    await stores.close()

@@ -8,10 +8,12 @@ import pytest
 from aiohttp import web
 from support.leaks import leaks
 from support.openbao import OpenBao
+from support.passing import Passing
 
 from gateway_secrets.stores.errors import ForbiddenError, MisconfiguredError, ThrottledError, UnavailableError
 from gateway_secrets.stores.limits import StoreLimits
 from gateway_secrets.stores.model import Reference
+from gateway_secrets.stores.threads import Threads
 
 TOKEN = {"tokenSecretRef": {"name": "vault", "key": "token"}}
 
@@ -163,3 +165,22 @@ async def test_what_a_server_says_back_is_not_shown(odd, open_vault, credentials
     with pytest.raises(ForbiddenError, match="token … is odd") as caught:
         await store.get(Reference("app"))
     assert leaks(str(caught.value), [token]) == []
+
+
+@pytest.mark.usefixtures("token")
+async def test_a_store_that_hangs_leaves_threads_to_the_others(bao, open_vault):
+    """Of those that all share it has half, and one more; whatever else is asked of it waits for these."""
+    bao.put("hangs/app", v="1")
+    threads = Threads(4)
+    with Passing(bao.url) as passing:
+        hangs = await open_vault(TOKEN, server=passing.url, threads=threads)
+        other = await open_vault(TOKEN, threads=threads)
+        with passing.holding("/kv/data/"):
+            reads = [asyncio.create_task(hangs.get(Reference("hangs/app", "v"))) for _ in range(10)]
+            async with asyncio.timeout(60):
+                while passing.count("/kv/data/") < 3:  # noqa: ASYNC110 - another thread counts
+                    await asyncio.sleep(0.02)
+            assert (await other.get(Reference("hangs/app", "v"))).value == b"1"
+            assert passing.count("/kv/data/") == 3
+        assert {secret.value for secret in await asyncio.gather(*reads)} == {b"1"}
+        await hangs.close()
