@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
 from typing import Any
 
 from gateway.controllers.cluster_external import known as held
@@ -67,15 +66,14 @@ class ClusterExternalLoop:
         """Start the caches, and wait until all have been read: nothing is made or deleted of half a picture."""
         client = self._context.client
         clusters = WatchCache(client, held.CLUSTER_EXTERNAL, held.held_cluster, on_change=run.cluster_changed)
-        places = WatchCache(client, NAMESPACES, held.held_place, on_change=run.changed)
+        places = WatchCache(client, NAMESPACES, held.held_place, on_change=run.place_changed)
         externals = WatchCache(client, EXTERNAL, held.held_one, on_change=run.external_changed)
-        stores = WatchCache(client, STORES, held.held_controller, on_change=run.changed)
-        shared = WatchCache(client, CLUSTER_STORES, held.held_controller, on_change=run.changed)
+        stores = WatchCache(client, STORES, held.held_controller, on_change=run.store_changed)
+        shared = WatchCache(client, CLUSTER_STORES, held.held_controller, on_change=run.store_changed)
         known = run.known
         known.clusters = lambda name: clusters.get("", name)
-        known.places, known.externals = places.items, externals.items
+        known.places, known.external = places.items, lambda key: externals.get(*key)
         known.controller = lambda ref, key: (shared if ref.kind == CLUSTER_STORE else stores).get(*key)
-        run.names = lambda: [key for key, _ in clusters.items()]
         run.caches = [clusters, places, externals, stores, shared]
         for cache in run.caches:
             cache.start()
@@ -91,7 +89,6 @@ class _Run:
     def __init__(self, known: Known, metrics: ClusterExternalMetrics) -> None:
         self.known = known
         self.queue = WorkQueue(_WORKERS)
-        self.names: Callable[[], list[Key]] = list
         self._contests = Contests("ClusterExternalSecrets that govgate works on are worked on by somebody else, too")
         self._states = States(metrics.objects, _STATES)
         self._problems: dict[Key, str] = {}
@@ -109,6 +106,7 @@ class _Run:
 
     def cluster_changed(self, key: Key, old: HeldCluster | None, new: HeldCluster | None) -> None:
         """A ClusterExternalSecret came, changed, or went."""
+        self.known.cluster_changed(key, old, new)
         if new is None:
             self.queue.forget(key)
             self._note(key, Outcome.GONE)
@@ -123,13 +121,21 @@ class _Run:
 
     def external_changed(self, key: Key, old: HeldOne | None, new: HeldOne | None) -> None:
         """An ExternalSecret did, which may be in somebody's way, or be somebody's own; but for its status."""
-        if old != new:
-            self.changed(key, None, None)
+        self.known.external_changed(key, old, new)
+        if old is None or new is None or old.trigger != new.trigger or old.uid != new.uid:
+            for one in self.known.of_external(key, old, new):
+                self.queue.add(one)
 
-    def changed(self, _key: Key, old: HeldPlace | str | None, new: HeldPlace | str | None) -> None:
-        """A namespace or a store did, by which all may be decided otherwise."""
+    def store_changed(self, key: Key, old: str | None, new: str | None) -> None:
+        """A store did, by which those that refer to it may be others' now."""
         if old is None or old != new:
-            for one in self.names():
+            for one in self.known.of_store(key):
+                self.queue.add(one)
+
+    def place_changed(self, key: Key, old: HeldPlace | None, new: HeldPlace | None) -> None:
+        """A namespace did, which some select, or selected."""
+        if old is None or old != new:
+            for one in self.known.of_place(key.name, old, new):
                 self.queue.add(one)
 
     async def work(self, worker: Worker) -> None:
