@@ -16,14 +16,16 @@ class Breaker:
         self._failures = 0
         self._until = 0.0
         self._probing = False
-        self._last = ""
+        self._seen = ""
+        self.problem = ""
+        """Why it is not asked, as long as it does not answer: no other words for each try, or all who wait would tell of them."""
 
     def refusal(self, now: float) -> str:
         """Why it is not asked now; empty if it is. Who is let through after a failure is the only one, until it has an answer."""
         if not self._failures or (now >= self._until and not self._probing):
             self._probing = bool(self._failures)
             return ""
-        return f"{self._last} (it is asked again in {max(0.0, self._until - now):.0f} s)"
+        return self.problem
 
     def failed(self, error: StoreError, now: float) -> bool:
         """It did not answer; whether that is new."""
@@ -34,7 +36,10 @@ class Breaker:
         self._until = now + random.uniform(0.5, 1.0) * pause  # noqa: S311 - spreads load, hides nothing
         self._failures += 1
         self._probing = False
-        self._last = str(error)
+        text = str(error)
+        if self._failures == 1 or text == self._seen:
+            self.problem = text  # another trouble is another one when it stays
+        self._seen = text
         return self._failures == 1
 
     def abandoned(self) -> None:

@@ -208,12 +208,13 @@ class Pushes:
 
         # On record before it is done: what cannot be recorded is not written.
         await self._note(key, store, reference, "push")
-        return await self._sources.stores.ask(store, key.namespace, write)
+        return await self._sources.stores.ask(store, key.namespace, write, about=reference.key)
 
     async def _remove(self, key: Key, ref: StoreRef, reference: Reference) -> None:
         store = self._usable(ref, key.namespace, reference.key)
         await self._note(key, store, reference, "remove")
-        await self._sources.stores.ask(store, key.namespace, lambda reader: reader.delete(reference))
+        stores = self._sources.stores
+        await stores.ask(store, key.namespace, lambda reader: reader.delete(reference), about=reference.key)
 
     async def _note(self, key: Key, store: Store, reference: Reference, what: str) -> None:
         await self._sources.journal.note(

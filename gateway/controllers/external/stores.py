@@ -101,8 +101,11 @@ class Stores:
     def __len__(self) -> int:
         return len(self._lent)
 
-    async def ask(self, store: Store, namespace: str, question: Callable[[Reader], Awaitable[_T]]) -> _T:
-        """The answer of a store, asked on behalf of a namespace.
+    async def ask(
+        self, store: Store, namespace: str, question: Callable[[Reader], Awaitable[_T]], *, about: str = ""
+    ) -> _T:
+        """The answer of a store, asked on behalf of a namespace. ``about``: what errors begin with. Those that concern all of the
+        store do not say it: they are told to others as well.
 
         Raises:
             StoreError: it cannot be opened, does not answer, or refuses.
@@ -120,7 +123,7 @@ class Stores:
         try:
             answer = await self._answer(opened, store, namespace, question)
         except StoreError as error:
-            self._failed(opened, store, error)
+            self._failed(opened, store, error, about)
             raise
         except BaseException:
             opened.breaker.abandoned()
@@ -184,10 +187,15 @@ class Stores:
                 self._lent.add(opened.lent)
             return opened.lent
 
-    def _failed(self, opened: _Open, store: Store, error: StoreError) -> None:
+    def _failed(self, opened: _Open, store: Store, error: StoreError, about: str) -> None:
         if not isinstance(error, _WHOLE):
             self._answered(opened, store)
-        elif opened.breaker.failed(error, time.monotonic()) and not isinstance(error, ThrottledError):
+            return
+        text, name = str(error).removeprefix(f"{about}: "), str(store.ref)
+        error.args = (text if text.startswith(name) else f"{name}: {text}",)
+        new = opened.breaker.failed(error, time.monotonic())
+        error.args = (opened.breaker.problem,)
+        if new and not isinstance(error, ThrottledError):
             self._told_failed(store, error)
 
     def _answered(self, opened: _Open, store: Store) -> None:
