@@ -278,7 +278,7 @@ def secrets_guard(
     settings = config.secrets
     return SecretsGuard(
         None if settings.detect == "off" else Action(settings.detect),
-        SecretObjects(settings, config.cluster.own_namespace, around, others),
+        SecretObjects(config, around, others, admitted=True),
         exempt=(*settings.exempt_namespaces, config.cluster.own_namespace),
         on_error=settings.on_error,
         max_findings=config.server.limits.findings,

@@ -10,6 +10,7 @@ from typing import Protocol
 
 import msgspec
 
+from gateway.config.model import Config
 from gateway.config.secrets import Secrets, SecretWriter
 from gateway.core.errors import ClusterError, UndecidedError
 from gateway.core.finding import Action, Finding, Resource
@@ -19,7 +20,9 @@ from gateway.native.library import NativeMissingError
 from gateway_secrets.admission import plain, targets
 from gateway_secrets.admission.reading import section, texts
 from gateway_secrets.admission.rules import CERTIFICATE, ELSEWHERE, PLAIN, RULES, SCOPE, TARGET, finding, least
-from gateway_secrets.external.findings import findings_of
+from gateway_secrets.external.faults import PREFIX
+from gateway_secrets.external.faults import RULES as EXTERNAL_RULES
+from gateway_secrets.external.findings import Heed, findings_of
 from gateway_secrets.external.validate import KINDS
 from gateway_secrets.sealed.errors import InputError
 from gateway_secrets.sealed.moved import Difference, Moved, hinted, moved
@@ -37,6 +40,11 @@ _DECIDES = frozenset((("", "Secret"), ("bitnami.com", SEALED_KIND), *((targets.G
 INFOS = {
     rule.id: RuleInfo(rule.id, rule.title, rule.severity, rule.action, sets=("secrets",), kinds=(rule.kind,))
     for rule in RULES.values()
+} | {
+    f"{PREFIX}{name}": RuleInfo(
+        f"{PREFIX}{name}", rule.title, rule.severity, rule.action, sets=("secrets",), kinds=rule.kinds
+    )
+    for name, rule in EXTERNAL_RULES.items()
 }
 
 
@@ -80,11 +88,24 @@ def needs_namespaces(settings: Secrets) -> bool:
     return any(demand.namespace_labels for demand in settings.plain.demands)
 
 
-class SecretObjects:
-    """Judges objects of these kinds. ``own``: the gateway's namespace, whose service accounts write Secrets."""
+def heed_of(config: Config, *, admitted: bool) -> Heed:
+    """What findings about ExternalSecrets depend on. ``admitted``: whether objects come from an API server."""
+    external, most = config.controller.external, config.secrets.external
+    return Heed(
+        Action.AUDIT if most == "off" else Action(most),
+        resolved=external.enabled,
+        admitted=admitted,
+        least_refresh=external.min_refresh_seconds,
+    )
 
-    def __init__(self, settings: Secrets, own: str, around: Surroundings, others: OtherSecrets) -> None:
+
+class SecretObjects:
+    """Judges objects of these kinds. ``admitted``: whether they come from an API server, which took them by their schemas."""
+
+    def __init__(self, config: Config, around: Surroundings, others: OtherSecrets, *, admitted: bool) -> None:
+        settings, own = config.secrets, config.cluster.own_namespace
         self._settings = settings
+        self._heed = heed_of(config, admitted=admitted)
         self._around = around
         self._others = others
         ours = SecretWriter(name="govgate", groups=(f"system:serviceaccounts:{own}",))
@@ -107,7 +128,7 @@ class SecretObjects:
             case ("bitnami.com", "SealedSecret"):
                 return list(self._sealed(subject))
             case (targets.GROUP, kind):
-                found = _unworkable(subject, self._settings.external)
+                found = [] if self._settings.external == "off" else _unworkable(subject, self._heed)
                 return found + await self._external(subject) if kind == targets.KIND else found
             case _:
                 return []
@@ -169,14 +190,12 @@ class SecretObjects:
         return [finding(TARGET, _about(subject), "spec.target.name", said, least(Action(most), limit))]
 
 
-def _unworkable(subject: Subject, most: str) -> list[Finding]:
+def _unworkable(subject: Subject, heed: Heed) -> list[Finding]:
     """What is wrong with an ExternalSecret or a store of such by itself; what was wrong before the request is recorded."""
-    if most == "off":
-        return []
     about, kind = _about(subject), {"apiVersion": subject.kind.api_version, "kind": subject.kind.kind}
     try:
-        old = findings_of(subject.old_object | kind, about, Action(most)) if subject.raw_old_object else []
-        new = findings_of(subject.object | kind, about, Action(most))
+        old = findings_of(subject.old_object | kind, about, heed) if subject.raw_old_object else []
+        new = findings_of(subject.object | kind, about, heed)
     except NativeMissingError as error:
         raise UndecidedError(str(error)) from None
     before = {one.id for one in old}

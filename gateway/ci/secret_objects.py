@@ -25,7 +25,7 @@ class SecretsInFiles:
     """What the secrets guard says about objects in files, beside what rules say."""
 
     def __init__(self, config: Config, around: Surroundings, snapshot: Snapshot | None) -> None:
-        self._objects = SecretObjects(config.secrets, config.cluster.own_namespace, around, _others(snapshot))
+        self._objects = SecretObjects(config, around, _others(snapshot), admitted=False)
         self._exempt = (*config.secrets.exempt_namespaces, config.cluster.own_namespace)
         self._on_error = config.secrets.on_error
 

@@ -21,8 +21,9 @@ from gateway.controllers.external.held import EXTERNAL, NAMESPACES
 from gateway.kube import ApiError, KubeClient
 from gateway.kube.discovery import Pace
 from gateway_secrets.external.cluster import Act, ClusterExternal, Step, cluster_of, plan, said, status_of
+from gateway_secrets.external.faults import refusal
 from gateway_secrets.external.spec import VERSION
-from gateway_secrets.external.validate import faults, refusal
+from gateway_secrets.external.validate import faults
 
 _NOT_FOUND, _CONFLICT = 404, 409
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|`[^`]*`')

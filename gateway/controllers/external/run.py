@@ -25,8 +25,9 @@ from gateway.controllers.states import States
 from gateway.core.errors import ClusterError
 from gateway.kube import Key, WatchCache, is_outdated
 from gateway.tasks import is_cancelled
+from gateway_secrets.external.faults import refusal
 from gateway_secrets.external.store import CLUSTER_STORE, Store
-from gateway_secrets.external.validate import faults, refusal
+from gateway_secrets.external.validate import faults
 from gateway_secrets.stores.errors import StoreError
 
 _UPKEEP_SECONDS = 5.0

@@ -29,12 +29,13 @@ from gateway.kube.discovery import Pace
 from gateway_secrets.external.collect import Values, collect
 from gateway_secrets.external.content import content_of, templates_needed
 from gateway_secrets.external.errors import ExternalError
+from gateway_secrets.external.faults import refusal
 from gateway_secrets.external.record import PREFIX, annotations_of, intact
 from gateway_secrets.external.renderer import Renderer
 from gateway_secrets.external.spec import VERSION, ExternalSecret, external_of
 from gateway_secrets.external.status import read_at, read_needed, ready_of
 from gateway_secrets.external.target import Action, Decision, Intent, is_owner, plan, plan_empty, refused
-from gateway_secrets.external.validate import faults, refusal
+from gateway_secrets.external.validate import faults
 from gateway_secrets.stores.errors import StoreError
 
 CLEANUP = "externalsecrets.external-secrets.io/externalsecret-cleanup"

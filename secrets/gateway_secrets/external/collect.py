@@ -12,11 +12,11 @@ from typing import Protocol
 import msgspec
 
 from gateway_secrets.external.errors import ContentError
+from gateway_secrets.external.fault_parts import is_key
 from gateway_secrets.external.generators import check_kept
 from gateway_secrets.external.renderer import Renderer
 from gateway_secrets.external.rewrite import rewritten
 from gateway_secrets.external.spec import EntryFrom, FindRef, GeneratorRef, Spec, StoreRef
-from gateway_secrets.external.validate import is_key
 from gateway_secrets.stores.errors import NotFoundError, StoreError
 from gateway_secrets.stores.model import Conversion, Decoding, Find, NullBytes, Payload, Reference
 from gateway_secrets.stores.values import as_map, convert_keys, decode, select

@@ -14,9 +14,9 @@ import msgspec
 from gateway.config.yaml import read_yaml
 from gateway.core.errors import ConfigError
 from gateway_secrets.external.errors import ContentError
+from gateway_secrets.external.fault_parts import is_key
 from gateway_secrets.external.renderer import Renderer, rendered
 from gateway_secrets.external.spec import ExternalSecret, Template, TemplateFrom, TemplateRef
-from gateway_secrets.external.validate import is_key
 
 MAX_SECRET_BYTES = 1024 * 1024
 """Of all values together: what the API server takes."""

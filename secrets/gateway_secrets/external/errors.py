@@ -13,6 +13,10 @@ class SpecError(ExternalError):
     """What the object says cannot work: somebody has to change it."""
 
 
+class UnsupportedError(SpecError):
+    """ESO does what it says, and govgate does not."""
+
+
 class NotAllowedError(ExternalError):
     """A store may not be used from the namespace, or not for the key."""
 

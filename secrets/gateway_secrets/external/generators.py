@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from gateway_secrets.external.errors import SpecError
+from gateway_secrets.external.errors import SpecError, UnsupportedError
 from gateway_secrets.external.spec import GeneratorRef, Json, Spec, without_nulls
 
 GROUP = "generators.external-secrets.io"
@@ -60,12 +60,12 @@ def check_kept(spec: Spec) -> None:
     """Whether the Secret can remember what generators make.
 
     Raises:
-        SpecError: its template puts something else in the place of the values.
+        UnsupportedError: its template puts something else in the place of the values.
     """
     template = spec.target.template
     replaced = template is not None and (template.data or template.template_from) and template.merge_policy == "Replace"
     if replaced and any(entry.generator is not None for entry in spec.data_from):
-        raise SpecError(
+        raise UnsupportedError(
             "spec.target.template: replaces the values, and what generators make is remembered in the Secret: "
             "set mergePolicy: Merge"
         )
@@ -75,11 +75,11 @@ def resource_of(ref: GeneratorRef) -> str:
     """The plural name of a generator's type.
 
     Raises:
-        SpecError: it is none that is run here.
+        UnsupportedError: it is none that is run here.
     """
     if ref.api_version != API_VERSION or ref.kind not in PLURALS:
         known = ", ".join(sorted(PLURALS))
-        raise SpecError(
+        raise UnsupportedError(
             f"generator {ref.kind[:64]} of {ref.api_version[:64]} is not run here: use one of {known} of {API_VERSION}"
         )
     return PLURALS[ref.kind]

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from gateway.core.durations import parse_duration
-from gateway_secrets.external.errors import SpecError
+from gateway_secrets.external.errors import SpecError, UnsupportedError
 from gateway_secrets.external.record import refreshed
 from gateway_secrets.external.spec import GROUP, Json, StoreRef, without_nulls
 from gateway_secrets.external.store import CLUSTER_STORE, Selector
@@ -116,7 +116,7 @@ def push_of(document: Json) -> PushSpec:
     """What a PushSecret says.
 
     Raises:
-        SpecError: it is none, or says what is not done here.
+        SpecError: it is none; UnsupportedError: it says what is not done here.
     """
     try:
         spec = msgspec.convert(without_nulls(document.get("spec") or {}), PushSpec)
@@ -133,10 +133,10 @@ def push_of(document: Json) -> PushSpec:
     }
     for field, value in undone.items():
         if value is not None:
-            raise SpecError(f"{field}: is not done here: leave it out, or leave this PushSecret to ESO")
+            raise UnsupportedError(f"{field}: is not done here: leave it out, or leave this PushSecret to ESO")
     for at, one in enumerate(spec.data):
         if one.conversion_strategy != "None":
-            raise SpecError(f"spec.data[{at}].conversionStrategy: ReverseUnicode is not done here")
+            raise UnsupportedError(f"spec.data[{at}].conversionStrategy: ReverseUnicode is not done here")
     if source is None or not source.name:
         raise SpecError("spec.selector.secret.name: names no Secret")
     if len(spec.data) > MAX_PUSHES:

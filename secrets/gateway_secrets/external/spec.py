@@ -143,10 +143,11 @@ class TemplateFrom(_Part, frozen=True):
 
 
 class TemplateMeta(_Part, frozen=True):
-    """Templates of the Secret's metadata."""
+    """Templates of the Secret's metadata; ``finalizers`` are none, and stand as they are."""
 
     annotations: dict[str, str] = {}
     labels: dict[str, str] = {}
+    finalizers: tuple[str, ...] = ()
 
 
 class Template(_Part, frozen=True):
@@ -161,22 +162,24 @@ class Template(_Part, frozen=True):
 
 
 class Target(_Part, frozen=True):
-    """The Secret."""
+    """The Secret. ``manifest``, another object in its place, is not done here."""
 
     name: str = ""
     creation_policy: Creation = "Owner"
     deletion_policy: Deletion = "Retain"
     immutable: bool = False
     template: Template | None = None
+    manifest: Any = None
 
 
 class Spec(_Part, frozen=True):
-    """``spec``."""
+    """``spec``. ``syncWindows``, when not to refresh, is not done here."""
 
     secret_store_ref: StoreRef = StoreRef()
     target: Target = Target()
     refresh_policy: Literal["", "Periodic", "CreatedOnce", "OnChange"] = ""
     refresh_interval: str = DEFAULT_INTERVAL
+    sync_windows: Any = None
     data: tuple[Entry, ...] = ()
     data_from: tuple[EntryFrom, ...] = ()
 

@@ -56,12 +56,23 @@ class Condition(msgspec.Struct, frozen=True, rename="camel"):
     namespace_regexes: tuple[str, ...] = ()
 
 
+class RetrySettings(msgspec.Struct, frozen=True, rename="camel"):
+    """How often a store is asked again. Not heeded: govgate's own limits hold for all stores."""
+
+    max_retries: int | None = None
+    retry_interval: str | None = None
+
+
 class StoreSpec(msgspec.Struct, frozen=True, rename="camel"):
-    """``spec``, but for how the provider is read."""
+    """``spec``, but for how the provider is read. ``refreshInterval``, when the store is tried, is not heeded: it is asked
+    when something is read.
+    """
 
     provider: dict[str, Any] = {}
     controller: str = ""
     conditions: tuple[Condition, ...] = ()
+    retry_settings: RetrySettings | None = None
+    refresh_interval: int = 0
 
 
 class Store(msgspec.Struct, frozen=True):

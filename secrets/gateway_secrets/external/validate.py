@@ -1,4 +1,5 @@
-"""What is wrong with an ExternalSecret or a store, before anything is read: the rules of ESO's webhook, and of its CRD.
+"""What is wrong with an ExternalSecret, a PushSecret or a store, before anything is read: the rules of ESO's webhook, and of
+its CRDs.
 
 One function for admission, ``govgate check`` and the controller. Source: ``externalsecret_validator.go`` and
 ``secretstore_validator.go`` of ESO. Pure, but for patterns and templates, which Go's own parsers read in the native library.
@@ -7,122 +8,178 @@ One function for admission, ``govgate check`` and the controller. Source: ``exte
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 
 from gateway.core.finding import Action
-from gateway.native import paths
-from gateway.native.library import NativeError
-from gateway.native.templates import TemplateError, check_templates
-from gateway_secrets.external.allowed import ANNOTATION, AllowedError, allowed_of
+from gateway_secrets.external import push
 from gateway_secrets.external.cluster import CLUSTER_KIND, ClusterSpec
-from gateway_secrets.external.renderer import DIALECT
+from gateway_secrets.external.errors import SpecError, UnsupportedError
+from gateway_secrets.external.fault_parts import fault_of, is_key, is_label, named, pattern, template, unknown
+from gateway_secrets.external.faults import Fault
+from gateway_secrets.external.generators import check_kept, resource_of
 from gateway_secrets.external.spec import (
     API_VERSION,
+    GROUP,
     KIND,
     EntryFrom,
     Json,
     Rewrite,
+    SourceRef,
     Spec,
     Template,
-    spec_of,
+    TemplateFrom,
     without_nulls,
 )
-from gateway_secrets.external.store import CLUSTER_STORE, CONTROLLER, StoreSpec
-from gateway_secrets.stores.table import PROVIDERS
+from gateway_secrets.external.store import CLUSTER_STORE, StoreSpec
+from gateway_secrets.external.validate_store import store_faults
 
 ACCOUNT_TOKEN = "kubernetes.io/service-account-token"  # noqa: S105 - the name of a type
 BOOTSTRAP_TOKEN = "bootstrap.kubernetes.io/token"  # noqa: S105 - the same
 ACCOUNT_NAME = "kubernetes.io/service-account.name"
-KINDS = frozenset((KIND, "SecretStore", CLUSTER_STORE, CLUSTER_KIND))
+CLUSTER_PUSH = "ClusterPushSecret"
+KINDS = frozenset((KIND, "SecretStore", CLUSTER_STORE, CLUSTER_KIND, push.KIND, CLUSTER_PUSH))
 TARGETS = frozenset(("", "data", "annotations", "labels"))
 UNOWNED = frozenset(("Merge", "None", "CreateOrMerge"))
-_KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
-_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-_MAX_NAME = 253
+LEAST_REFRESH_SECONDS = 10.0
+"""Between two refreshes, unless something else is configured."""
+_FINALIZER = re.compile(r"[a-z0-9.-]{1,253}/[A-Za-z0-9]([-._A-Za-z0-9]{0,61}[A-Za-z0-9])?")
+_SPECS: dict[str, type] = {
+    KIND: Spec,
+    CLUSTER_KIND: ClusterSpec,
+    "SecretStore": StoreSpec,
+    CLUSTER_STORE: StoreSpec,
+    push.KIND: push.PushSpec,
+}
 
 
-class Fault(msgspec.Struct, frozen=True):
-    """One thing that is wrong. ``rule``: the last part of a finding's rule."""
+class _Object(msgspec.Struct, frozen=True, rename="camel"):
+    """The fields of any object."""
 
-    rule: str
-    field: str
-    message: str
-    remedy: str
-    action: Action = Action.DENY
-
-    def __str__(self) -> str:
-        return f"{self.field}: {self.message}; {self.remedy}"
+    api_version: Any = None
+    kind: Any = None
+    metadata: Any = None
+    spec: Any = None
+    status: Any = None
 
 
-def faults(document: Json) -> list[Fault]:
-    """What is wrong with an object of ``external-secrets.io/v1``; nothing with one of another kind.
+def faults(document: Json, *, least_refresh: float = LEAST_REFRESH_SECONDS) -> list[Fault]:
+    """What is wrong with an object of ``external-secrets.io``; nothing with one of another group, or of a kind that is unknown.
 
     Raises:
         NativeMissingError: it has patterns, and there is no native library to read them.
     """
-    kind = document.get("kind")
-    if document.get("apiVersion") != API_VERSION or kind not in KINDS:
+    kind, version = document.get("kind"), str(document.get("apiVersion"))
+    if kind not in KINDS or version.partition("/")[0] != GROUP:
         return []
+    if kind == CLUSTER_PUSH:
+        return [
+            Fault("unsupported", "kind", f"{kind} is not done here", "write a PushSecret in each namespace", here=True)
+        ]
+    right = push.API_VERSION if kind == push.KIND else API_VERSION
+    if version != right:
+        said = f"{version[:64]} is not read here, nor served by ESO since 0.17"
+        return [Fault("api-version", "apiVersion", said, f"write {right}; what else there is to say is said of that")]
+    spec = without_nulls(document.get("spec") or {})
+    found = [*unknown(document, _Object, ""), *unknown(spec, _SPECS[kind], "spec")]
+    found = [msgspec.structs.replace(one, field=one.field.lstrip(".")) for one in found]
     try:
-        if kind == KIND:
-            return list(_external(spec_of(document), document.get("spec") or {}))
-        if kind == CLUSTER_KIND:
-            return list(_cluster(document))
-        spec = msgspec.convert(without_nulls(document.get("spec") or {}), StoreSpec)
+        return found + list(_faults(str(kind), spec, document, least_refresh))
     except msgspec.ValidationError as error:
         problem, _, path = str(error).partition(" - at `$")
         where = f"spec{path.rstrip('`')}"
         if problem.startswith("Invalid enum value"):
             problem = "is not one of the values that are known"
-        return [Fault("malformed", where, problem[:300], "see the fields of external-secrets.io/v1")]
-    return list(_store(spec, document))
+        return [*found, Fault("malformed", where, problem[:300], f"see the fields of {right}")]
 
 
-def _external(spec: Spec, raw: Json) -> Iterator[Fault]:
+def _faults(kind: str, spec: Any, document: Json, least: float) -> Iterator[Fault]:
+    """What is wrong beside names of fields.
+
+    Raises:
+        msgspec.ValidationError: it cannot be read at all.
+    """
+    if kind == push.KIND:
+        yield from _push(document, least)
+    elif kind == KIND:
+        yield from _external(msgspec.convert(spec, Spec), least)
+    elif kind == CLUSTER_KIND:
+        yield from _cluster(msgspec.convert(spec, ClusterSpec), least)
+    else:
+        yield from store_faults(msgspec.convert(spec, StoreSpec), document)
+
+
+def _external(spec: Spec, least: float) -> Iterator[Fault]:
     if not spec.data and not spec.data_from:
         yield Fault("no-source", "spec", "has neither data nor dataFrom", "say what is to be read")
-    yield from _target(spec, raw)
+    yield from _target(spec)
     yield from _template(spec.target.template)
     for index, entry in enumerate(spec.data_from):
         yield from _from(entry, f"spec.dataFrom[{index}]")
     yield from _keys(spec)
-    for index, one in enumerate(spec.data):
-        if one.source_ref is not None and one.source_ref.generator_ref is not None:
-            where = f"spec.data[{index}].sourceRef"
-            yield Fault("one-source", where, "names a generator", "generators belong in dataFrom")
-    for ref in spec.stores():
-        if not ref.name:
-            yield Fault("no-store", "spec.secretStoreRef", "names no store", "name the store, or one in each sourceRef")
-        elif not _is_name(ref.name):
-            yield Fault("malformed", "spec.secretStoreRef.name", "is no name of an object", "name the store")
+    yield from _kept(spec)
+    yield from _stores(spec)
+    yield from _interval(spec.interval_seconds, "spec.refreshInterval", least)
+
+
+def _interval(read: Any, field: str, least: float) -> Iterator[Fault]:
     try:
-        spec.interval_seconds()
+        seconds = read() or 0.0
     except ValueError:
-        yield Fault("malformed", "spec.refreshInterval", "is no duration", "write it as 1h, 15m or 30s")
+        yield Fault("malformed", field, "is no duration", "write it as 1h, 15m or 30s")
+        return
+    if 0 < seconds < least:
+        said = f"is below the least, {least:g} s, which is what govgate takes in its place"
+        remedy = "write that, or more (controller.external.minRefreshSeconds is the least)"
+        yield Fault("refresh-interval", field, said, remedy, Action.WARN)
 
 
-def _cluster(document: Json) -> Iterator[Fault]:
+def _stores(spec: Spec) -> Iterator[Fault]:
+    sources = [(f"spec.data[{at}]", one.source_ref) for at, one in enumerate(spec.data)]
+    sources += [(f"spec.dataFrom[{at}]", one.source_ref) for at, one in enumerate(spec.data_from)]
+    refs = [("spec.secretStoreRef", spec.secret_store_ref)]
+    refs += [(f"{at}.sourceRef.storeRef", one.store_ref) for at, one in sources if one is not None and one.store_ref]
+    for where, ref in refs:
+        if ref.name:
+            yield from named(ref.name, f"{where}.name", "a store")
+    if not all(ref.name for ref in spec.stores()):
+        yield Fault("no-store", "spec.secretStoreRef", "names no store", "name the store, or one in each sourceRef")
+
+
+def _cluster(spec: ClusterSpec, least: float) -> Iterator[Fault]:
     """What is wrong with a ClusterExternalSecret: with itself, and with the ExternalSecrets that it would make."""
-    spec = msgspec.convert(without_nulls(document.get("spec") or {}), ClusterSpec)
-    if spec.external_secret_name and not _is_name(spec.external_secret_name):
-        yield Fault(
-            "malformed", "spec.externalSecretName", "is no name of an object", "use small letters, digits, - and ."
-        )
+    if spec.external_secret_name:
+        yield from named(spec.external_secret_name, "spec.externalSecretName")
+    for index, name in enumerate(spec.namespaces):
+        if not is_label(name):
+            yield Fault("malformed", f"spec.namespaces[{index}]", "is no name of a namespace", "name one; no globs")
     try:
         spec.refresh_seconds()
     except ValueError:
         yield Fault("malformed", "spec.refreshTime", "is no duration", "write it as 1h, 15m or 30s")
     inner: Json = {"apiVersion": API_VERSION, "kind": KIND, "spec": spec.external_secret_spec}
-    for fault in faults(inner):
+    for fault in faults(inner, least_refresh=least):
         yield msgspec.structs.replace(fault, field=fault.field.replace("spec", "spec.externalSecretSpec", 1))
 
 
-def _target(spec: Spec, raw: Json) -> Iterator[Fault]:
+def _push(document: Json, least: float) -> Iterator[Fault]:
+    try:
+        spec = push.push_of(document)
+    except UnsupportedError as error:
+        yield fault_of(error, "unsupported", "leave it out, or leave this PushSecret to ESO", here=True)
+        return
+    except SpecError as error:
+        yield fault_of(error, "push", "see the fields of PushSecret")
+        return
+    yield from _interval(spec.interval_seconds, "spec.refreshInterval", least)
+
+
+def _target(spec: Spec) -> Iterator[Fault]:
     target, where = spec.target, "spec.target"
-    if target.name and not _is_name(target.name):
-        yield Fault("malformed", f"{where}.name", "is no name of a Secret", "use small letters, digits, - and .")
+    if target.name:
+        yield from named(target.name, f"{where}.name", "a Secret")
     if target.deletion_policy == "Delete" and target.creation_policy in UNOWNED:
         yield Fault(
             "policies",
@@ -137,38 +194,37 @@ def _target(spec: Spec, raw: Json) -> Iterator[Fault]:
             "Merge with creationPolicy None: there is no Secret to take keys from",
             "set another creationPolicy or deletionPolicy",
         )
-    if (raw.get("target") or {}).get("manifest") is not None:
+    if target.manifest is not None:
         what = "makes something else than a Secret, which is not done here"
-        yield Fault("unsupported", f"{where}.manifest", what, "leave it out")
-    if raw.get("syncWindows") is not None:
-        yield Fault("unsupported", "spec.syncWindows", "would be ignored here", "leave it out")
+        yield Fault("unsupported", f"{where}.manifest", what, "leave it out", here=True)
+    if spec.sync_windows is not None:
+        yield Fault("unsupported", "spec.syncWindows", "would be ignored here", "leave it out", here=True)
 
 
-def _template(template: Template | None) -> Iterator[Fault]:
-    if template is None:
+def _template(given: Template | None) -> Iterator[Fault]:
+    if given is None:
         return
     where = "spec.target.template"
-    if template.type == BOOTSTRAP_TOKEN:
+    if given.type == BOOTSTRAP_TOKEN:
         yield Fault("privileged-template", f"{where}.type", f"makes a {BOOTSTRAP_TOKEN}", "use another type")
     for part, texts in (
-        ("data", template.data),
-        ("metadata.labels", template.metadata.labels),
-        ("metadata.annotations", template.metadata.annotations),
+        ("data", given.data),
+        ("metadata.labels", given.metadata.labels),
+        ("metadata.annotations", given.metadata.annotations),
     ):
         for key, text in texts.items():
-            yield from _text(text, f"{where}.{part}[{key}]")
-    for index, source in enumerate(template.template_from):
-        at, target = f"{where}.templateFrom[{index}]", source.target.lower()
-        yield from _text(source.literal or "", f"{at}.literal")
-        if target not in TARGETS:
+            yield from template(text, f"{where}.{part}[{key}]")
+    for index, finalizer in enumerate(given.metadata.finalizers):
+        if not _FINALIZER.fullmatch(finalizer):
             yield Fault(
-                "template-target", f"{at}.target", "is none of Data, Annotations and Labels", "name one of these"
+                "malformed", f"{where}.metadata.finalizers[{index}]", "is no finalizer", "write it as example.com/name"
             )
-        if template.type == ACCOUNT_TOKEN and target == "annotations":
+    for index, source in enumerate(given.template_from):
+        at = f"{where}.templateFrom[{index}]"
+        yield from _template_from(source, at)
+        if given.type == ACCOUNT_TOKEN and source.target.lower() == "annotations":
             yield Fault("privileged-template", at, f"may annotate a {ACCOUNT_TOKEN}", "use another type")
-        if [source.config_map, source.secret, source.literal].count(None) == 3:  # noqa: PLR2004 - all there are
-            yield Fault("template-source", at, "names no template", "give configMap, secret or literal")
-    if template.type == ACCOUNT_TOKEN and ACCOUNT_NAME in template.metadata.annotations:
+    if given.type == ACCOUNT_TOKEN and ACCOUNT_NAME in given.metadata.annotations:
         yield Fault(
             "privileged-template",
             f"{where}.metadata.annotations",
@@ -177,48 +233,63 @@ def _template(template: Template | None) -> Iterator[Fault]:
         )
 
 
+def _template_from(source: TemplateFrom, at: str) -> Iterator[Fault]:
+    yield from template(source.literal or "", f"{at}.literal")
+    for field, ref in (("configMap", source.config_map), ("secret", source.secret)):
+        if ref is None:
+            continue
+        yield from named(ref.name, f"{at}.{field}.name", f"a {field[0].upper()}{field[1:]}")
+        for index, item in enumerate(ref.items):
+            if not is_key(item.key):
+                where = f"{at}.{field}.items[{index}].key"
+                yield Fault("malformed", where, "is no key", "use letters, digits, - _ and .")
+    if source.target.lower() not in TARGETS:
+        yield Fault("template-target", f"{at}.target", "is none of Data, Annotations and Labels", "name one of these")
+    if [source.config_map, source.secret, source.literal].count(None) == 3:  # noqa: PLR2004 - all there are
+        yield Fault("template-source", at, "names no template", "give configMap, secret or literal")
+
+
 def _from(entry: EntryFrom, where: str) -> Iterator[Fault]:
     sources = [entry.extract, entry.find, entry.generator]
     if sources.count(None) < 2:  # noqa: PLR2004 - of three, one may be there
         yield Fault("one-source", where, "has several of extract, find and a generator", "make an entry of each")
     if sources.count(None) == 3:  # noqa: PLR2004 - all three
         yield Fault("one-source", where, "has none of extract, find and sourceRef.generatorRef", "say what to read")
-    source = entry.source_ref
-    if source is not None and source.generator_ref is None and source.store_ref is None:
-        yield Fault("one-source", f"{where}.sourceRef", "names neither a store nor a generator", "name one")
+    yield from _source(entry.source_ref, f"{where}.sourceRef")
+    if entry.generator is not None:
+        at = f"{where}.sourceRef.generatorRef"
+        yield from named(entry.generator.name, f"{at}.name", "a generator")
+        try:
+            resource_of(entry.generator)
+        except SpecError as error:
+            yield msgspec.structs.replace(fault_of(error, "generator", "use another one", here=True), field=at)
     if entry.find is not None:
         if not entry.find.name.regexp and not entry.find.tags and not entry.find.path:
             yield Fault("find-all", f"{where}.find", "finds all that the store holds", "narrow it", Action.WARN)
-        yield from _pattern(entry.find.name.regexp, f"{where}.find.name.regexp")
+        yield from pattern(entry.find.name.regexp, f"{where}.find.name.regexp")
     for index, rewrite in enumerate(entry.rewrite):
         yield from _rewrite(rewrite, f"{where}.rewrite[{index}]")
+
+
+def _source(source: SourceRef | None, where: str) -> Iterator[Fault]:
+    """The CRD takes exactly one of the two."""
+    if source is None:
+        return
+    if source.generator_ref is None and source.store_ref is None:
+        yield Fault("one-source", where, "names neither a store nor a generator", "name one")
+    if source.generator_ref is not None and source.store_ref is not None:
+        yield Fault("one-source", where, "names a store and a generator", "name one")
 
 
 def _rewrite(rewrite: Rewrite, where: str) -> Iterator[Fault]:
     if [rewrite.regexp, rewrite.transform, rewrite.merge].count(None) != 2:  # noqa: PLR2004 - one of three
         yield Fault("rewrite", where, "needs exactly one of regexp, transform and merge", "make an item of each")
     if rewrite.regexp is not None:
-        yield from _pattern(rewrite.regexp.source, f"{where}.regexp.source")
+        yield from pattern(rewrite.regexp.source, f"{where}.regexp.source")
     if rewrite.transform is not None:
-        yield from _text(rewrite.transform.template, f"{where}.transform.template")
+        yield from template(rewrite.transform.template, f"{where}.transform.template")
     if rewrite.merge is not None and rewrite.merge.strategy == "JSON" and not rewrite.merge.into:
         yield Fault("rewrite", f"{where}.merge.into", "is missing, and strategy JSON needs it", "name the key")
-
-
-def _pattern(pattern: str, where: str) -> Iterator[Fault]:
-    if pattern:
-        try:
-            paths.matching(pattern, ())
-        except NativeError as error:
-            yield Fault("pattern", where, str(error)[:300], "write it in RE2's syntax")
-
-
-def _text(text: str, where: str) -> Iterator[Fault]:
-    if "{{" in text:
-        try:
-            check_templates([text], dialect=DIALECT)
-        except TemplateError as error:
-            yield Fault("template", where, str(error)[:300], "it is a template of Go, with sprig and ESO's functions")
 
 
 def _keys(spec: Spec) -> Iterator[Fault]:
@@ -232,44 +303,16 @@ def _keys(spec: Spec) -> Iterator[Fault]:
             action = Action.DENY if spec.target.deletion_policy == "Retain" else Action.WARN
             yield Fault("duplicate-key", where, f"{entry.secret_key!r} is there twice", "leave one out", action)
         seen.add(entry.secret_key)
+        source = entry.source_ref
+        if source is not None and source.generator_ref is not None:
+            at = f"spec.data[{index}].sourceRef"
+            yield Fault("one-source", at, "names a generator", "generators belong in dataFrom")
+        else:
+            yield from _source(source, f"spec.data[{index}].sourceRef")
 
 
-def _store(spec: StoreSpec, document: Json) -> Iterator[Fault]:
-    for at, condition in enumerate(spec.conditions):
-        for index, pattern in enumerate(condition.namespace_regexes):
-            yield from _pattern(pattern, f"spec.conditions[{at}].namespaceRegexes[{index}]")
-    metadata = document.get("metadata")
-    annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
-    text = annotations.get(ANNOTATION) if isinstance(annotations, dict) else None
-    if text is not None:
-        try:
-            allowed_of(str(text))
-        except AllowedError as error:
-            yield Fault("allowed-keys", f"metadata.annotations[{ANNOTATION}]", str(error)[:300], "until then, none is")
-    if len(spec.provider) != 1:
-        message = f"has {len(spec.provider)} providers"
-        yield Fault("provider", "spec.provider", message, "name exactly one")
-        return
-    (name,) = spec.provider
-    if spec.controller != CONTROLLER:
-        return  # what another controller knows is for it to say
-    if name not in PROVIDERS:
-        known = ", ".join(sorted(PROVIDERS))
-        yield Fault("provider", f"spec.provider.{name}", "is not known here", f"use one of {known}")
-    elif name == "file":
-        what = "reads a file of the controller's own machine"
-        yield Fault("provider", "spec.provider.file", what, "use it with `govgate secrets`, without a cluster")
-
-
-def is_key(text: str) -> bool:
-    """Whether it can be a key of a Secret: letters, digits, ``-_.``; at most 253; not ``.``, nor beginning with ``..``."""
-    return _KEY.fullmatch(text) is not None and text != "." and not text.startswith("..")
-
-
-def _is_name(text: str) -> bool:
-    return len(text) <= _MAX_NAME and _NAME.fullmatch(text) is not None
-
-
-def refusal(found: Sequence[Fault]) -> str:
-    """Why an object is refused, in one line; empty if it is not."""
-    return "; ".join(str(one) for one in found if one.action is Action.DENY)[:1000]
+def _kept(spec: Spec) -> Iterator[Fault]:
+    try:
+        check_kept(spec)
+    except SpecError as error:
+        yield fault_of(error, "generator", "set mergePolicy: Merge", here=True)

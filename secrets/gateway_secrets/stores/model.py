@@ -14,7 +14,7 @@ Conversion = Literal["Default", "Unicode"]
 NullBytes = Literal["Ignore", "Fail"]
 
 
-class Reference(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+class Reference(msgspec.Struct, frozen=True, rename="camel"):
     """``remoteRef`` of an ExternalSecret (external-secrets.io/v1)."""
 
     key: str

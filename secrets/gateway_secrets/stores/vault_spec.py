@@ -135,6 +135,8 @@ def parse_spec(document: Any, *, where: str) -> VaultSpec:
     methods = [name for name in VaultAuth.__struct_fields__[1:] if getattr(spec.auth, name) is not None]
     if len(methods) != 1:
         raise MisconfiguredError(f"{where}: auth: needs exactly one method, and has {len(methods)}")
+    if spec.auth.gcp is not None:
+        raise MisconfiguredError(f"{where}: auth.gcp: is not known here; use one of the other methods")
     return spec
 
 

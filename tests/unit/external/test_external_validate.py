@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +12,8 @@ from support.external import external_secret
 
 from gateway.core.finding import Action, Resource
 from gateway_secrets.external.allowed import ANNOTATION
-from gateway_secrets.external.findings import findings_of
+from gateway_secrets.external.faults import RULES, SCHEMA_RULES, refusal, remarks
+from gateway_secrets.external.findings import Heed, findings_of
 from gateway_secrets.external.validate import faults
 
 WORDS = (
@@ -119,6 +121,27 @@ def test_one_that_reads_a_key_is_right() -> None:
         ),
         ({"dataFrom": [{}]}, "one-source", "spec.dataFrom[0]"),
         ({"dataFrom": [{"extract": {"key": "a"}, "sourceRef": {}}]}, "one-source", "spec.dataFrom[0].sourceRef"),
+        ({"data": [ENTRY | {"sourceRef": {}}]}, "one-source", "spec.data[0].sourceRef"),
+        (
+            {"dataFrom": [{"extract": {"key": "a"}, "sourceRef": {"storeRef": {"name": "A"}}}]},
+            "malformed",
+            "spec.dataFrom[0].sourceRef.storeRef.name",
+        ),
+        (
+            {"target": {"template": {"templateFrom": [{"configMap": {"name": "A b", "items": []}}]}}},
+            "malformed",
+            "spec.target.template.templateFrom[0].configMap.name",
+        ),
+        (
+            {"target": {"template": {"templateFrom": [{"secret": {"name": "a", "items": [{"key": "a/b"}]}}]}}},
+            "malformed",
+            "spec.target.template.templateFrom[0].secret.items[0].key",
+        ),
+        (
+            {"target": {"template": {"metadata": {"finalizers": ["example.com/a", "mine"]}}}},
+            "malformed",
+            "spec.target.template.metadata.finalizers[1]",
+        ),
         ({"dataFrom": [{"extract": {"key": "a"}, "rewrite": [{}]}]}, "rewrite", "spec.dataFrom[0].rewrite[0]"),
         (
             {"dataFrom": [{"extract": {"key": "a"}, "rewrite": [{"merge": {"strategy": "JSON"}}]}]},
@@ -205,10 +228,10 @@ def test_another_controllers_store_may_have_a_provider_that_is_unknown_here() ->
 
 
 def test_other_objects_are_none_of_its_business() -> None:
-    """Of another group, version or kind."""
+    """Of another group, or of a kind that is not known."""
     broken = external_secret(data=[])
-    assert faults(broken | {"apiVersion": "external-secrets.io/v1beta1"}) == []
-    assert faults(broken | {"kind": "PushSecret"}) == []
+    assert faults(broken | {"apiVersion": "external-secrets.example/v1"}) == []
+    assert faults(broken | {"kind": "Other"}) == []
 
 
 JSON = st.recursive(
@@ -218,16 +241,167 @@ JSON = st.recursive(
 )
 
 
-@given(st.sampled_from(["ExternalSecret", "SecretStore", "ClusterSecretStore"]), JSON, JSON)
+@given(st.sampled_from(["ExternalSecret", "SecretStore", "ClusterSecretStore", "PushSecret"]), JSON, JSON)
 def test_odd_objects_raise_nothing(kind: str, metadata: Any, spec: Any) -> None:
     """Whatever is in them: it is said what is wrong, or nothing is."""
-    document = {"apiVersion": "external-secrets.io/v1", "kind": kind, "metadata": metadata, "spec": spec}
+    version = "v1alpha1" if kind == "PushSecret" else "v1"
+    document = {"apiVersion": f"external-secrets.io/{version}", "kind": kind, "metadata": metadata, "spec": spec}
     assert all(one.rule and one.field and one.message and one.remedy for one in faults(document))
 
 
 def test_a_finding_is_the_same_wherever_it_is_found() -> None:
     """Its id is that of its rule, object and field; what it does at most is for the configuration to say."""
     about = Resource("external-secrets.io/v1", "ExternalSecret", "web", "db")
-    (finding,) = findings_of(external_secret(data=[]), about, Action.WARN)
+    (finding,) = findings_of(external_secret(data=[]), about, Heed(Action.WARN))
     assert (finding.rule, finding.action, finding.guard) == ("external-secrets/no-source", Action.WARN, "secrets")
-    assert findings_of(external_secret(data=[]), about, Action.DENY)[0].id == finding.id
+    assert findings_of(external_secret(data=[]), about, Heed())[0].id == finding.id
+
+
+def test_what_eso_does_is_denied_only_where_govgate_is_to_do_it() -> None:
+    """Elsewhere it is warned of: the object may be ESO's, for which it is right. What nobody can do is denied all the same."""
+    about = Resource("external-secrets.io/v1", "ExternalSecret", "web", "db")
+    document = external_secret(syncWindows={}, target={"deletionPolicy": "Delete", "creationPolicy": "None"})
+
+    def actions(heed: Heed) -> dict[str, Action]:
+        return {one.rule.partition("/")[2]: one.action for one in findings_of(document, about, heed)}
+
+    assert actions(Heed()) == {"unsupported": Action.DENY, "policies": Action.DENY}
+    assert actions(Heed(resolved=False)) == {"unsupported": Action.WARN, "policies": Action.DENY}
+    assert actions(Heed(Action.AUDIT, resolved=False)) == {"unsupported": Action.AUDIT, "policies": Action.AUDIT}
+
+
+def test_a_misspelt_field_is_named_with_what_was_meant() -> None:
+    """And one that is elsewhere, with where that is. Another one may be of a newer version: it is warned of."""
+    document = external_secret(
+        refreshIntervall="1h",
+        target={"deletionPolcy": "Delete", "creation_policy": "Owner"},
+        template={"data": {"a": "b"}},
+        data=[ENTRY | {"remoteRef": {"key": "k", "properties": "p", "Version": "1"}, "fresh": True}],
+        none=None,
+    )
+    assert {one.field: (one.remedy.partition(",")[0], one.action) for one in faults(document)} == {
+        "spec.refreshIntervall": ("write refreshInterval", Action.DENY),
+        "spec.target.deletionPolcy": ("write deletionPolicy", Action.DENY),
+        "spec.target.creation_policy": ("write creationPolicy", Action.DENY),
+        "spec.template": ("it is spec.target.template", Action.DENY),
+        "spec.data[0].remoteRef.properties": ("leave it out", Action.WARN),
+        "spec.data[0].remoteRef.Version": ("write version", Action.DENY),
+        "spec.data[0].fresh": ("leave it out", Action.WARN),
+    }
+    cluster = {"namespaceSelectr": {}, "externalSecretSpec": external_secret()["spec"] | {"dataFroms": []}}
+    document = {"apiVersion": "external-secrets.io/v1", "kind": "ClusterExternalSecret", "spec": cluster, "metdata": {}}
+    assert [(one.field, one.remedy) for one in faults(document)] == [
+        ("metdata", "write metadata"),
+        ("spec.namespaceSelectr", "write namespaceSelector"),
+        ("spec.externalSecretSpec.dataFroms", "write dataFrom"),
+    ]
+
+
+def test_fields_that_an_api_server_took_are_newer_ones() -> None:
+    """By its schema they are right: they are warned of at admission, and the controller works on, and says so."""
+    about = Resource("external-secrets.io/v1", "ExternalSecret", "web", "db")
+    document = external_secret(dataForm=[])
+    (finding,) = findings_of(document, about, Heed(admitted=True))
+    assert (finding.rule, finding.action) == ("external-secrets/unknown-field", Action.WARN)
+    assert findings_of(document, about, Heed())[0] == msgspec.structs.replace(finding, action=Action.DENY)
+    found = faults(document)
+    assert refusal(found) == ""
+    assert remarks(found) == "spec.dataForm: there is no such field; write dataFrom"
+
+
+@pytest.mark.parametrize("kind", ["ExternalSecret", "ClusterExternalSecret", "SecretStore", "ClusterSecretStore"])
+@pytest.mark.parametrize("version", ["v1beta1", "v1alpha1", "v2"])
+def test_another_version_is_told_which_to_write(kind: str, version: str) -> None:
+    """Whatever else is wrong with it."""
+    (fault,) = faults({"apiVersion": f"external-secrets.io/{version}", "kind": kind, "spec": {"a": 1}})
+    assert (fault.rule, fault.field, fault.action) == ("api-version", "apiVersion", Action.DENY)
+    assert fault.remedy.startswith("write external-secrets.io/v1;")
+    assert f"external-secrets.io/{version}" in fault.message
+
+
+@pytest.mark.parametrize(
+    ("interval", "rules"),
+    [("1ms", ["refresh-interval"]), ("9.9s", ["refresh-interval"]), ("10s", []), ("0", []), ("-1s", []), ("1h", [])],
+)
+def test_an_interval_below_the_least_is_warned_of(interval: str, rules: list[str]) -> None:
+    """It says which one is taken in its place; 0 is none at all."""
+    found = faults(external_secret(refreshInterval=interval))
+    assert [one.rule for one in found] == rules
+    assert all(one.action is Action.WARN and "10 s" in one.message for one in found)
+    assert refusal(found) == ""
+    assert faults(external_secret(refreshInterval=interval), least_refresh=0.001) == []
+
+
+def push(**spec: Any) -> dict[str, Any]:
+    whole = {"secretStoreRefs": [{"name": "vault"}], "selector": {"secret": {"name": "db"}}, **spec}
+    return {
+        "apiVersion": "external-secrets.io/v1alpha1",
+        "kind": "PushSecret",
+        "metadata": {"name": "out"},
+        "spec": whole,
+    }
+
+
+def test_pushes_are_judged_as_they_are_read() -> None:
+    """By the function that the controller reads them with; and by the names of their fields."""
+    assert faults(push(refreshInterval="1h", data=[{"match": {"remoteRef": {"remoteKey": "a"}}}])) == []
+    assert rules(push(selector={})) == [("push", "spec.selector.secret.name")]
+    assert rules(push(refreshInterval="1s", updatePolicies="x")) == [
+        ("unknown-field", "spec.updatePolicies"),
+        ("refresh-interval", "spec.refreshInterval"),
+    ]
+    assert rules(push(secretStoreRefs="x")) == [("push", "spec")]
+    whole = {"apiVersion": "external-secrets.io/v1alpha1", "kind": "ClusterPushSecret", "spec": {}}
+    assert [(one.rule, one.here) for one in faults(whole)] == [("unsupported", True)]
+
+
+def test_generators_that_are_not_run() -> None:
+    """And a template that leaves nothing that would remember what one made."""
+    other = {"sourceRef": {"generatorRef": {"kind": "ECRAuthorizationToken", "name": "ecr"}}}
+    password = {"sourceRef": {"generatorRef": {"kind": "Password", "name": "p"}}}
+    where = "spec.dataFrom[0].sourceRef.generatorRef"
+    assert rules(external_secret(dataFrom=[other])) == [("generator", where)]
+    document = external_secret(dataFrom=[password], target={"template": {"data": {"a": "b"}}})
+    assert rules(document) == [("generator", "spec.target.template")]
+    assert faults(document)[0].remedy == "set mergePolicy: Merge"
+
+
+@pytest.mark.parametrize(
+    ("provider", "field"),
+    [
+        ({"vault": {}}, "spec.provider.vault"),
+        ({"vault": {"server": "vault", "auth": {}}}, "spec.provider.vault.server"),
+        ({"vault": {"server": "https://v", "auth": {}}}, "spec.provider.vault.auth"),
+        ({"vault": {"server": "https://v", "auth": {"gcp": {}}}}, "spec.provider.vault.auth.gcp"),
+        ({"vault": {"servr": "https://v"}}, "spec.provider.vault.servr"),
+        ({"azurekv": {"bogus": 1}}, "spec.provider.azurekv.bogus"),
+        ({"aws": {"service": "S3", "region": "x"}}, "spec.provider.aws.service"),
+        ({"gcpsm": {"projectID": "x", "auth": {"secretRef": {}}}}, "spec.provider.gcpsm.auth.secretRef"),
+        ({"kubernetes": None}, "spec.provider"),
+        ({"kubernetes": {}}, "spec.provider.kubernetes"),
+    ],
+)
+def test_providers_are_judged_as_they_are_opened(provider: dict[str, Any], field: str) -> None:
+    """If the store is govgate's: what another controller knows is for it to say."""
+    assert rules(store(provider=provider, controller="govgate")) == [("provider", field)]
+    assert rules(store(provider=provider)) == (
+        [] if provider.get("kubernetes", 1) is not None else [("provider", field)]
+    )
+
+
+def test_what_a_store_says_and_govgate_does_not_heed() -> None:
+    """Is warned of, if the store is govgate's: it harms nothing."""
+    spec = {"retrySettings": {"maxRetries": 3}, "refreshInterval": 60}
+    vault = {"vault": {"server": "https://v", "auth": {"tokenSecretRef": {"name": "t", "key": "t"}}}}
+    found = faults(store(provider=vault, controller="govgate", **spec))
+    assert [(one.rule, one.field, one.action) for one in found] == [
+        ("unsupported", "spec.retrySettings", Action.WARN),
+        ("unsupported", "spec.refreshInterval", Action.WARN),
+    ]
+    assert faults(store(provider=vault, **spec)) == []
+
+
+def test_every_rule_is_known() -> None:
+    """Those of this file's objects, and those that the schema decides."""
+    assert RULES.keys() >= SCHEMA_RULES
+    assert all(rule.kinds and rule.title for rule in RULES.values())

@@ -306,7 +306,7 @@ async def test_the_certificate_of_another_cluster_is_warned_of() -> None:
     assert await judged(theirs, subject(sealed())) == [("secrets/sealed-certificate", Action.WARN, PASSWORD)]
 
 
-FOREIGN = Secrets(foreign_targets="deny")
+FOREIGN = Secrets(foreign_targets="deny", external="off")
 TARGET = "spec.target.name"
 
 
