@@ -116,7 +116,7 @@ class ExternalLoop:
             self._running = run
             actor = f"govgate-controller in {context.config.cluster.own_namespace}"
             sources = Sources(known, stores, run.shared, notes, actor, Generators(context.client))
-            worker = Worker(Tools(context.client, sources, renderer, key, pace))
+            worker = Worker(Tools(context.client, sources, renderer, key, pace, settings.min_refresh_seconds))
             if settings.intake.enabled:
                 port = await ends.enter_async_context(serving(settings.intake, run.told))
                 _log.info("changes are taken", extra={"fields": {"port": port}})
@@ -124,6 +124,7 @@ class ExternalLoop:
                 tasks.create_task(lasting(run.upkeep()))
                 tasks.create_task(lasting(run.store_status.run()))
                 run.pushes = Pushes(context.client, sources, pace, self._shard.has)
+                run.pushes.least_refresh = settings.min_refresh_seconds
                 tasks.create_task(lasting(run.pushes.run()))
                 if run.rollouts is not None:
                     tasks.create_task(lasting(run.rollouts.run()))

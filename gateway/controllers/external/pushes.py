@@ -39,6 +39,7 @@ from gateway_secrets.external.push import (
 )
 from gateway_secrets.external.spec import GROUP, StoreRef
 from gateway_secrets.external.store import CLUSTER_STORE, Store
+from gateway_secrets.external.validate import LEAST_REFRESH_SECONDS
 from gateway_secrets.stores.errors import NotFoundError, StoreError
 from gateway_secrets.stores.model import Reference
 from gateway_secrets.stores.reader import Reader
@@ -74,7 +75,12 @@ def held_push(document: Json) -> HeldPush:
 
 
 class Pushes:
-    """Pushes what is to be pushed. ``mine``: whether a namespace is this process's to work on."""
+    """Pushes what is to be pushed. ``mine``: whether a namespace is this process's to work on.
+
+    ``least_refresh``: seconds between two pushes of one that time alone brings.
+    """
+
+    least_refresh = LEAST_REFRESH_SECONDS
 
     def __init__(self, client: KubeClient, sources: Sources, pace: Pace, mine: Callable[[str], bool]) -> None:
         self._client = client
@@ -160,7 +166,8 @@ class Pushes:
             document = await self._finalizers(key, document, [*(metadata.get("finalizers") or []), FINALIZER])
         problem, synced = await self._push(key, spec, stores, before)
         await self._say(key, document, problem, synced)
-        return not problem, spec.interval_seconds()
+        interval = spec.interval_seconds()
+        return not problem, max(interval, self.least_refresh) if interval is not None else None
 
     async def _push(self, key: Key, spec: PushSpec, stores: list[StoreRef], before: Synced) -> tuple[str, Synced]:
         """What went wrong first, and what is stored now. What was to be taken away goes first: it may be a part of what comes."""

@@ -29,13 +29,13 @@ from gateway.kube.discovery import Pace
 from gateway_secrets.external.collect import Values, collect
 from gateway_secrets.external.content import content_of, templates_needed
 from gateway_secrets.external.errors import ExternalError
-from gateway_secrets.external.faults import refusal
+from gateway_secrets.external.faults import refusal, remarks
 from gateway_secrets.external.record import PREFIX, annotations_of, intact
 from gateway_secrets.external.renderer import Renderer
 from gateway_secrets.external.spec import VERSION, ExternalSecret, external_of
 from gateway_secrets.external.status import read_at, read_needed, ready_of
 from gateway_secrets.external.target import Action, Decision, Intent, is_owner, plan, plan_empty, refused
-from gateway_secrets.external.validate import faults
+from gateway_secrets.external.validate import LEAST_REFRESH_SECONDS, faults
 from gateway_secrets.stores.errors import StoreError
 
 CLEANUP = "externalsecrets.external-secrets.io/externalsecret-cleanup"
@@ -74,13 +74,16 @@ class Result(msgspec.Struct, frozen=True):
 
 
 class Tools(msgspec.Struct, frozen=True):
-    """What all looks share. ``key``: of marks; ``now``: the clock, seconds since the epoch."""
+    """What all looks share. ``key``: of marks; ``least_refresh``: seconds between two refreshes; ``now``: the clock, seconds
+    since the epoch.
+    """
 
     client: KubeClient
     sources: Sources
     renderer: Renderer
     key: bytes
     pace: Pace
+    least_refresh: float = LEAST_REFRESH_SECONDS
     now: Callable[[], float] = time.time
 
 
@@ -108,17 +111,20 @@ class Worker:
         if document["metadata"].get("deletionTimestamp"):
             await self._let_go(key, document)
             return Result(Outcome.GONE)
-        problem = refusal(faults(document))
+        found = faults(document, least_refresh=self._tools.least_refresh)
+        problem = refusal(found)
         if problem:
             decision = refused(problem)
             await self._teller.say(key, document, None, decision, read=False)
             return Result(Outcome.REFUSED, problem=decision.message)
-        return await self._one(key, document, external_of(document), since, told=told)
+        return await self._one(key, document, external_of(document), since, told=told, remark=remarks(found))
 
-    async def _one(self, key: Key, document: Json, external: ExternalSecret, since: float, *, told: bool) -> Result:
+    async def _one(
+        self, key: Key, document: Json, external: ExternalSecret, since: float, *, told: bool, remark: str
+    ) -> Result:
         tools, spec, status = self._tools, external.spec, document.get("status") or {}
         now = tools.now()
-        interval = spec.interval_seconds() if spec.refresh_policy in ("", "Periodic") else 0.0
+        interval = spec.refresh_seconds(tools.least_refresh)
         paths = paths_of(spec, self._known, key.namespace)
         last = read_at(status)
         end = due(paths, interval, last.timestamp()) if last is not None else None
@@ -139,7 +145,8 @@ class Worker:
             waiting = isinstance(error, StoreError | AuditError)
             await self._teller.say(key, document, external, refused(str(error)), read=False)
             return Result(Outcome.WAITING if waiting else Outcome.REFUSED, problem=str(error), paths=paths)
-        await self._teller.say(key, document, external, decision, read=needed != "no" or not settled)
+        told_too = decision.and_said(remark)
+        await self._teller.say(key, document, external, told_too, read=needed != "no" or not settled)
         if decision.action is Action.REFUSE:
             return Result(Outcome.REFUSED, problem=decision.message, paths=paths, versions=reading.versions)
         await self._sweep(external)

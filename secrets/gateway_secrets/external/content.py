@@ -43,6 +43,7 @@ class Content(msgspec.Struct, frozen=True):
     labels: dict[str, str]
     annotations: dict[str, str]
     type: str = ""
+    finalizers: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"Content({len(self.data)} keys)"
@@ -89,7 +90,8 @@ async def content_of(
     for key in made["data"]:
         if not is_key(key):
             raise ContentError(f"spec.target.template: makes {key[:80]!r}, which cannot be a key of a Secret")
-    return _bounded(Content(made["data"], _texts(made["labels"]), _texts(made["annotations"]), template.type))
+    labels, annotations = _texts(made["labels"]), _texts(made["annotations"])
+    return _bounded(Content(made["data"], labels, annotations, template.type, template.metadata.finalizers))
 
 
 def _pieces(template: Template, documents: Documents) -> list[_Piece]:

@@ -1,6 +1,7 @@
 """``dataFrom[].rewrite``: other keys for what was read. Source: ``RewriteMap`` in ESO's ``runtime/esutils/utils.go``.
 
-Where it differs from ESO: two keys that become one are an error; there, one of the values is lost, by chance.
+A key that becomes empty is left out, with its value. Where it differs from ESO: two keys that become one are an error;
+there, one of the values is lost, by chance.
 """
 
 from __future__ import annotations
@@ -84,6 +85,8 @@ def merged(values: Values, operation: MergeRewrite, *, where: str) -> dict[str, 
 def _renamed(values: Values, names: Sequence[str], *, where: str) -> dict[str, bytes]:
     new: dict[str, bytes] = {}
     for (old, value), name in zip(values.items(), names, strict=True):
+        if not name:
+            continue
         if name in new:
             raise ContentError(f"{where}: two keys become {name!r}, one of them {old!r}")
         new[name] = value

@@ -191,6 +191,15 @@ class Spec(_Part, frozen=True):
         """
         return max(0.0, parse_duration(self.refresh_interval))
 
+    def refresh_seconds(self, least: float) -> float:
+        """Between two refreshes that time alone brings, at least ``least``; 0: there are none.
+
+        Raises:
+            ValueError: the interval is no duration.
+        """
+        seconds = self.interval_seconds() if self.refresh_policy in ("", "Periodic") else 0.0
+        return max(seconds, least) if seconds > 0 else 0.0
+
     def store_of(self, source: SourceRef | None) -> StoreRef:
         """The store of an entry: its own, else that of the whole."""
         own = source.store_ref if source is not None else None

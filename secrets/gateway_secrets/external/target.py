@@ -38,6 +38,11 @@ _TOKENS = frozenset((ACCOUNT_TOKEN, BOOTSTRAP_TOKEN))
 
 
 IN_SYNC = "the Secret is in sync"
+IMMUTABLE = "the Secret is immutable: delete it, and it is made anew"
+FROZEN = (
+    "the Secret is immutable, as spec.target.immutable has it, and stays as it is; what is read now differs from what it holds:"
+    " delete the Secret, and it is made anew"
+)
 
 
 class Intent(msgspec.Struct, frozen=True):
@@ -79,6 +84,10 @@ class Decision(msgspec.Struct, frozen=True):
     message: str
     secret: Json | None = None
 
+    def and_said(self, remark: str) -> Decision:
+        """The same, with something more in the message."""
+        return msgspec.structs.replace(self, message=f"{self.message}; {remark}") if remark else self
+
     def __repr__(self) -> str:
         return f"Decision({self.action}, {self.reason}, {self.message!r})"
 
@@ -118,9 +127,17 @@ def plan(intent: Intent, present: Json | None, *, now: datetime, alive: Containe
             return Decision(Action.NONE, Reason.MISSING, message)
         return Decision(Action.CREATE, Reason.SYNCED, IN_SYNC, _noted(intent, _wanted(intent, None), now))
     wanted = _wanted(intent, present)
-    problem = _stranger(external, present, alive) or _obstacle(intent.content, present, wanted)
-    if problem:
-        return refused(problem)
+    frozen = present.get("immutable") is True and _frozen(wanted) != _frozen(present)
+    problem = _stranger(external, present, alive) or _obstacle(intent.content, present)
+    if problem or (frozen and not external.spec.target.immutable):
+        return refused(problem or IMMUTABLE)
+    if frozen:
+        return Decision(Action.NONE, Reason.SYNCED, FROZEN)
+    return _updated(intent, present, wanted, now)
+
+
+def _updated(intent: Intent, present: Json, wanted: Json, now: datetime) -> Decision:
+    external = intent.external
     before = annotations_of(present).get(f"{prefix_of(external)}/refreshed", "")
     if _noted(intent, wanted, before) == present:
         return Decision(Action.NONE, Reason.SYNCED, IN_SYNC)
@@ -152,7 +169,7 @@ def _stranger(external: ExternalSecret, present: Json, alive: Container[str]) ->
     return ""
 
 
-def _obstacle(content: Content, present: Json, wanted: Json) -> str:
+def _obstacle(content: Content, present: Json) -> str:
     """Why the Secret that is there cannot become what is wanted; empty if it can."""
     if (present.get("metadata") or {}).get("deletionTimestamp"):
         return "the Secret is being deleted"
@@ -160,8 +177,6 @@ def _obstacle(content: Content, present: Json, wanted: Json) -> str:
         return f"the Secret is a {present['type']}, which the cluster itself fills: choose another name"
     if content.type and content.type != (present.get("type") or "Opaque"):
         return "the Secret has another type, which cannot be changed: delete it, and it is made anew"
-    if present.get("immutable") is True and _frozen(wanted) != _frozen(present):
-        return "the Secret is immutable: delete it, and it is made anew"
     return ""
 
 
@@ -183,6 +198,8 @@ def _wanted(intent: Intent, present: Json | None) -> Json:
     labels |= {MANAGED_LABEL: "true"} | _owner_label(external)
     metadata["labels"] = labels
     metadata["annotations"] = _without(metadata.get("annotations"), record.annotations) | content.annotations
+    if content.finalizers:
+        metadata["finalizers"] = list(dict.fromkeys((*(metadata.get("finalizers") or []), *content.finalizers)))
     owners = [one for one in metadata.get("ownerReferences") or [] if not _own(external, one)]
     if target.creation_policy == "Owner":
         owners.append({

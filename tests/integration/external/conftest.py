@@ -81,7 +81,7 @@ def process_in(folder: Path, cluster: Cluster, namespace: str, **external: Any) 
         controller={
             "election": {"enabled": False},
             "scan": {"enabled": False},
-            "external": {"enabled": True, "intake": intake, **external},
+            "external": {"enabled": True, "minRefreshSeconds": 0.5, "intake": intake, **external},
         },
     )
 

@@ -109,3 +109,12 @@ def test_a_store_says_how_it_is() -> None:
     bad = store_status(good, FAILED, "sealed", NOW + timedelta(hours=1))
     assert bad is not None
     assert (ready_of(bad)["status"], ready_of(bad)["lastTransitionTime"]) == ("False", "2026-11-26T06:00:00Z")
+
+
+def test_refreshes_are_not_closer_than_the_least() -> None:
+    """And there are none where none are wanted."""
+    assert external(refreshInterval="1ms").spec.refresh_seconds(10) == 10
+    assert external(refreshInterval="1h").spec.refresh_seconds(10) == 3600
+    assert external(refreshInterval="0").spec.refresh_seconds(10) == 0
+    assert external(refreshInterval="-1s").spec.refresh_seconds(10) == 0
+    assert external(refreshInterval="1ms", refreshPolicy="OnChange").spec.refresh_seconds(10) == 0

@@ -6,6 +6,7 @@ import base64
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -213,7 +214,32 @@ def test_immutable() -> None:
     secret = made(one, a="1")
     assert secret["immutable"] is True
     assert planned(one, secret, a="1").action is Action.NONE
-    assert "immutable" in planned(one, secret, a="2").message
+    assert "immutable" in planned(external(), secret, a="2").message
+
+
+def test_an_immutable_secret_stays_as_it_is_where_that_is_asked_for() -> None:
+    """It is no error that the store holds another value by now: it is said, and that it is made anew when it is deleted."""
+    one = external(target={"immutable": True})
+    secret = made(one, a="1")
+    decision = planned(one, secret, a="2")
+    assert (decision.action, decision.reason) == (Action.NONE, Reason.SYNCED)
+    assert "delete the Secret" in decision.message
+    assert "another type" in planned(one, secret, kind="example.com/db", a="1").message
+    assert planned(one, foreign(a="1"), a="2").action is Action.UPDATE
+
+
+def test_finalizers_of_the_template_are_added() -> None:
+    """To those that are there; whose they are takes them away again."""
+    secret = made(external(), a="1")
+    secret["metadata"]["finalizers"] = ["example.com/there"]
+    wanted = msgspec.structs.replace(content(a="1"), finalizers=("example.com/kept", "example.com/there"))
+    after = plan(Intent(external(), wanted, SOURCES, KEY), secret, now=NOW, alive=()).secret
+    assert after is not None
+    assert after["metadata"]["finalizers"] == ["example.com/there", "example.com/kept"]
+    assert plan(Intent(external(), wanted, SOURCES, KEY), after, now=NOW, alive=()).action is Action.NONE
+    again = planned(external(), after, a="2").secret
+    assert again is not None
+    assert again["metadata"]["finalizers"] == after["metadata"]["finalizers"]
 
 
 def test_from_owner_to_merge_and_back() -> None:

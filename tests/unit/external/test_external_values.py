@@ -69,6 +69,28 @@ def test_a_transform_is_a_template_of_each_key() -> None:
         )
 
 
+def test_keys_that_become_empty_are_left_out() -> None:
+    """However many: so a rewrite filters."""
+    rewrite = [{"transform": {"template": ""}}]
+    values = collected(
+        Shelf(a='{"x": "1", "y": "2"}'),
+        data=[{"secretKey": "z", "remoteRef": {"key": "a", "property": "x"}}],
+        dataFrom=[{"extract": {"key": "a"}, "rewrite": rewrite}],
+    )
+    assert values.data == {"z": b"1"}
+
+
+@pytest.mark.native
+def test_a_regular_expression_filters() -> None:
+    """What it makes empty is gone, the rest is under its new keys."""
+    rewrite = [{"regexp": {"source": "^drop_.*", "target": ""}}]
+    values = collected(
+        Shelf(a='{"drop_x": "1", "drop_y": "2", "keep": "3"}'),
+        dataFrom=[{"extract": {"key": "a"}, "rewrite": rewrite}],
+    )
+    assert values.data == {"keep": b"3"}
+
+
 @pytest.mark.native
 def test_a_regular_expression_is_one_of_go() -> None:
     """With its groups."""
