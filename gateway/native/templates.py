@@ -20,7 +20,8 @@ from gateway.native.kept import Kept, KeptBounds
 from gateway.native.library import NativeError, call, frames
 
 Dialect = Literal["external-secrets", "sealed-secrets"]
-"""``external-secrets``: engine v2; a key that is missing is an error. ``sealed-secrets``: no functions but sprig's; a key
+"""``external-secrets``: engine v2; a key that is missing is an error, and so is all that would put an empty text, a zero or the
+words of an error in the place of what is not there or cannot be read. ``sealed-secrets``: no functions but sprig's; a key
 that is missing is ``<no value>``, as their controller has it."""
 
 Kind = Literal["template", "limit", "engine"]

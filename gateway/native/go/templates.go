@@ -15,17 +15,19 @@ func init() {
 	register("templates.check", checkTemplate)
 }
 
-// A dialect is what a controller offers to its templates: the functions, and what a key that is missing is.
+// A dialect is what a controller offers to its templates: the functions, and what a key that is missing is. Strict: what is
+// not there, or cannot be read, is an error wherever it would become a value.
 type dialect struct {
 	missingKey string
 	functions  func() template.FuncMap
+	strict     bool
 }
 
 // dialects by the names that Python gives them. External Secrets (engine v2, v1.3.2) ends at a key that is missing;
-// Sealed Secrets (v0.40.0) has text/template's default, "<no value>". Both fill in strings.
+// Sealed Secrets (v0.40.0) has text/template's default, "<no value>". Both fill in strings. Strict is govgate alone.
 var dialects = map[string]dialect{
-	"external-secrets": {"missingkey=error", sync.OnceValue(func() template.FuncMap { return bounded(externalFunctions) })},
-	"sealed-secrets":   {"missingkey=default", sync.OnceValue(func() template.FuncMap { return bounded(nil) })},
+	"external-secrets": {"missingkey=error", sync.OnceValue(func() template.FuncMap { return strict(bounded(externalFunctions)) }), true},
+	"sealed-secrets":   {"missingkey=default", sync.OnceValue(func() template.FuncMap { return bounded(nil) }), false},
 }
 
 // templateName stands in every position that text/template states: see problemOf.
@@ -98,7 +100,11 @@ func (d dialect) parse(text string) (*template.Template, error) {
 	if strings.Count(text, "{{") > maxOpenBlocks {
 		return nil, limit("has more than %d actions", maxOpenBlocks)
 	}
-	return template.New(templateName).Option(d.missingKey).Funcs(d.functions()).Parse(text)
+	parsed, err := template.New(templateName).Option(d.missingKey).Funcs(d.functions()).Parse(text)
+	if err == nil && d.strict {
+		guard(parsed)
+	}
+	return parsed, err
 }
 
 // told is an error whose text holds nothing but what stands in this library: it may be shown.

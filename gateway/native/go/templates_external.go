@@ -8,12 +8,10 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
-	"strings"
 	"text/template"
 
 	"github.com/lestrrat-go/jwx/v3/jwk"
 	"github.com/magiconair/properties"
-	"sigs.k8s.io/yaml"
 	"software.sslmate.com/src/go-pkcs12"
 )
 
@@ -36,8 +34,6 @@ var externalFunctions = template.FuncMap{
 	"certSANs":                  namesOf,
 	"jwkPublicKeyPem":           func(key string) (string, error) { return keyOfJWK(key, "PUBLIC KEY", x509.MarshalPKIXPublicKey) },
 	"jwkPrivateKeyPem":          func(key string) (string, error) { return keyOfJWK(key, "PRIVATE KEY", x509.MarshalPKCS8PrivateKey) },
-	"toYaml":                    toYAML,
-	"fromYaml":                  fromYAML,
 	"fromProperties":            fromProperties,
 	"rsaDecrypt":                decryptRSA,
 }
@@ -180,24 +176,6 @@ func decryptRSA(scheme, digest, sealed, key string) (string, error) {
 		return "", tell("cannot decrypt it with this key")
 	}
 	return string(opened), nil
-}
-
-// toYAML gives nothing for what cannot be written.
-func toYAML(value any) string {
-	text, err := yaml.Marshal(value)
-	if err != nil {
-		return ""
-	}
-	return strings.TrimSuffix(string(text), "\n")
-}
-
-// fromYAML gives the problem under the key "Error": templates are known to look there.
-func fromYAML(text string) map[string]any {
-	value := map[string]any{}
-	if err := yaml.Unmarshal([]byte(text), &value); err != nil {
-		value["Error"] = err.Error()
-	}
-	return value
 }
 
 func fromProperties(text string) (map[string]string, error) {

@@ -120,6 +120,8 @@ func callProblem(name string, err error, text string) string {
 	var known *told
 	var purpose *onPurpose
 	switch {
+	case errors.As(err, &known) && name == printed:
+		return known.text
 	case errors.As(err, &known):
 		return name + " " + known.text
 	case !errors.As(err, &purpose):

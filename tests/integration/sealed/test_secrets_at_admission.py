@@ -207,7 +207,7 @@ def test_external_secrets_write_their_own(site: Site, check: Any, version: str, 
     assert "could not decide" in unread
     assert "is forbidden" in unread
 
-    options = {"foreignTargets": "deny"}
+    options = {"foreignTargets": "deny", "external": "off"}
     assert check(over, **options) == (3, [])  # not known
     context = tmp_path / "context.json"
     context.write_text(json.dumps(captured(site.root, namespace)))

@@ -47,7 +47,7 @@ KNOWN = {
     "{{ .user | upper | quote }}": b'"ADMIN"',
     "{{ (.json | fromJson).a.b | join `,` }}": b"1,2",
     "{{ index . `user` }}": b"admin",
-    "{{ index . `missing` }}": b"",
+    "{{ index . `missing` | default `none` }}": b"none",
     "{{ range $key, $_ := . }}{{ $key }} {{ end }}": b"json password raw user ",
     "{{ with .user }}{{ . }}{{ end }}": b"admin",
     "{{- ` x ` | trim -}}": b"x",
