@@ -10,6 +10,7 @@ import msgspec
 from cyclopts import App, Parameter
 
 from gateway.cli.output import print_document
+from gateway.cli.policy_guards import guard_rules
 from gateway.config import load_config
 from gateway.config.policy import RuleSetting
 from gateway.core.errors import UsageError
@@ -33,7 +34,7 @@ Policies = Annotated[tuple[str, ...], Parameter(name=["--policies"], negative=()
 
 @policy_app.command(name="list")
 def list_rules(*, policies: Policies = (), output: Output = "table", config: Path | None = None) -> None:
-    """List the rules in force: id, severity, what they do, what they check.
+    """List the rules in force: id, severity, what they do, what they check. Without --policies, those of the secrets guard too.
 
     Parameters
     ----------
@@ -103,6 +104,8 @@ def _described(policies: tuple[str, ...], config: Path | None) -> list[Described
     known = {rule.info.id for rule in rules}
     settings = [s for s in policy.rules if any(s.names(name) for name in known)]
     found = [_describe(rule, Settings(settings, rules), settings, loaded.source) for rule in rules]
+    if policies in ((), ("builtin:all",)):
+        found += [Described(rule.info, rule.action, {}) for rule in guard_rules(loaded.config.secrets)]
     return sorted(found, key=lambda described: described.info.id)
 
 

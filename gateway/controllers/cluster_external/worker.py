@@ -69,7 +69,7 @@ class Worker:
         document = held.document
         places = {key.name: place for key, place in self._known.places()}
         refused = refusal(faults(document))
-        about = None if refused else cluster_of(document)
+        about = _readable(document)
         seen = self._seen(about, places)
         whose = self._known.whose(held.stores, seen)
         if whose == "mixed":
@@ -81,7 +81,7 @@ class Worker:
         if document["metadata"].get("deletionTimestamp"):
             await self._let_go(held, places)
             return Result(Outcome.GONE)
-        if about is None:
+        if refused or about is None:
             await self._say(document, "", (), {}, refused)
             return Result(Outcome.FAILED, problem=refused)
         return await self._one(document, about, places)
@@ -168,3 +168,11 @@ class Worker:
             path = CLUSTER_EXTERNAL.path(VERSION, "", document["metadata"]["name"])
             await self._pace()
             await self._client.replace(f"{path}/status", document | {"status": shall})
+
+
+def _readable(document: Json) -> ClusterExternal | None:
+    """The object, if it can be read at all: whose it is, is then told by its namespaces, whatever else is wrong with it."""
+    try:
+        return cluster_of(document)
+    except msgspec.ValidationError:
+        return None

@@ -111,7 +111,7 @@ class Run:
         self.known.store_changed(kind, key, new)
         self.stores.changed(kind, key.namespace, key.name)
         if new is not None and self._tells(key, new):
-            problem = refusal(faults(new))
+            problem = refusal(faults(new, claimed=True))
             self.store_status.say(key, INVALID if problem else VALID, problem or "can be read")
         if self.pushes is not None:
             self.pushes.stores_changed()

@@ -65,8 +65,10 @@ class _Object(msgspec.Struct, frozen=True, rename="camel"):
     status: Any = None
 
 
-def faults(document: Json, *, least_refresh: float = LEAST_REFRESH_SECONDS) -> list[Fault]:
+def faults(document: Json, *, least_refresh: float = LEAST_REFRESH_SECONDS, claimed: bool = False) -> list[Fault]:
     """What is wrong with an object of ``external-secrets.io``; nothing with one of another group, or of a kind that is unknown.
+
+    ``claimed``: a store is govgate's, whether it says so or its namespace is handed over.
 
     Raises:
         NativeMissingError: it has patterns, and there is no native library to read them.
@@ -80,13 +82,13 @@ def faults(document: Json, *, least_refresh: float = LEAST_REFRESH_SECONDS) -> l
         ]
     right = push.API_VERSION if kind == push.KIND else API_VERSION
     if version != right:
-        said = f"{version[:64]} is not read here, nor served by ESO since 0.17"
-        return [Fault("api-version", "apiVersion", said, f"write {right}; what else there is to say is said of that")]
+        said = f"{version[:64]} is not read here, nor served by ESO since 0.17: write {right}"
+        return [Fault("api-version", "apiVersion", said, "the fields are the same, from v1beta1 on; check again")]
     spec = without_nulls(document.get("spec") or {})
     found = [*unknown(document, _Object, ""), *unknown(spec, _SPECS[kind], "spec")]
     found = [msgspec.structs.replace(one, field=one.field.lstrip(".")) for one in found]
     try:
-        return found + list(_faults(str(kind), spec, document, least_refresh))
+        return found + list(_faults(str(kind), spec, document, least_refresh, claimed=claimed))
     except msgspec.ValidationError as error:
         problem, _, path = str(error).partition(" - at `$")
         where = f"spec{path.rstrip('`')}"
@@ -95,7 +97,7 @@ def faults(document: Json, *, least_refresh: float = LEAST_REFRESH_SECONDS) -> l
         return [*found, Fault("malformed", where, problem[:300], f"see the fields of {right}")]
 
 
-def _faults(kind: str, spec: Any, document: Json, least: float) -> Iterator[Fault]:
+def _faults(kind: str, spec: Any, document: Json, least: float, *, claimed: bool) -> Iterator[Fault]:
     """What is wrong beside names of fields.
 
     Raises:
@@ -108,7 +110,7 @@ def _faults(kind: str, spec: Any, document: Json, least: float) -> Iterator[Faul
     elif kind == CLUSTER_KIND:
         yield from _cluster(msgspec.convert(spec, ClusterSpec), least)
     else:
-        yield from store_faults(msgspec.convert(spec, StoreSpec), document)
+        yield from store_faults(msgspec.convert(spec, StoreSpec), document, claimed=claimed)
 
 
 def _external(spec: Spec, least: float) -> Iterator[Fault]:

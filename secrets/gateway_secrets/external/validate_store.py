@@ -18,8 +18,9 @@ from gateway_secrets.stores.table import PROVIDERS
 _PROVIDER = re.compile(r"[A-Za-z0-9]{1,64}")
 
 
-def store_faults(spec: StoreSpec, document: Json) -> Iterator[Fault]:
-    """Of its own fields, and of its provider's if the store is govgate's."""
+def store_faults(spec: StoreSpec, document: Json, *, claimed: bool) -> Iterator[Fault]:
+    """Of its own fields, and of its provider's if the store is govgate's: what another controller knows is for it to say."""
+    ours = claimed or spec.controller == CONTROLLER
     for at, condition in enumerate(spec.conditions):
         where = f"spec.conditions[{at}]"
         for index, text in enumerate(condition.namespace_regexes):
@@ -30,13 +31,13 @@ def store_faults(spec: StoreSpec, document: Json) -> Iterator[Fault]:
                     "malformed", f"{where}.namespaces[{index}]", "is no name of a namespace", "name one; no globs"
                 )
     yield from _allowed(document)
-    if spec.controller == CONTROLLER:
+    if ours:
         yield from _unheeded(spec)
     if len(spec.provider) != 1:
         yield Fault("provider", "spec.provider", f"has {len(spec.provider)} providers", "name exactly one")
         return
     (name,) = spec.provider
-    if spec.controller == CONTROLLER:  # what another controller knows is for it to say
+    if ours:
         yield from _provider(name, spec.provider[name])
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from gateway.core.errors import GovgateError
 from gateway_secrets.external.cluster import CLUSTER_KIND, ClusterExternal, cluster_of, wanted_in
-from gateway_secrets.external.spec import GROUP, EntryFrom, Spec, StoreRef, external_of
+from gateway_secrets.external.spec import API_VERSION, GROUP, EntryFrom, Spec, StoreRef, external_of
 from gateway_secrets.external.store import CLUSTER_STORE
 from gateway_secrets.graph import uses
 from gateway_secrets.graph.model import Dangling, Edge, Graph, Node
@@ -20,6 +20,7 @@ MAX_EDGES = 500_000
 SEALED_GROUP = "bitnami.com"
 _UNREADABLE = "is none that can be read (govgate check says why)"
 _STORES = frozenset(("SecretStore", CLUSTER_STORE))
+_VERSIONED = frozenset(("ExternalSecret", CLUSTER_KIND, *_STORES))
 _CLUSTER_KINDS = frozenset((CLUSTER_STORE, "ClusterGenerator", CLUSTER_KIND))
 _KEPT_BY_OTHERS = ("kubernetes.io/service-account.name", "sealedsecrets.bitnami.com/sealed-secrets-key")
 """What a Secret bears that is used without anybody naming it."""
@@ -46,6 +47,7 @@ class Builder:
         self._owners: dict[Node, str] = {}
         self._places: dict[str, dict[str, str]] = {}
         self._clusters: list[ClusterExternal] = []
+        self._outdated: list[Dangling] = []
 
     def add(self, document: Json) -> None:
         """One object, of whatever kind: what neither makes nor uses Secrets is passed over.
@@ -53,8 +55,12 @@ class Builder:
         Raises:
             TooLargeError: it is one too many.
         """
-        group = text(document, "apiVersion").rpartition("/")[0]
-        kind = text(document, "kind")
+        version = text(document, "apiVersion")
+        group, kind = version.rpartition("/")[0], text(document, "kind")
+        if group == GROUP and kind in _VERSIONED and version != API_VERSION:
+            stage = "user" if kind in _STORES else "source"
+            said = f"is of {version}, which govgate does not resolve: write {API_VERSION}"
+            self._outdated.append(Dangling(_node(stage, document, GROUP), said))
         if group == GROUP and kind == "ExternalSecret":
             self._external(document)
         elif group == GROUP and kind in _STORES:
@@ -88,7 +94,7 @@ class Builder:
                 self._edge(maker, _node("source", made, GROUP), ())
         edges = self._drawn()
         nodes = self._nodes.union(*((edge.start, edge.end) for edge in edges)) if edges else self._nodes
-        dangling = list(self._unmade(nodes)) if makers else []
+        dangling = [*self._outdated, *(self._unmade(nodes) if makers else ())]
         if users:
             used = {edge.start for edge in edges}
             unused = (one for one in nodes if one.stage == "secret" and one not in used | self._kept_by_others)

@@ -283,7 +283,7 @@ def test_a_misspelt_field_is_named_with_what_was_meant() -> None:
         "spec.refreshIntervall": ("write refreshInterval", Action.DENY),
         "spec.target.deletionPolcy": ("write deletionPolicy", Action.DENY),
         "spec.target.creation_policy": ("write creationPolicy", Action.DENY),
-        "spec.template": ("it is spec.target.template", Action.DENY),
+        "spec.template": ("put it there", Action.DENY),
         "spec.data[0].remoteRef.properties": ("leave it out", Action.WARN),
         "spec.data[0].remoteRef.Version": ("write version", Action.DENY),
         "spec.data[0].fresh": ("leave it out", Action.WARN),
@@ -306,7 +306,7 @@ def test_fields_that_an_api_server_took_are_newer_ones() -> None:
     assert findings_of(document, about, Heed())[0] == msgspec.structs.replace(finding, action=Action.DENY)
     found = faults(document)
     assert refusal(found) == ""
-    assert remarks(found) == "spec.dataForm: there is no such field; write dataFrom"
+    assert remarks(found) == "spec.dataForm: is no field there is: dataFrom is meant; write dataFrom"
 
 
 @pytest.mark.parametrize("kind", ["ExternalSecret", "ClusterExternalSecret", "SecretStore", "ClusterSecretStore"])
@@ -315,7 +315,7 @@ def test_another_version_is_told_which_to_write(kind: str, version: str) -> None
     """Whatever else is wrong with it."""
     (fault,) = faults({"apiVersion": f"external-secrets.io/{version}", "kind": kind, "spec": {"a": 1}})
     assert (fault.rule, fault.field, fault.action) == ("api-version", "apiVersion", Action.DENY)
-    assert fault.remedy.startswith("write external-secrets.io/v1;")
+    assert fault.message.endswith(": write external-secrets.io/v1")
     assert f"external-secrets.io/{version}" in fault.message
 
 
@@ -384,6 +384,7 @@ def test_generators_that_are_not_run() -> None:
 def test_providers_are_judged_as_they_are_opened(provider: dict[str, Any], field: str) -> None:
     """If the store is govgate's: what another controller knows is for it to say."""
     assert rules(store(provider=provider, controller="govgate")) == [("provider", field)]
+    assert [one.field for one in faults(store(provider=provider), claimed=True)] == [field]
     assert rules(store(provider=provider)) == (
         [] if provider.get("kubernetes", 1) is not None else [("provider", field)]
     )

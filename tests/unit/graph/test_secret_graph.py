@@ -333,3 +333,12 @@ def test_a_namespace_is_shown_with_what_leads_there() -> None:
     edges = tuple(Edge(NODES[start], NODES[end]) for start, end in ((0, 2), (1, 3), (2, 4), (3, 5), (4, 6), (5, 7)))
     part = selected(Graph(tuple(sorted(NODES)), edges), Wanted(namespace="ops"))
     assert set(part.nodes) == {NODES[1], NODES[3], NODES[5], NODES[7]}
+
+
+@pytest.mark.parametrize("version", ["v1", "v1beta1", "v1alpha1"])
+def test_a_version_that_is_not_resolved_is_named(version: str) -> None:
+    """Whatever its fields lead to: govgate reads no other one than v1."""
+    made = external_secret() | {"apiVersion": f"external-secrets.io/{version}"}
+    said = [one.problem for one in graph_of(made).dangling if "does not resolve" in one.problem]
+    want = f"is of external-secrets.io/{version}, which govgate does not resolve: write external-secrets.io/v1"
+    assert said == ([] if version == "v1" else [want])
