@@ -131,7 +131,7 @@ async def test_wrong_credentials_are_forbidden_and_in_no_message(bao, open_vault
     ("auth", "says"),
     [
         ({}, "exactly one method, and has 0"),
-        ({"gcp": {}}, "auth.gcp is not known here yet"),
+        ({"gcp": {}}, "auth.gcp: is not known here; use one of the other methods"),
         ({"tokenSecretRef": {"name": "none", "key": "token"}}, "Secret default/none: there is no file"),
         ({"tokenSecretRef": {"name": "x", "namespace": "other", "key": "token"}}, "may use its own, default, only"),
         ({"tokenSecretRef": {"key": "token"}}, "lacks its name"),
