@@ -207,3 +207,24 @@ class ClusterExternalMetrics:
             ["state"],
             registry=registry,
         )
+
+
+class PushMetrics:
+    """Of PushSecrets."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.objects = Gauge(
+            "govgate_external_push_secrets",
+            "Claimed PushSecrets, by state: synced, failed, mixed (only in part govgate's)",
+            ["state"],
+            registry=registry,
+        )
+        self.changes = Counter(
+            "govgate_external_pushes",
+            "Values of PushSecrets, each time that a store is asked about one: pushed (or there already), kept (what was there, by "
+            "IfNotExists), removed, failed",
+            ["result"],
+            registry=registry,
+        )
+        for result in ("pushed", "kept", "removed", "failed"):
+            self.changes.labels(result)

@@ -29,6 +29,12 @@ class ApiError(ClusterError):
         self.retry_after_seconds = retry_after_seconds
         self.continue_ = continue_
 
+    def about(self, what: str) -> ApiError:
+        """The same, with what it is about at the beginning of its text."""
+        error = ApiError(self.code, self.reason, "", retry_after_seconds=self.retry_after_seconds)
+        error.args = (f"{what}: {self}",)
+        return error
+
 
 def is_outdated(error: Exception) -> bool:
     """Whether the object that was written is gone, or of another version: a watch will tell, if it has not yet."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
-from gateway.controllers.external.claims import Claims
+from gateway.controllers.external.claims import Claims, Whose, agreed
 from gateway.controllers.external.held import refs_of, store_key, stranger_of
 from gateway.controllers.external.known import Index
 from gateway.kube import Key, ResourceType
@@ -21,7 +21,6 @@ FINALIZER = "externalsecrets.external-secrets.io/clusterexternalsecret-cleanup"
 """ESO's, of a ClusterExternalSecret."""
 NAMESPACE_FINALIZER = "externalsecrets.external-secrets.io/ces-"
 """ESO's, of namespaces: then the name of a ClusterExternalSecret."""
-Whose = Literal["ours", "others", "mixed", "unknown"]
 
 _decode = msgspec.json.Decoder(Json).decode
 
@@ -114,12 +113,6 @@ def held_one(document: Json) -> HeldOne:
     return HeldOne(msgspec.json.encode(whole), name, uid, msgspec.json.encode(trigger).decode())
 
 
-def held_controller(document: Json) -> str:
-    """Of a store: whose it says that it is."""
-    spec = document.get("spec")
-    return str(spec.get("controller") or "") if isinstance(spec, dict) else "?"
-
-
 class Known:
     """What the caches hold, and which of it belongs together. ``places`` gives all, with their keys."""
 
@@ -164,10 +157,8 @@ class Known:
 
     def whose(self, stores: Iterable[StoreRef], namespaces: Iterable[str]) -> Whose:
         """Whose a ClusterExternalSecret is, by its stores as these namespaces see them; stores that are not there say nothing."""
-        said = {self._whose(tuple(stores), namespace) for namespace in (*namespaces, "")} - {"unknown"}
-        if len(said) > 1:
-            return "mixed"
-        return said.pop() if said else "unknown"
+        named = tuple(stores)
+        return agreed(self._whose(named, namespace) for namespace in (*namespaces, ""))
 
     def own(self, about: ClusterExternal) -> list[Json]:
         """The ExternalSecrets that are a ClusterExternalSecret's."""

@@ -14,6 +14,7 @@ from gateway.controllers.cluster_external.worker import Outcome, Worker
 from gateway.controllers.contests import Contests
 from gateway.controllers.external.claims import Claims
 from gateway.controllers.external.held import CLUSTER_STORES, EXTERNAL, NAMESPACES, STORES
+from gateway.controllers.external.known import controller_of
 from gateway.controllers.frame import Checks, Context
 from gateway.controllers.metrics import ClusterExternalMetrics
 from gateway.controllers.queue import WorkQueue
@@ -68,8 +69,8 @@ class ClusterExternalLoop:
         clusters = WatchCache(client, held.CLUSTER_EXTERNAL, held.held_cluster, on_change=run.cluster_changed)
         places = WatchCache(client, NAMESPACES, held.held_place, on_change=run.place_changed)
         externals = WatchCache(client, EXTERNAL, held.held_one, on_change=run.external_changed)
-        stores = WatchCache(client, STORES, held.held_controller, on_change=run.store_changed)
-        shared = WatchCache(client, CLUSTER_STORES, held.held_controller, on_change=run.store_changed)
+        stores = WatchCache(client, STORES, controller_of, on_change=run.store_changed)
+        shared = WatchCache(client, CLUSTER_STORES, controller_of, on_change=run.store_changed)
         known = run.known
         known.clusters = lambda name: clusters.get("", name)
         known.places, known.external = places.items, lambda key: externals.get(*key)

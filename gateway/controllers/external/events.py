@@ -28,6 +28,9 @@ def event_of(document: Json, decision: Decision, now: datetime) -> Json:
 
 def worth_telling(before: Json, after: Json, decision: Decision) -> bool:
     """Whether there is an event: the Secret was written, or the condition is another than it was."""
-    if decision.action in _REASONS:
-        return True
+    return decision.action in _REASONS or turned(before, after)
+
+
+def turned(before: Json, after: Json) -> bool:
+    """Whether a condition says something else than it did."""
     return any(before.get(name) != after.get(name) for name in ("status", "reason", "message"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.core.errors import ClusterError
-from gateway.kube import KubeClient, ResourceType
+from gateway.kube import ApiError, KubeClient, ResourceType
 from gateway_secrets.external import generators
 from gateway_secrets.external.errors import SpecError
 from gateway_secrets.external.spec import GeneratorRef
@@ -24,7 +24,10 @@ class Generators:
         """
         resource = ResourceType(generators.GROUP, ("v1alpha1",), generators.resource_of(ref))
         own = "" if ref.kind == generators.CLUSTER else namespace
-        document = await self._client.find(resource.path("v1alpha1", own, ref.name))
+        try:
+            document = await self._client.find(resource.path("v1alpha1", own, ref.name))
+        except ApiError as error:
+            raise error.about(f"{ref.kind} {ref.name}") from None
         if document is None:
             raise SpecError(f"there is no {ref.kind} {ref.name}")
         if not isinstance(document.get("spec") or {}, dict):

@@ -24,11 +24,14 @@ CONFIG_MAPS = ResourceType("", ("v1",), "configmaps")
 SELECTOR = f"{MANAGED_LABEL}=true"
 """Of the Secrets that are held: govgate's, and those that another controller of ExternalSecrets made."""
 
+_OF_STORES = ("name", "namespace", "uid", "generation", "annotations", "labels")
 _decode = msgspec.json.Decoder(Json).decode
 
 
 class Held(msgspec.Struct, frozen=True):
-    """An ExternalSecret. ``trigger``: of what it does is decided. ``stranger``: who else wrote its status after govgate did."""
+    """An ExternalSecret. ``trigger``: of what it does is decided. ``stranger``: who else wrote its status after govgate did.
+    ``ours``: nobody did, and govgate did.
+    """
 
     text: bytes
     trigger: str
@@ -38,6 +41,7 @@ class Held(msgspec.Struct, frozen=True):
     ready: bool
     stranger: str = ""
     stranger_at: str = ""
+    ours: bool = False
 
     @property
     def document(self) -> Json:
@@ -64,7 +68,8 @@ class HeldSecret(msgspec.Struct, frozen=True):
 def external(document: Json) -> Held:
     """An ExternalSecret. What its stores are is read here leniently: whether it is right is decided later."""
     metadata = document["metadata"]
-    stranger, at = stranger_of(metadata.pop("managedFields", None))
+    managed = metadata.pop("managedFields", None)
+    stranger, at = stranger_of(managed)
     spec, status = _mapping(document, "spec"), _mapping(document, "status")
     trigger = [
         metadata.get(name) for name in ("generation", "labels", "annotations", "deletionTimestamp", "finalizers")
@@ -78,6 +83,7 @@ def external(document: Json) -> Held:
         ready_of(status).get("status") == "True",
         stranger,
         at,
+        was_ours(managed),
     )
 
 
@@ -96,11 +102,15 @@ def secret(document: Json) -> HeldSecret:
 def store(document: Json) -> Json:
     """A SecretStore or ClusterSecretStore, without what changes with its status."""
     metadata = document["metadata"]
-    kept = {
-        name: metadata[name] for name in ("name", "namespace", "uid", "generation", "annotations") if name in metadata
-    }
+    kept = {name: metadata[name] for name in _OF_STORES if name in metadata}
     kind = "SecretStore" if metadata.get("namespace") else CLUSTER_STORE
     return {"apiVersion": API_VERSION, "kind": kind, "metadata": kept, "spec": document.get("spec")}
+
+
+def without_labels(document: Json) -> Json:
+    """A store, but for its labels."""
+    metadata = {name: value for name, value in document["metadata"].items() if name != "labels"}
+    return document | {"metadata": metadata}
 
 
 def labels(document: Json) -> dict[str, str]:
@@ -110,14 +120,23 @@ def labels(document: Json) -> dict[str, str]:
 
 def stranger_of(managed: Any) -> tuple[str, str]:
     """Who wrote the status of an object after govgate did, and when; empty if nobody did, as far as it is noted."""
-    times = {
+    times = _status_times(managed)
+    mine = times.pop(MANAGER, "")
+    name = max(times, key=lambda name: times[name], default="")
+    return (name[:128], times[name]) if mine and name and times[name] > mine else ("", "")
+
+
+def was_ours(managed: Any) -> bool:
+    """Whether govgate wrote the status of an object, and nobody else after it."""
+    return MANAGER in _status_times(managed) and not stranger_of(managed)[0]
+
+
+def _status_times(managed: Any) -> dict[str, str]:
+    return {
         str(one.get("manager")): str(one.get("time") or "")
         for one in (managed if isinstance(managed, list) else ())
         if isinstance(one, dict) and one.get("subresource") == "status"
     }
-    mine = times.pop(MANAGER, "")
-    name = max(times, key=lambda name: times[name], default="")
-    return (name[:128], times[name]) if mine and name and times[name] > mine else ("", "")
 
 
 def store_key(ref: StoreRef, namespace: str) -> Key:

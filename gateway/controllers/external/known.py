@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
-from gateway.controllers.external.claims import Claims
+from gateway.controllers.external.claims import Claims, Whose
 from gateway.controllers.external.held import Held, HeldSecret, Json, store_key
 from gateway.core.errors import GovgateError
 from gateway.kube import Key
@@ -15,6 +15,9 @@ from gateway_secrets.external.errors import SpecError
 from gateway_secrets.external.spec import StoreRef
 from gateway_secrets.external.store import CLUSTER_STORE, Store, store_of
 from gateway_secrets.stores.errors import StoreError
+
+MAX_GONE = 1_000
+"""Stores that are no more, of which it is known whose they were."""
 
 
 class Index:
@@ -46,6 +49,8 @@ class Known:
         self.labels: Callable[[str], Mapping[str, str]] = lambda _: {}
         self._stores: dict[tuple[str, Key], Store | GovgateError] = {}
         self._labels: dict[tuple[str, Key], Mapping[str, str]] = {}
+        self._controllers: dict[tuple[str, Key], str] = {}
+        self._gone: OrderedDict[tuple[str, Key], str] = OrderedDict()
         self._by_target, self._by_store, self._by_uid, self._by_owner = Index(), Index(), Index(), Index()
 
     def external_changed(self, key: Key, old: Held | None, new: Held | None) -> None:
@@ -65,9 +70,16 @@ class Known:
         """A store did."""
         self._stores.pop((kind, key), None)
         self._labels.pop((kind, key), None)
+        before = self._controllers.pop((kind, key), None)
+        self._gone.pop((kind, key), None)
         if new is not None:
             self._labels[kind, key] = new["metadata"].get("labels") or {}
             self._stores[kind, key] = _read(new)
+            self._controllers[kind, key] = controller_of(new)
+        elif before is not None:
+            self._gone[kind, key] = before
+            if len(self._gone) > MAX_GONE:
+                self._gone.popitem(last=False)
 
     def store(self, ref: StoreRef, namespace: str) -> Store:
         """The store that an ExternalSecret of a namespace refers to.
@@ -84,7 +96,19 @@ class Known:
 
     def claimed(self, key: Key, held: Held) -> bool:
         """Whether an ExternalSecret is govgate's."""
-        return self.claims.external((self.controller(ref, key.namespace) for ref in held.stores), key.namespace)
+        namespace = key.namespace
+        was_ours = held.ours and not self._others_last(held.stores, namespace)
+        said = (self.controller(ref, namespace) for ref in held.stores)
+        return self.claims.external(said, namespace, was_ours=was_ours)
+
+    def pushes(self, stores: Sequence[StoreRef], namespace: str, *, was_ours: bool) -> Whose:
+        """Whose a PushSecret to these stores is. ``was_ours``: nobody but govgate wrote its status last."""
+        was_ours = was_ours and not self._others_last(stores, namespace)
+        return self.claims.pushes((self.controller(ref, namespace) for ref in stores), namespace, was_ours=was_ours)
+
+    def missing(self, stores: Iterable[StoreRef], namespace: str) -> list[StoreRef]:
+        """Those of the stores that are not there."""
+        return [ref for ref in stores if self.controller(ref, namespace) is None]
 
     def of_target(self, key: Key) -> frozenset[Key]:
         """The ExternalSecrets whose Secret has this name."""
@@ -112,10 +136,12 @@ class Known:
 
     def controller(self, ref: StoreRef, namespace: str) -> str | None:
         """Whose a store says that it is; None: there is no such store."""
-        found = self._stores.get((ref.kind, store_key(ref, namespace)))
-        if isinstance(found, Store):
-            return found.spec.controller
-        return None if found is None else "?"
+        return self._controllers.get((ref.kind, store_key(ref, namespace)))
+
+    def _others_last(self, stores: Iterable[StoreRef], namespace: str) -> bool:
+        """Whether one of the stores was another's when it was there last."""
+        last = [self._gone.get((ref.kind, store_key(ref, namespace))) for ref in stores]
+        return any(one is not None and not self.claims.store(one, namespace) for one in last)
 
 
 def _read(document: Json) -> Store | GovgateError:
@@ -125,6 +151,12 @@ def _read(document: Json) -> Store | GovgateError:
         return SpecError(f"is not readable: {str(error)[:200]}")
     except (StoreError, SpecError) as error:
         return error
+
+
+def controller_of(document: Json) -> str:
+    """Whose a store says that it is, also where the rest of it cannot be read."""
+    spec = document.get("spec")
+    return str(spec.get("controller") or "") if isinstance(spec, dict) else "?"
 
 
 def kind_of(namespace: str) -> str:

@@ -29,7 +29,7 @@ from gateway.controllers.external.store_status import StoreStatus
 from gateway.controllers.external.stores import Bounds, Stores
 from gateway.controllers.external.worker import Tools, Worker
 from gateway.controllers.frame import Checks, Context
-from gateway.controllers.metrics import ExternalMetrics
+from gateway.controllers.metrics import ExternalMetrics, PushMetrics
 from gateway.controllers.queue import WorkQueue
 from gateway.kube import WatchCache, until_synced
 from gateway.kube.election import Elector
@@ -64,6 +64,7 @@ class ExternalLoop:
             own = msgspec.structs.replace(election, name=name)
             self._elector = Elector(context.client, context.config.cluster.own_namespace, own)
         self._metrics = ExternalMetrics(context.registry)
+        self._push_metrics = PushMetrics(context.registry)
         self._running: Run | None = None
 
     def checks(self) -> Checks:
@@ -123,7 +124,7 @@ class ExternalLoop:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(lasting(run.upkeep()))
                 tasks.create_task(lasting(run.store_status.run()))
-                run.pushes = Pushes(context.client, sources, pace, self._shard.has)
+                run.pushes = Pushes(context.client, sources, pace, self._shard.has, self._push_metrics)
                 run.pushes.least_refresh = settings.min_refresh_seconds
                 tasks.create_task(lasting(run.pushes.run()))
                 if run.rollouts is not None:

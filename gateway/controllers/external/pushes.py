@@ -1,4 +1,8 @@
-"""PushSecrets: Secrets of the cluster into stores, as long as the loop of ExternalSecrets runs, with its stores and its audit log."""
+"""PushSecrets: Secrets of the cluster into stores, as long as the loop of ExternalSecrets runs, with its stores and its audit log.
+
+One that names stores of govgate's and of others' is nobody's here: another controller would push to its own, and each would
+write over what the other notes of what is stored.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +10,23 @@ import asyncio
 import base64
 import binascii
 import logging
+import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
-from gateway.controllers.external.held import SECRETS
+from gateway.controllers.contests import Contests
+from gateway.controllers.external.claims import alone_in
+from gateway.controllers.external.failing import Failing
+from gateway.controllers.external.held import NAMESPACES, SECRETS, stranger_of, was_ours
+from gateway.controllers.external.push_status import PUSHES, PushTeller
 from gateway.controllers.external.reading import Sources, is_allowed, usable
+from gateway.controllers.metrics import PushMetrics
 from gateway.controllers.queue import WorkQueue
+from gateway.controllers.states import States
 from gateway.core.errors import AuditError, ClusterError
-from gateway.kube import Key, KubeClient, ResourceType, WatchCache, is_outdated
+from gateway.kube import Key, KubeClient, WatchCache, is_outdated
 from gateway.kube.discovery import Pace
 from gateway.tasks import lasting
 from gateway_secrets.external.errors import ExternalError, NotAllowedError, SpecError
@@ -32,31 +42,35 @@ from gateway_secrets.external.push import (
     push_of,
     pushes_of,
     reference_of,
-    status_of,
     store_name,
     stores_of,
     synced_of,
 )
-from gateway_secrets.external.spec import GROUP, StoreRef
+from gateway_secrets.external.spec import StoreRef
 from gateway_secrets.external.store import CLUSTER_STORE, Store
 from gateway_secrets.external.validate import LEAST_REFRESH_SECONDS
-from gateway_secrets.stores.errors import NotFoundError, StoreError
+from gateway_secrets.stores.errors import MisconfiguredError, NotFoundError, StoreError
 from gateway_secrets.stores.model import Reference
 from gateway_secrets.stores.reader import Reader
 from gateway_secrets.stores.values import select
 
 Json = dict[str, Any]
-PUSHES = ResourceType(GROUP, ("v1alpha1",), "pushsecrets")
 WRITTEN = "secret-write"
+MIXED = "only some of its stores are govgate's: nothing is pushed until all are, or none"
 _WORKERS = 4
 _log = logging.getLogger(__name__)
 
 
 class HeldPush(msgspec.Struct, frozen=True):
-    """A PushSecret. ``trigger``: of what it does is decided."""
+    """A PushSecret. ``trigger``: of what it does is decided. ``stranger``: who else wrote its status after govgate did.
+    ``ours``: nobody did, and govgate did.
+    """
 
     text: bytes
     trigger: bytes
+    stranger: str = ""
+    stranger_at: str = ""
+    ours: bool = False
 
     @property
     def document(self) -> Json:
@@ -68,10 +82,12 @@ class HeldPush(msgspec.Struct, frozen=True):
 def held_push(document: Json) -> HeldPush:
     """Of a PushSecret."""
     metadata = document["metadata"]
-    metadata.pop("managedFields", None)
+    managed = metadata.pop("managedFields", None)
     parts = [metadata.get(name) for name in ("generation", "annotations", "deletionTimestamp")]
     whole = document | {"apiVersion": API_VERSION, "kind": KIND}
-    return HeldPush(msgspec.json.encode(whole), msgspec.json.encode(parts))
+    return HeldPush(
+        msgspec.json.encode(whole), msgspec.json.encode(parts), *stranger_of(managed), ours=was_ours(managed)
+    )
 
 
 class Pushes:
@@ -82,11 +98,23 @@ class Pushes:
 
     least_refresh = LEAST_REFRESH_SECONDS
 
-    def __init__(self, client: KubeClient, sources: Sources, pace: Pace, mine: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        client: KubeClient,
+        sources: Sources,
+        pace: Pace,
+        mine: Callable[[str], bool],
+        metrics: PushMetrics,
+    ) -> None:
         self._client = client
         self._sources = sources
         self._pace = pace
         self._mine = mine
+        self._metrics = metrics
+        self._teller = PushTeller(client, pace)
+        self._failing = Failing()
+        self._states = States(metrics.objects, ("synced", "failed", "mixed"))
+        self._contests = Contests("PushSecrets that govgate works on are worked on by somebody else, too")
         self._queue = WorkQueue(_WORKERS)
         self.cache: WatchCache[HeldPush] = WatchCache(client, PUSHES, held_push, on_change=self._changed)
 
@@ -94,6 +122,13 @@ class Pushes:
     def problem(self) -> str:
         """Why PushSecrets cannot be read; empty if they can, or the cluster does not know any."""
         return f"{PUSHES}: {self.cache.problem}" if self.cache.problem and not self.cache.absent else ""
+
+    @property
+    def contest(self) -> str:
+        """Who else works on the same ones; empty if nobody does."""
+        mixed = sorted("/".join(key) for key in self._states.which("mixed"))
+        named = f"only some stores of these PushSecrets are govgate's: {', '.join(mixed[:5])}" if mixed else ""
+        return "; ".join(filter(None, (self._contests.problem(time.monotonic()), named)))
 
     def stores_changed(self) -> None:
         """A store did, by which others may be pushed to."""
@@ -114,7 +149,15 @@ class Pushes:
     def _changed(self, key: Key, old: HeldPush | None, new: HeldPush | None) -> None:
         if new is None:
             self._queue.forget(key)
+            self._failing.passed(key)
+            self._states.note(key, None)
         elif old is None or old.trigger != new.trigger:
+            self._add(key)
+        elif new.stranger and (new.stranger, new.stranger_at) != (old.stranger, old.stranger_at):
+            if self._states.of(key) in ("synced", "failed"):
+                contest = self._contests.note(key, new.stranger, time.monotonic())
+                fields = {"object": "/".join(key), "writer": new.stranger, "times": contest.times}
+                _log.warning("somebody else works on a PushSecret of govgate's", extra={"fields": fields})
             self._add(key)
 
     def _add(self, key: Key) -> None:
@@ -124,8 +167,12 @@ class Pushes:
     async def _work(self) -> None:
         while True:
             key = await self._queue.get()
+            wait = self._contests.wait(key, time.monotonic())
+            if wait:
+                self._queue.retry(key, wait)
+                continue
             try:
-                done, again = await self._sync(key)
+                done, again = await self._one(key)
             except Exception as error:  # noqa: BLE001 - whatever is odd about one, the others go on; no text: it may hold a value
                 problem = str(error) if isinstance(error, ClusterError) else f"internal error: {type(error).__name__}"
                 if not is_outdated(error):
@@ -141,6 +188,21 @@ class Pushes:
             else:
                 self._queue.retry(key)
 
+    async def _one(self, key: Key) -> tuple[bool, float | None]:
+        """Push one, and have it say so if the API server does not do its part."""
+        try:
+            done = await self._sync(key)
+        except ClusterError as error:
+            held = self.cache.get(*key)
+            if held is None or not self._failing.lasts(key, error):
+                raise
+            document = held.document
+            self._states.note(key, "failed")
+            await self._teller.say(key, document, str(error), synced_of(document.get("status") or {}))
+            raise
+        self._failing.passed(key)
+        return done
+
     async def _sync(self, key: Key) -> tuple[bool, float | None]:
         """Push one; whether that is done, and when it is looked at again."""
         held = self.cache.get(*key)
@@ -155,8 +217,13 @@ class Pushes:
             stores = stores_of(spec, self._sources.known.labelled(key.namespace))
         except SpecError as error:
             spec, problem, stores = None, str(error), []
-        if not self._claimed(stores or named, key.namespace):
-            return True, None
+        known = self._sources.known
+        whose = known.pushes(stores or named, key.namespace, was_ours=held.ours)
+        if whose != "ours":
+            wait = alone_in(document, time.time()) if whose == "unknown" and (stores or named) else None
+            if wait is None or wait > 0:
+                await self._not_ours(key, document, mixed=whose == "mixed")
+                return True, wait
         if metadata.get("deletionTimestamp"):
             return await self._let_go(key, document, before)
         if spec is None:
@@ -168,6 +235,12 @@ class Pushes:
         await self._say(key, document, problem, synced)
         interval = spec.interval_seconds()
         return not problem, max(interval, self.least_refresh) if interval is not None else None
+
+    async def _not_ours(self, key: Key, document: Json, *, mixed: bool) -> None:
+        """Leave one alone; of one that is govgate's in part somebody has to decide."""
+        if mixed and self._states.of(key) != "mixed":
+            await self._teller.tell(key, document, "Warning", "Mixed", MIXED)
+        self._states.note(key, "mixed" if mixed else None)
 
     async def _push(self, key: Key, spec: PushSpec, stores: list[StoreRef], before: Synced) -> tuple[str, Synced]:
         """What went wrong first, and what is stored now. What was to be taken away goes first: it may be a part of what comes."""
@@ -185,12 +258,14 @@ class Pushes:
                 synced[store_name(ref)].pop(name_of(entry))
             except (StoreError, ExternalError, AuditError) as error:
                 problems.append(f"{ref}: {error}")
+                self._metrics.changes.labels("failed").inc()
         for ref in stores if not problems else ():
             for push in pushes:
                 try:
                     stored = await self._store(key, ref, push, spec.update_policy)
                 except (StoreError, ExternalError, AuditError) as error:
                     problems.append(f"{ref}: {error}")
+                    self._metrics.changes.labels("failed").inc()
                     continue
                 if stored or name_of(push.entry) in synced.get(store_name(ref), {}):
                     synced.setdefault(store_name(ref), {})[name_of(push.entry)] = push.entry
@@ -215,13 +290,16 @@ class Pushes:
 
         # On record before it is done: what cannot be recorded is not written.
         await self._note(key, store, reference, "push")
-        return await self._sources.stores.ask(store, key.namespace, write, about=reference.key)
+        stored = await self._sources.stores.ask(store, key.namespace, write, about=reference.key)
+        self._metrics.changes.labels("pushed" if stored else "kept").inc()
+        return stored
 
     async def _remove(self, key: Key, ref: StoreRef, reference: Reference) -> None:
         store = self._usable(ref, key.namespace, reference.key)
         await self._note(key, store, reference, "remove")
         stores = self._sources.stores
         await stores.ask(store, key.namespace, lambda reader: reader.delete(reference), about=reference.key)
+        self._metrics.changes.labels("removed").inc()
 
     async def _note(self, key: Key, store: Store, reference: Reference, what: str) -> None:
         await self._sources.journal.note(
@@ -245,10 +323,6 @@ class Pushes:
             raise NotAllowedError(f"namespace {namespace} may not write {remote_key!r}: no rule of its keys lets it")
         return store
 
-    def _claimed(self, stores: list[StoreRef], namespace: str) -> bool:
-        known = self._sources.known
-        return bool(stores) and known.claims.external((known.controller(ref, namespace) for ref in stores), namespace)
-
     async def _secret(self, namespace: str, name: str) -> dict[str, bytes]:
         document = await self._client.find(SECRETS.path("v1", namespace, name))
         if document is None:
@@ -265,14 +339,32 @@ class Pushes:
             return True, None
         spec = document.get("spec")
         deletes = isinstance(spec, dict) and spec.get("deletionPolicy") == "Delete"
+        left: list[str] = []
         for ref, entry in outdated(before, None, ()) if deletes else ():
+            if self._sources.known.controller(ref, key.namespace) is None:
+                left.append(f"{ref}, which is gone: {name_of(entry)}")
+                continue
             try:
                 await self._remove(key, ref, reference_of(entry))
             except (StoreError, ExternalError, AuditError) as error:
+                if isinstance(error, MisconfiguredError) and await self._ends(key.namespace):
+                    # What the store logs in with went with the namespace, and does not come back.
+                    left.append(f"{ref}, {error}: {name_of(entry)}")
+                    continue
+                self._metrics.changes.labels("failed").inc()
                 await self._say(key, document, f"{ref}: {error}", before)
                 return False, None
+        if left:
+            told = f"deleted, and not taken out of {'; '.join(left[:5])}{' …' if len(left) > 5 else ''}"  # noqa: PLR2004
+            _log.warning("PushSecret let go", extra={"fields": {"object": "/".join(key), "problem": told}})
+            await self._teller.tell(key, document, "Warning", "NotRemoved", told)
         await self._finalizers(key, document, [one for one in finalizers if one != FINALIZER])
         return True, None
+
+    async def _ends(self, namespace: str) -> bool:
+        """Whether a namespace is being deleted, or is gone."""
+        found = await self._client.find(NAMESPACES.path("v1", "", namespace))
+        return found is None or bool(found["metadata"].get("deletionTimestamp"))
 
     async def _finalizers(self, key: Key, document: Json, finalizers: list[str]) -> Json:
         await self._pace()
@@ -280,12 +372,8 @@ class Pushes:
         return await self._client.replace(PUSHES.path("v1alpha1", *key), document | {"metadata": metadata})
 
     async def _say(self, key: Key, document: Json, problem: str, synced: Synced) -> None:
-        status = document.get("status") or {}
-        version = str(document["metadata"].get("generation") or "")
-        shall = status_of(status, problem, synced, version, datetime.now(UTC))
-        if shall != status:
-            await self._pace()
-            await self._client.replace(f"{PUSHES.path('v1alpha1', *key)}/status", document | {"status": shall})
+        self._states.note(key, "failed" if problem else "synced")
+        await self._teller.say(key, document, problem, synced)
 
 
 def _named_by(document: Json) -> list[StoreRef]:

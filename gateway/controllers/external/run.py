@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 from gateway.controllers.contests import Contests
+from gateway.controllers.external import held
 from gateway.controllers.external.held import Held, HeldSecret, Json
 from gateway.controllers.external.known import Known, kind_of
 from gateway.controllers.external.pushes import Pushes
@@ -31,7 +32,7 @@ from gateway_secrets.external.validate import faults
 from gateway_secrets.stores.errors import StoreError
 
 _UPKEEP_SECONDS = 5.0
-_STATES = {Outcome.REFUSED: "refused", Outcome.WAITING: "waiting"}
+_STATES = {Outcome.REFUSED: "refused", Outcome.WAITING: "waiting", Outcome.FAILED: "failing"}
 _log = logging.getLogger(__name__)
 
 
@@ -72,6 +73,7 @@ class Run:
         return {
             "objects": "; ".join(problems + absent + odd) or True,
             "contest": self._contests.problem(time.monotonic()) or True,
+            "pushes": (self.pushes is not None and self.pushes.contest) or True,
             "key": self._key_problem or True,
         }
 
@@ -109,6 +111,11 @@ class Run:
             return  # its status did
         kind = kind_of(key.namespace)
         self.known.store_changed(kind, key, new)
+        if old is not None and new is not None and held.without_labels(old) == held.without_labels(new):
+            # They decide which PushSecrets choose it, and nothing else.
+            if self.pushes is not None:
+                self.pushes.stores_changed()
+            return
         self.stores.changed(kind, key.namespace, key.name)
         if new is not None and self._tells(key, new):
             problem = refusal(faults(new, claimed=True))

@@ -17,14 +17,16 @@ from enum import StrEnum
 
 import msgspec
 
-from gateway.controllers.external.held import CONFIG_MAPS, EXTERNAL, SECRETS, Json
+from gateway.controllers.external.claims import alone_in
+from gateway.controllers.external.failing import Failing
+from gateway.controllers.external.held import CONFIG_MAPS, EXTERNAL, SECRETS, Held, Json, refs_of
 from gateway.controllers.external.reading import Reading, Since, Sources, paths_of
 from gateway.controllers.external.shared import Path
 from gateway.controllers.external.telling import Teller
 from gateway.controllers.external.uses import key_of_path
 from gateway.controllers.external.windows import due, window_start
 from gateway.core.errors import AuditError, ClusterError
-from gateway.kube import ApiError, Key, KubeClient
+from gateway.kube import ApiError, Key, KubeClient, is_outdated
 from gateway.kube.discovery import Pace
 from gateway_secrets.external.collect import Values, collect
 from gateway_secrets.external.content import content_of, templates_needed
@@ -49,7 +51,9 @@ _log = logging.getLogger(__name__)
 
 
 class Outcome(StrEnum):
-    """What became of an object. ``waiting``: it comes again, since something is not there yet."""
+    """What became of an object. ``waiting``: it comes again, since something is not there yet. ``failed``: the API server did
+    not do what was asked of it.
+    """
 
     CREATED = "created"
     UPDATED = "updated"
@@ -57,6 +61,7 @@ class Outcome(StrEnum):
     UNCHANGED = "unchanged"
     REFUSED = "refused"
     WAITING = "waiting"
+    FAILED = "failed"
     UNCLAIMED = "unclaimed"
     GONE = "gone"
 
@@ -94,6 +99,7 @@ class Worker:
         self._tools = tools
         self._teller = Teller(tools.client, tools.pace, tools.now)
         self._known = tools.sources.known
+        self._failing = Failing()
 
     async def sync(self, key: Key, since: float, *, told: bool = False) -> Result:
         """Bring one in sync. ``since``: what is read because of a change must have been read then, or later. ``told``: that
@@ -104,10 +110,14 @@ class Worker:
         """
         held = self._known.externals(key)
         if held is None:
+            self._failing.passed(key)
             return Result(Outcome.GONE)
-        if not self._known.claimed(key, held):
-            return Result(Outcome.UNCLAIMED)
         document = held.document
+        if not self._known.claimed(key, held):
+            wait = self._alone_in(key, held, document)
+            if wait is None or wait > 0:
+                self._failing.passed(key)
+                return Result(Outcome.UNCLAIMED, wait)
         if document["metadata"].get("deletionTimestamp"):
             await self._let_go(key, document)
             return Result(Outcome.GONE)
@@ -117,7 +127,22 @@ class Worker:
             decision = refused(problem)
             await self._teller.say(key, document, None, decision, read=False)
             return Result(Outcome.REFUSED, problem=decision.message)
-        return await self._one(key, document, external_of(document), since, told=told, remark=remarks(found))
+        external = external_of(document)
+        try:
+            result = await self._one(key, document, external, since, told=told, remark=remarks(found))
+        except ClusterError as error:
+            if not self._failing.lasts(key, error):
+                raise
+            await self._teller.say(key, document, external, refused(str(error)), read=False)
+            paths = paths_of(external.spec, self._known, key.namespace)
+            return Result(Outcome.FAILED, problem=str(error), paths=paths)
+        self._failing.passed(key)
+        return result
+
+    def _alone_in(self, key: Key, held: Held, document: Json) -> float | None:
+        """Seconds until one that is not govgate's is told of, since nobody else does; None: it is somebody's."""
+        missing = self._known.missing(held.stores, key.namespace)
+        return alone_in(document, self._tools.now()) if missing and len(missing) == len(held.stores) else None
 
     async def _one(
         self, key: Key, document: Json, external: ExternalSecret, since: float, *, told: bool, remark: str
@@ -135,7 +160,9 @@ class Worker:
         present = secret.document if secret is not None else None
         ready = ready_of(status)
         settled = ready.get("status") == "True"
-        if needed == "no" and settled and self._left_alone(external, present, str(ready.get("reason"))):
+        missing = interval > 0 and self._known.missing(refs_of(document["spec"]), key.namespace)
+        left_alone = self._left_alone(external, present, str(ready.get("reason")))
+        if needed == "no" and settled and left_alone and not missing:
             return Result(Outcome.UNCHANGED, _until(end, now), paths=paths, versions=_noted(present, paths))
         earliest = _since("changed" if needed == "no" and not settled else needed, since, interval, now)
         reading = Reading(external, tools.sources, earliest)
@@ -174,7 +201,9 @@ class Worker:
             present = await self._present(external)
         values = await collect(external.spec, reading, self._tools.renderer, _data(present))
         decide = await self._decider(external, values)
-        if present is None and external.spec.target.creation_policy == "Merge":
+        target = external.spec.target
+        taken_away = not values.data and target.deletion_policy == "Delete"
+        if present is None and (target.creation_policy == "Merge" or taken_away):
             # One that bears no mark yet is not held.
             present = await self._present(external)
         decision = decide(present)
@@ -187,8 +216,10 @@ class Worker:
                 if error.code in (_NOT_FOUND, _CONFLICT) and not generated:
                     decision = decide(await self._present(external))
                     continue
-                if error.code not in _REFUSALS:
+                if is_outdated(error):
                     raise  # a Secret that has changed may remember other values: all is decided anew
+                if error.code not in _REFUSALS:
+                    raise ClusterError(_denial(error)) from None
                 return refused(_denial(error)), Outcome.REFUSED
             return decision, _WRITTEN[decision.action]
         raise ClusterError("the Secret changes faster than it can be written")
@@ -211,7 +242,10 @@ class Worker:
         found: dict[tuple[str, str], Mapping[str, bytes]] = {}
         for kind, name in templates_needed(external.spec.target.template):
             resource = SECRETS if kind == "Secret" else CONFIG_MAPS
-            document = await self._tools.client.find(resource.path("v1", external.namespace, name))
+            try:
+                document = await self._tools.client.find(resource.path("v1", external.namespace, name))
+            except ApiError as error:
+                raise error.about(f"spec.target.template.templateFrom: {kind} {name}") from None
             if document is not None:
                 data = document.get("data") or {}
                 found[kind, name] = {key: _bytes(value, kind) for key, value in data.items()}

@@ -55,6 +55,11 @@ class Pusher:
         found = self.site.bao.data(f"{self.site.namespace}/{path}")
         return None if found is None else PLANTED.reveal_all(found)
 
+    def told(self) -> list[str]:
+        """The reasons of the Events about PushSecrets, sorted."""
+        found = self.api.list("v1", "Event", self.site.namespace)
+        return sorted(one["reason"] for one in found if one["involvedObject"]["kind"] == PUSH[1])
+
     def gone(self) -> bool:
         """Whether the PushSecret is."""
         try:
@@ -138,3 +143,30 @@ def test_keys_that_a_namespace_may_not_write(pusher: Pusher) -> None:
     pusher.push(pusher.entry("a", "db", "password"))
     pusher.wait_refused("may not write")
     assert pusher.stored("db") is None
+
+
+def test_stores_by_their_labels(pusher: Pusher) -> None:
+    """Those that bear them now; a label alone makes a store one of them."""
+    site = pusher.site
+    pusher.push(pusher.entry("a", "db", "password"), secretStoreRefs=[{"labelSelector": {"matchLabels": {"of": "us"}}}])
+    site.api.patch(site.api.get("external-secrets.io/v1", "SecretStore", site.namespace, site.store_name), {
+        "metadata": {"labels": {"of": "us"}}
+    })  # fmt: skip
+    pusher.wait_stored("db", {"password": "canary-one"})
+
+
+def test_stores_of_two_controllers(pusher: Pusher, running: ControllerProcess) -> None:
+    """Nothing is pushed to either: ESO would work on its own store, and each would undo what the other notes."""
+    site = pusher.site
+    theirs = Site(site.api, site.namespace, site.bao)
+    theirs.store_name = "theirs"
+    theirs.store(controller="")
+    refs = [{"name": site.store_name}, {"name": "theirs"}]
+    made = pusher.push(pusher.entry("a", "db", "password"), secretStoreRefs=refs, deletionPolicy="Delete")
+    wait_for(lambda: pusher.told() == ["Mixed"], seconds=SECONDS)
+    assert f"{site.namespace}/out" in running.get("/readyz?verbose")[1]
+    now = pusher.api.get(*PUSH, site.namespace, "out")
+    assert (pusher.stored("db"), now.get("status"), now["metadata"].get("finalizers")) == (None, None, None)
+    pusher.api.patch(made, {"spec": {"secretStoreRefs": refs[:1]}})
+    pusher.wait_stored("db", {"password": "canary-one"})
+    wait_for(lambda: pusher.told() == ["Mixed", "Synced"], seconds=SECONDS)

@@ -16,9 +16,9 @@ DATA_HASH = "reconcile.external-secrets.io/data-hash"
 ESO_FINALIZER = "externalsecrets.external-secrets.io/externalsecret-cleanup"
 
 
-def left_by_eso(site: Site) -> Json:
+def left_by_eso(site: Site, **spec: Any) -> Json:
     """An ExternalSecret and its Secret as ESO leaves them; the Secret."""
-    one = site.external()
+    one = site.external(**spec)
     one["metadata"]["finalizers"] = [ESO_FINALIZER]
     external = site.api.create(one)
     owner = {
@@ -76,3 +76,11 @@ def test_what_eso_left_on_it_does_not_hold_up_a_deletion(site: Site) -> None:
         lambda: not [one for one in site.api.list(*EXTERNAL, site.namespace) if one["metadata"]["name"] == "db"],
         seconds=SECONDS,
     )
+
+
+def test_a_secret_that_eso_made_of_what_is_no_more(site: Site) -> None:
+    """With deletionPolicy Delete it goes, though it bears no mark of govgate's yet."""
+    site.store(controller="")
+    left_by_eso(site, target={"deletionPolicy": "Delete"})
+    site.store()
+    wait_for(lambda: site.secret() is None and site.ready().get("reason") == "SecretDeleted", seconds=SECONDS)

@@ -9,16 +9,19 @@ import pytest
 from support.external import external_secret
 
 from gateway.controllers.external import held
-from gateway.controllers.external.claims import Claims
+from gateway.controllers.external.claims import Claims, alone_in
 from gateway.controllers.external.events import MAX_MESSAGE_CHARACTERS, event_of, worth_telling
+from gateway.controllers.external.failing import Failing
 from gateway.controllers.external.known import Known
 from gateway.controllers.external.reading import paths_of
-from gateway.kube import Key
+from gateway.core.errors import ClusterError
+from gateway.kube import ApiError, Key
 from gateway_secrets.external.errors import SpecError
 from gateway_secrets.external.spec import StoreRef, spec_of
 from gateway_secrets.external.target import Action, Decision, Reason, refused
 
 KEY = Key("web", "db")
+MINE = [{"manager": "govgate", "subresource": "status", "time": "2026-11-26T05:00:00Z"}]
 
 
 def store(name: str = "vault", namespace: str = "web", controller: str = "") -> dict[str, Any]:
@@ -52,6 +55,89 @@ def known(*stores: dict[str, Any], patterns: tuple[str, ...] = ()) -> Known:
 def test_claims(controllers: list[str | None], patterns: tuple[str, ...], claimed: bool) -> None:
     """By a store that says so; in namespaces that were handed over, unless a store is another's."""
     assert Claims(patterns).external(controllers, "web") is claimed
+
+
+@pytest.mark.parametrize(
+    ("controllers", "was_ours", "claimed"),
+    [
+        ([None], True, True),
+        ([None, None], True, True),
+        ([None, ""], True, False),
+        ([None, "eso"], True, False),
+        ([""], True, False),
+        ([], True, False),
+        ([None], False, False),
+    ],
+)
+def test_what_was_ours_stays_so_without_its_stores(
+    controllers: list[str | None], was_ours: bool, claimed: bool
+) -> None:
+    """As long as none that is there is another's."""
+    assert Claims().external(controllers, "web", was_ours=was_ours) is claimed
+
+
+@pytest.mark.parametrize(
+    ("controllers", "was_ours", "whose"),
+    [
+        (["govgate", "govgate"], False, "ours"),
+        (["govgate", ""], False, "mixed"),
+        (["govgate", "eso"], True, "mixed"),
+        (["govgate", None], False, "ours"),
+        (["", None], True, "others"),
+        ([None], True, "ours"),
+        ([None], False, "unknown"),
+        ([], True, "unknown"),
+    ],
+)
+def test_whose_a_push_is(controllers: list[str | None], was_ours: bool, whose: str) -> None:
+    """Govgate's if all its stores are: of a part of them another controller would go on."""
+    assert Claims().pushes(controllers, "web", was_ours=was_ours) == whose
+    # Where a namespace was handed over, stores without a controller are govgate's.
+    if "" in controllers and "eso" not in controllers:
+        assert Claims(("web",)).pushes(controllers, "web") == "ours"
+
+
+def test_a_store_that_was_given_back_is_not_ours_when_it_goes() -> None:
+    """Who had it last is known as long as the process lives; before that, who wrote the status."""
+    one = held.external(external_secret() | {"metadata": {**external_secret()["metadata"], "managedFields": MINE}})
+    assert one.ours
+    assert known().claimed(KEY, one)
+    found = known(store(controller="govgate"))
+    found.store_changed("SecretStore", Key("web", "vault"), held.store(store()))
+    assert not found.claimed(KEY, one)
+    found.store_changed("SecretStore", Key("web", "vault"), None)
+    assert not found.claimed(KEY, one)
+    assert found.pushes([StoreRef("vault")], "web", was_ours=True) == "unknown"
+    found.store_changed("SecretStore", Key("web", "vault"), held.store(store(controller="govgate")))
+    found.store_changed("SecretStore", Key("web", "vault"), None)
+    assert found.claimed(KEY, one)
+    assert found.pushes([StoreRef("vault")], "web", was_ours=True) == "ours"
+
+
+def test_a_store_of_ours_that_cannot_be_read_is_still_ours() -> None:
+    """What refers to it is told of that."""
+    odd = store(controller="govgate")
+    odd["spec"]["provider"] = "x"
+    assert known(odd).claimed(KEY, held.external(external_secret()))
+
+
+def test_labels_of_stores_are_known() -> None:
+    """By them PushSecrets choose."""
+    one = store()
+    one["metadata"]["labels"] = {"tier": "prod"}
+    assert known(one).labelled("web") == {StoreRef("vault"): {"tier": "prod"}}
+
+
+def test_who_is_alone_with_an_object_without_stores() -> None:
+    """Nobody told of it in a minute: nobody else is there."""
+    one = external_secret()
+    one["metadata"]["creationTimestamp"] = "2026-11-26T05:00:00Z"
+    made = datetime(2026, 11, 26, 5, tzinfo=UTC).timestamp()
+    assert alone_in(one, made + 10) == 50
+    assert alone_in(one, made + 60) == 0
+    assert alone_in(one | {"status": {"conditions": []}}, made + 60) is None
+    one["metadata"]["deletionTimestamp"] = "2026-11-26T05:00:01Z"
+    assert alone_in(one, made + 60) is None
 
 
 def test_who_refers_to_what() -> None:
@@ -118,6 +204,9 @@ def test_who_else_writes_a_status() -> None:
     assert held.stranger_of(status_by(govgate=late, eso=early)) == ("", "")
     assert held.stranger_of(status_by(eso=early)) == ("", "")
     assert held.stranger_of(None) == ("", "")
+    assert held.was_ours(status_by(govgate=late, eso=early))
+    assert not held.was_ours(status_by(govgate=early, eso=late))
+    assert not held.was_ours(status_by(eso=early))
 
 
 def test_a_status_is_no_change() -> None:
@@ -142,3 +231,16 @@ def test_events() -> None:
     same = {"status": "False", "reason": "SecretSyncedError", "message": "m"}
     assert not worth_telling(same, dict(same), refused("m"))
     assert worth_telling({}, same, refused("m"))
+
+
+def test_errors_of_the_api_server_that_are_told() -> None:
+    """What it refuses, at once; what may pass, the second time; never that something else was faster."""
+    failing = Failing()
+    forbidden, broken = ApiError(403, "Forbidden", "m"), ApiError(500, "InternalError", "m")
+    assert failing.lasts(KEY, forbidden)
+    assert not failing.lasts(KEY, ApiError(409, "Conflict", "m"))
+    failing.passed(KEY)
+    assert [failing.lasts(KEY, one) for one in (broken, ClusterError("timed out"))] == [False, True]
+    failing.passed(KEY)
+    assert not failing.lasts(KEY, ApiError(429, "TooManyRequests", "m"))
+    assert str(forbidden.about("ConfigMap c")) == "ConfigMap c: 403 Forbidden: m"

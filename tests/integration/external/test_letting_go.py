@@ -1,0 +1,153 @@
+"""What govgate keeps and lets go of when stores go, or were never there: nothing that is deleted hangs, and nothing is silent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from support.api import ApiError
+from support.cluster import Cluster, wait_for
+from support.external_site import EXTERNAL, SECONDS, Site
+from support.users import ROOT
+
+Json = dict[str, Any]
+STORE = (EXTERNAL[0], "SecretStore")
+PUSH = ("external-secrets.io/v1alpha1", "PushSecret")
+ESO_FINALIZER = "externalsecrets.external-secrets.io/externalsecret-cleanup"
+pytestmark = [pytest.mark.native, pytest.mark.usefixtures("running")]
+
+
+def without_store(site: Site) -> None:
+    """The store is deleted."""
+    site.api.delete(site.api.get(*STORE, site.namespace, site.store_name))
+
+
+def gone(site: Site, kind: tuple[str, str], name: str) -> bool:
+    try:
+        site.api.get(*kind, site.namespace, name)
+    except ApiError as error:
+        return error.code == 404
+    return False
+
+
+def push(site: Site) -> Json:
+    """A Secret that is pushed, and taken away again with its PushSecret."""
+    site.api.create({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "source", "namespace": site.namespace},
+        "stringData": {"a": "one"},
+    })  # fmt: skip
+    made: Json = site.api.create({
+        "apiVersion": PUSH[0], "kind": PUSH[1], "metadata": {"name": "out", "namespace": site.namespace},
+        "spec": {
+            "secretStoreRefs": [{"name": site.store_name}], "selector": {"secret": {"name": "source"}},
+            "deletionPolicy": "Delete",
+            "data": [{"match": {"secretKey": "a", "remoteRef": {"remoteKey": f"{site.namespace}/out", "property": "p"}}}],
+        },
+    })  # fmt: skip
+    return made
+
+
+def push_ready(site: Site) -> Json:
+    status = site.api.get(*PUSH, site.namespace, "out").get("status") or {}
+    return next((one for one in status.get("conditions") or [] if one["type"] == "Ready"), {})
+
+
+def events_of(site: Site, kind: str) -> list[Json]:
+    return [one for one in site.api.list("v1", "Event", site.namespace) if one["involvedObject"]["kind"] == kind]
+
+
+def test_an_external_secret_whose_store_went_first_can_be_deleted(site: Site) -> None:
+    """As in a namespace that is deleted: what ESO left on it holds nothing up, though no store says any more whose it is."""
+    site.put("db", password="one")
+    one = site.external()
+    one["metadata"]["finalizers"] = [ESO_FINALIZER]
+    made = site.api.create(one)
+    site.wait_values(password="one")
+    without_store(site)
+    site.api.delete(made)
+    wait_for(lambda: gone(site, EXTERNAL, "db"), seconds=SECONDS)
+
+
+def test_what_another_controller_runs_keeps_its_finalizer(site: Site) -> None:
+    """Also when the store goes: it wrote the status last."""
+    site.store(controller="")
+    one = site.external()
+    one["metadata"]["finalizers"] = [ESO_FINALIZER]
+    made = site.api.create(one)
+    condition = {"type": "Ready", "status": "True", "reason": "SecretSynced", "message": "by another"}
+    site.api.replace(made | {"status": {"conditions": [condition]}}, manager="external-secrets", subresource="status")
+    without_store(site)
+    site.api.delete(made)
+    ours = Site(site.api, site.namespace, site.bao)
+    ours.store_name = f"{site.store_name}-ours"
+    ours.store()
+    site.put("db", password="one")
+    for name in ("later", "last"):
+        ours.create(name)
+        ours.wait_values(name, password="one")
+    assert site.api.get(*EXTERNAL, site.namespace, "db")["metadata"]["finalizers"] == [ESO_FINALIZER]
+    site.api.patch(made, {"metadata": {"finalizers": None}})
+
+
+def test_a_store_that_goes_is_told_of(site: Site) -> None:
+    """So is a name that no store has. The Secret stays; with the store all is well again."""
+    site.put("db", password="one")
+    made = site.create()
+    site.wait_values(password="one")
+    without_store(site)
+    site.wait_refused(f"SecretStore {site.store_name} does not exist")
+    assert site.values() == {"password": "one"}
+    site.store()
+    site.wait_values(password="one")
+    site.api.patch(made, {"spec": {"secretStoreRef": {"name": "misspelt"}}})
+    site.wait_refused("SecretStore misspelt does not exist")
+
+
+def test_a_push_whose_store_went_first_can_be_deleted(site: Site) -> None:
+    """What it stored stays where it is, and an Event says so."""
+    made = push(site)
+    wait_for(lambda: push_ready(site).get("status") == "True", seconds=SECONDS)
+    without_store(site)
+    wait_for(lambda: "does not exist" in push_ready(site).get("message", ""), seconds=SECONDS)
+    site.api.delete(made)
+    wait_for(lambda: gone(site, PUSH, "out"), seconds=SECONDS)
+    assert site.bao.data(f"{site.namespace}/out") == {"p": "one"}
+    told = {one["reason"]: one["message"] for one in events_of(site, "PushSecret")}
+    assert told.keys() == {"Synced", "Errored", "NotRemoved"}
+    assert f"SecretStore {site.store_name}, which is gone: {site.namespace}/out/p" in told["NotRemoved"]
+
+
+@contextmanager
+def without_rights(cluster: Cluster, resource: str) -> Iterator[None]:
+    """Govgate may not touch these objects while this lasts."""
+    api = cluster.api(ROOT)
+    role = api.get("rbac.authorization.k8s.io/v1", "ClusterRole", "", "govgate-controller-external")
+    rules = [
+        rule | {"resources": [one for one in rule["resources"] if one != resource]}
+        for rule in role["rules"]
+        if rule["resources"] != [resource]
+    ]
+    api.patch(role, {"rules": rules})
+    try:
+        yield
+    finally:
+        api.patch(role, {"rules": role["rules"]})
+
+
+def test_what_the_api_server_refuses_is_told(site: Site, cluster: Cluster) -> None:
+    """In the condition, by what could not be read; when it may be read it goes on."""
+    site.put("db", password="one")
+    made = site.create()
+    site.wait_values(password="one")
+    meta = {"name": "texts", "namespace": site.namespace}
+    site.api.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"t": "password: x"}})
+    template = {
+        "templateFrom": [{"configMap": {"name": "texts", "items": [{"key": "t", "templateAs": "KeysAndValues"}]}}]
+    }
+    with without_rights(cluster, "configmaps"):
+        site.api.patch(made, {"spec": {"target": {"template": template}}})
+        site.wait_refused("spec.target.template.templateFrom: ConfigMap texts: 403 Forbidden")
+        assert site.values() == {"password": "one"}
+    site.wait_values(password="x")
