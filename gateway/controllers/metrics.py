@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from gateway import __version__
 
@@ -180,6 +180,32 @@ class ExternalMetrics:
             registry=registry,
         )
         self.waiting = Gauge("govgate_external_queue_length", "ExternalSecrets that wait for a look", registry=registry)
+        self.not_ready = Gauge(
+            "govgate_external_not_ready",
+            "1 for each ExternalSecret, PushSecret, SecretStore and ClusterSecretStore of govgate's that is not ready: the first 500",
+            ["kind", "namespace", "name"],
+            registry=registry,
+        )
+        self.stores_by_state = Gauge(
+            "govgate_external_stores",
+            "Claimed stores, by state: valid, unknown (read with each namespace's own credentials), failed",
+            ["state"],
+            registry=registry,
+        )
+        self.requests = Counter(
+            "govgate_external_store_requests",
+            "Questions to stores, by provider and what came of them: answered, notFound, forbidden, throttled, unavailable, "
+            "misconfigured, unusable",
+            ["provider", "outcome"],
+            registry=registry,
+        )
+        self.request_seconds = Histogram(
+            "govgate_external_store_request_seconds",
+            "How long they took, with waiting for a turn, logging in and trying again",
+            ["provider"],
+            buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+            registry=registry,
+        )
         self.stores = Gauge("govgate_external_open_stores", "Stores that are open", registry=registry)
         self.kept = Gauge("govgate_external_cache_bytes", "Of what was read and is kept", registry=registry)
         self.reads = Counter("govgate_external_store_reads", "Reads of stores", registry=registry)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from gateway.core.errors import ClusterError
 from gateway.kube import ApiError, Key, is_outdated
 
+MAX_OBJECTS = 10_000
 _OF_CLIENT = range(400, 500)
 _PASSING = frozenset((408, 409, 429))
 
@@ -20,6 +21,8 @@ class Failing:
         if is_outdated(error):
             return False
         again = key in self._keys
+        if len(self._keys) >= MAX_OBJECTS:
+            self._keys.clear()  # it is told a little later then
         self._keys.add(key)
         return again or (isinstance(error, ApiError) and error.code in _OF_CLIENT and error.code not in _PASSING)
 

@@ -25,6 +25,7 @@ from gateway.controllers.external.rollouts import Rollouts
 from gateway.controllers.external.run import Run
 from gateway.controllers.external.shards import shard_of
 from gateway.controllers.external.shared import Shared
+from gateway.controllers.external.store_checks import StoreChecks
 from gateway.controllers.external.store_status import StoreStatus
 from gateway.controllers.external.stores import Bounds, Stores
 from gateway.controllers.external.worker import Tools, Worker
@@ -95,11 +96,14 @@ class ExternalLoop:
             renderer = ends.enter_context(contextlib.closing(Renderer()))
             credentials = KubeCredentials(context.client)
             bounds = Bounds(settings.store_requests_per_second, settings.open_stores, settings.store_threads)
-            stores = Stores(credentials, bounds, recovered=run.recovered, failed=run.store_failed)
+            stores = Stores(
+                credentials, bounds, recovered=run.recovered, failed=run.store_failed, asked=run.store_asked
+            )
             ends.push_async_callback(stores.close)
             run.stores = stores
             pace = Pacer(settings.requests_per_second, settings.burst)
             run.store_status = StoreStatus(context.client, pace)
+            run.store_checks = StoreChecks(known, stores, run.say_of_store)
             run.shared = Shared(
                 settings.cache_bytes,
                 settings.namespace_cache_bytes,
@@ -124,7 +128,10 @@ class ExternalLoop:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(lasting(run.upkeep()))
                 tasks.create_task(lasting(run.store_status.run()))
-                run.pushes = Pushes(context.client, sources, pace, self._shard.has, self._push_metrics)
+                tasks.create_task(lasting(run.store_checks.run()))
+                run.pushes = Pushes(
+                    context.client, sources, pace, self._shard.has, metrics=self._push_metrics, not_ready=run.not_ready
+                )
                 run.pushes.least_refresh = settings.min_refresh_seconds
                 tasks.create_task(lasting(run.pushes.run()))
                 if run.rollouts is not None:

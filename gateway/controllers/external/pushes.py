@@ -23,6 +23,7 @@ from gateway.controllers.external.held import NAMESPACES, SECRETS, stranger_of, 
 from gateway.controllers.external.push_status import PUSHES, PushTeller
 from gateway.controllers.external.reading import Sources, is_allowed, usable
 from gateway.controllers.metrics import PushMetrics
+from gateway.controllers.not_ready import NotReady
 from gateway.controllers.queue import WorkQueue
 from gateway.controllers.states import States
 from gateway.core.errors import AuditError, ClusterError
@@ -104,13 +105,16 @@ class Pushes:
         sources: Sources,
         pace: Pace,
         mine: Callable[[str], bool],
+        *,
         metrics: PushMetrics,
+        not_ready: NotReady,
     ) -> None:
         self._client = client
         self._sources = sources
         self._pace = pace
         self._mine = mine
         self._metrics = metrics
+        self._not_ready = not_ready
         self._teller = PushTeller(client, pace)
         self._failing = Failing()
         self._states = States(metrics.objects, ("synced", "failed", "mixed"))
@@ -150,7 +154,7 @@ class Pushes:
         if new is None:
             self._queue.forget(key)
             self._failing.passed(key)
-            self._states.note(key, None)
+            self._is(key, None)
         elif old is None or old.trigger != new.trigger:
             self._add(key)
         elif new.stranger and (new.stranger, new.stranger_at) != (old.stranger, old.stranger_at):
@@ -197,7 +201,7 @@ class Pushes:
             if held is None or not self._failing.lasts(key, error):
                 raise
             document = held.document
-            self._states.note(key, "failed")
+            self._is(key, "failed")
             await self._teller.say(key, document, str(error), synced_of(document.get("status") or {}))
             raise
         self._failing.passed(key)
@@ -240,7 +244,7 @@ class Pushes:
         """Leave one alone; of one that is govgate's in part somebody has to decide."""
         if mixed and self._states.of(key) != "mixed":
             await self._teller.tell(key, document, "Warning", "Mixed", MIXED)
-        self._states.note(key, "mixed" if mixed else None)
+        self._is(key, "mixed" if mixed else None)
 
     async def _push(self, key: Key, spec: PushSpec, stores: list[StoreRef], before: Synced) -> tuple[str, Synced]:
         """What went wrong first, and what is stored now. What was to be taken away goes first: it may be a part of what comes."""
@@ -372,8 +376,12 @@ class Pushes:
         return await self._client.replace(PUSHES.path("v1alpha1", *key), document | {"metadata": metadata})
 
     async def _say(self, key: Key, document: Json, problem: str, synced: Synced) -> None:
-        self._states.note(key, "failed" if problem else "synced")
+        self._is(key, "failed" if problem else "synced")
         await self._teller.say(key, document, problem, synced)
+
+    def _is(self, key: Key, state: str | None) -> None:
+        self._states.note(key, state)
+        self._not_ready.note(KIND, key, bad=state == "failed")
 
 
 def _named_by(document: Json) -> list[StoreRef]:

@@ -11,6 +11,7 @@ import msgspec
 from gateway.controllers.external.generators import Generators
 from gateway.controllers.external.journal import Journal
 from gateway.controllers.external.known import Known
+from gateway.controllers.external.outcomes import outcome_of
 from gateway.controllers.external.shared import Path, Shared
 from gateway.controllers.external.stores import Stores
 from gateway.core.errors import GovgateError
@@ -19,25 +20,11 @@ from gateway_secrets.external.allowed import canonical
 from gateway_secrets.external.errors import NotAllowedError
 from gateway_secrets.external.spec import ExternalSecret, GeneratorRef, Spec, StoreRef
 from gateway_secrets.external.store import Store
-from gateway_secrets.stores.errors import (
-    ForbiddenError,
-    MisconfiguredError,
-    NotFoundError,
-    StoreError,
-    ThrottledError,
-    UnavailableError,
-)
+from gateway_secrets.stores.errors import StoreError
 from gateway_secrets.stores.model import Find, Payload, Reference
 
 Since = Callable[[Path], float]
 """When what is at a path must have been read, at the earliest: seconds since the epoch."""
-_OUTCOMES: tuple[tuple[type[StoreError], str], ...] = (
-    (NotFoundError, "notFound"),
-    (ForbiddenError, "forbidden"),
-    (ThrottledError, "throttled"),
-    (UnavailableError, "unavailable"),
-    (MisconfiguredError, "misconfigured"),
-)
 
 
 class Sources(msgspec.Struct, frozen=True):
@@ -112,8 +99,7 @@ class Reading:
         try:
             kept = await sources.shared.get(path, namespace, self._since(path), read)
         except StoreError as error:
-            outcome = next((word for kind, word in _OUTCOMES if isinstance(error, kind)), "unusable")
-            await self._note(store, reference, reference.version, outcome, shared=False)
+            await self._note(store, reference, reference.version, outcome_of(error), shared=False)
             raise
         self.versions[path] = kept.payload.version
         await self._note(store, reference, kept.payload.version, "read", shared=kept.shared)

@@ -15,12 +15,14 @@ from gateway.controllers.external.pushes import Pushes
 from gateway.controllers.external.rollouts import Rollouts
 from gateway.controllers.external.shards import Shard
 from gateway.controllers.external.shared import Path, Shared
-from gateway.controllers.external.store_status import FAILED, INVALID, VALID, StoreStatus
+from gateway.controllers.external.store_checks import StoreChecks
+from gateway.controllers.external.store_status import FAILED, INVALID, UNKNOWN, VALID, StoreStatus
 from gateway.controllers.external.stores import Stores
 from gateway.controllers.external.uses import Change, Uses
 from gateway.controllers.external.worker import Outcome, Result, Worker
 from gateway.controllers.frame import Checks
 from gateway.controllers.metrics import ExternalMetrics
+from gateway.controllers.not_ready import NotReady
 from gateway.controllers.queue import WorkQueue
 from gateway.controllers.states import States
 from gateway.core.errors import ClusterError
@@ -29,10 +31,11 @@ from gateway.tasks import is_cancelled
 from gateway_secrets.external.faults import refusal
 from gateway_secrets.external.store import CLUSTER_STORE, Store
 from gateway_secrets.external.validate import faults
-from gateway_secrets.stores.errors import StoreError
+from gateway_secrets.stores.errors import StoreError, UnavailableError
 
 _UPKEEP_SECONDS = 5.0
 _STATES = {Outcome.REFUSED: "refused", Outcome.WAITING: "waiting", Outcome.FAILED: "failing"}
+_STORE_STATES = {VALID: "valid", UNKNOWN: "unknown", INVALID: "failed", FAILED: "failed"}
 _log = logging.getLogger(__name__)
 
 
@@ -42,6 +45,7 @@ class Run:
     stores: Stores
     shared: Shared
     store_status: StoreStatus
+    store_checks: StoreChecks
 
     def __init__(
         self, known: Known, queue: WorkQueue, metrics: ExternalMetrics, shard: Shard, key_problem: str
@@ -54,6 +58,8 @@ class Run:
         self._key_problem = key_problem
         self._contests = Contests("ExternalSecrets that govgate works on are worked on by somebody else, too")
         self._states = States(metrics.objects, ("synced", "refused", "waiting", "failing"))
+        self._store_states = States(metrics.stores_by_state, ("valid", "unknown", "failed"))
+        self.not_ready = NotReady(metrics.not_ready)
         self._problems: dict[Key, str] = {}
         self.uses = Uses()
         self.rollouts: Rollouts | None = None
@@ -117,9 +123,14 @@ class Run:
                 self.pushes.stores_changed()
             return
         self.stores.changed(kind, key.namespace, key.name)
-        if new is not None and self._tells(key, new):
-            problem = refusal(faults(new, claimed=True))
-            self.store_status.say(key, INVALID if problem else VALID, problem or "can be read")
+        if new is None or not self._tells(key, new):
+            self.store_checks.forget(key)
+            self._note_store(key, None)
+        elif problem := refusal(faults(new, claimed=True)):
+            self.store_checks.forget(key)
+            self.say_of_store(key, INVALID, problem)
+        else:
+            self.store_checks.add(key)
         if self.pushes is not None:
             self.pushes.stores_changed()
         for external in self.known.of_store(kind, key):
@@ -128,8 +139,28 @@ class Run:
     def store_failed(self, store: Store, error: StoreError) -> None:
         """A store does not answer, or cannot be opened."""
         key = _key_of(store)
+        if store.per_namespace and not isinstance(error, UnavailableError):
+            return  # what one namespace logs in with is no matter of the others'
         if self._tells(key, {"spec": {"controller": store.spec.controller}}):
-            self.store_status.say(key, FAILED, str(error))
+            self.say_of_store(key, FAILED, str(error))
+
+    def store_asked(self, store: Store, outcome: str, seconds: float) -> None:
+        """A store was asked something. A refusal may be one of its credentials."""
+        self._metrics.requests.labels(store.provider, outcome).inc()
+        self._metrics.request_seconds.labels(store.provider).observe(seconds)
+        if outcome in ("forbidden", "misconfigured"):
+            key = _key_of(store)
+            if self._tells(key, {"spec": {"controller": store.spec.controller}}):
+                self.store_checks.doubt(key)
+
+    def say_of_store(self, key: Key, reason: str, message: str) -> None:
+        """A store is so."""
+        self._note_store(key, _STORE_STATES[reason])
+        self.store_status.say(key, reason, message)
+
+    def _note_store(self, key: Key, state: str | None) -> None:
+        self._store_states.note(key, state)
+        self.not_ready.note(kind_of(key.namespace), key, bad=state == "failed")
 
     def _tells(self, key: Key, document: Json) -> bool:
         """Whether a store's status is govgate's to write."""
@@ -147,7 +178,7 @@ class Run:
         """A store answers again: who waits for it need not wait for its turn."""
         key = _key_of(store)
         if self._tells(key, {"spec": {"controller": store.spec.controller}}):
-            self.store_status.say(key, VALID, "can be read")
+            self.store_checks.add(key)
         for external in self.known.of_store(store.ref.kind, key):
             if self._states.of(external) in ("waiting", "failing"):
                 self._add(external, urgent=True)
@@ -251,6 +282,7 @@ class Run:
     def _note(self, key: Key, state: str | None, problem: str = "") -> None:
         """Take note of how an object is; None: it is no more."""
         self._states.note(key, state)
+        self.not_ready.note("ExternalSecret", key, bad=state not in (None, "synced"))
         if problem and problem != self._problems.get(key):
             _log.warning("ExternalSecret not in sync", extra={"fields": {"object": "/".join(key), "problem": problem}})
         self._problems.pop(key, None)

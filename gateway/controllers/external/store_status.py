@@ -1,4 +1,6 @@
-"""What a store is told about itself: the condition Ready, as ESO states it, which health checks of reconcilers wait for."""
+"""What a store is told about itself: the condition Ready, as ESO states it, which health checks of reconcilers wait for; and
+an Event when that turns.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +9,22 @@ import logging
 from datetime import UTC, datetime
 from typing import Any
 
+from gateway.controllers.external.events import turned
 from gateway.controllers.external.held import CLUSTER_STORES, STORES
 from gateway.core.errors import ClusterError
 from gateway.kube import ApiError, Key, KubeClient
 from gateway.kube.discovery import Pace
+from gateway.kube.events import EVENTS, event, involved_in
 from gateway_secrets.external.record import refreshed
-from gateway_secrets.external.spec import VERSION
+from gateway_secrets.external.spec import API_VERSION, VERSION
 from gateway_secrets.external.status import MAX_MESSAGE, READY, ready_of
+from gateway_secrets.external.store import CLUSTER_STORE
 
-VALID, INVALID, FAILED = "Valid", "InvalidProviderConfig", "ValidationFailed"
+VALID, INVALID, FAILED, UNKNOWN = "Valid", "InvalidProviderConfig", "ValidationFailed", "ValidationUnknown"
+_GOOD = frozenset((VALID, UNKNOWN))
+"""As ESO says it: one of which nothing is known may be good."""
+_OF_CLUSTER = "default"
+"""Where Events about objects of the cluster are."""
 _GONE = frozenset((404, 409))
 _log = logging.getLogger(__name__)
 
@@ -55,8 +64,29 @@ class StoreStatus:
         await self._pace()
         document = await self._client.get(path)
         status = store_status(document.get("status") or {}, reason, message, datetime.now(UTC))
-        if status is not None:
-            await self._client.replace(f"{path}/status", document | {"status": status})
+        if status is None:
+            return
+        before = ready_of(document.get("status") or {})
+        await self._client.replace(f"{path}/status", document | {"status": status})
+        if turned(before, ready_of(status)):
+            await self._tell(key, document, reason, message)
+
+    async def _tell(self, key: Key, document: Json, reason: str, message: str) -> None:
+        now = datetime.now(UTC)
+        about = involved_in(document, API_VERSION, "SecretStore" if key.namespace else CLUSTER_STORE)
+        made = event(
+            about,
+            key.namespace or _OF_CLUSTER,
+            kind="Normal" if reason in _GOOD else "Warning",
+            reason=reason,
+            message=message[:MAX_MESSAGE],
+            now=now,
+        )
+        try:
+            await self._pace()
+            await self._client.create(EVENTS.path("v1", key.namespace or _OF_CLUSTER), made)
+        except ClusterError as error:
+            _log.warning("event not written", extra={"fields": {"store": "/".join(key), "problem": str(error)}})
 
 
 def store_status(status: Json, reason: str, message: str, now: datetime) -> Json | None:
@@ -64,7 +94,7 @@ def store_status(status: Json, reason: str, message: str, now: datetime) -> Json
     former = ready_of(status)
     wanted = {
         "type": READY,
-        "status": "True" if reason == VALID else "False",
+        "status": "True" if reason in _GOOD else "False",
         "reason": reason,
         "message": message[:MAX_MESSAGE],
     }

@@ -17,6 +17,7 @@ from typing import TypeVar
 import msgspec
 
 from gateway.controllers.external.breaker import Breaker
+from gateway.controllers.external.outcomes import outcome_of
 from gateway_secrets.external.store import Store
 from gateway_secrets.stores.credentials import Credentials
 from gateway_secrets.stores.errors import (
@@ -81,9 +82,12 @@ class Stores:
         *,
         recovered: Callable[[Store], None] = lambda _: None,
         failed: Callable[[Store, StoreError], None] = lambda _store, _error: None,
+        asked: Callable[[Store, str, float], None] = lambda _store, _outcome, _seconds: None,
         opener: Opener | None = None,
     ) -> None:
-        """``failed`` is told of a store that does not answer, or cannot be opened; ``recovered``, when it answers again."""
+        """``failed`` is told of a store that does not answer, or cannot be opened; ``recovered``, when it answers again; ``asked``,
+        what came of each question, and how many seconds that took.
+        """
         self._credentials = credentials
         rate = bounds.requests_per_second
         self._limits = StoreLimits(requests_per_second=rate, burst_requests=max(1, round(rate)))
@@ -91,6 +95,7 @@ class Stores:
         self._threads = Threads(bounds.threads)
         self._recovered = recovered
         self._told_failed = failed
+        self._asked = asked
         self._opener = opener or self._open
         self._stores: OrderedDict[Identity, _Open] = OrderedDict()
         self._lent: set[_Lent] = set()
@@ -120,10 +125,12 @@ class Stores:
             raise UnavailableError(refusal)
         opened.users += 1
         self._make_room()
+        began = time.monotonic()
         try:
             answer = await self._answer(opened, store, namespace, question)
         except StoreError as error:
             self._failed(opened, store, error, about)
+            self._asked(store, outcome_of(error), time.monotonic() - began)
             raise
         except BaseException:
             opened.breaker.abandoned()
@@ -134,6 +141,7 @@ class Stores:
                 self._let_go(opened)  # it was opened by who had asked before that
             self._make_room()
         self._answered(opened, store)
+        self._asked(store, "answered", time.monotonic() - began)
         return answer
 
     def changed(self, kind: str, namespace: str, name: str) -> None:

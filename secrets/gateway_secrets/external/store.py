@@ -91,12 +91,17 @@ class Store(msgspec.Struct, frozen=True):
         """The name in ``spec.provider``; empty if there is not just one."""
         return next(iter(self.spec.provider)) if len(self.spec.provider) == 1 else ""
 
+    @property
+    def per_namespace(self) -> bool:
+        """Whether its credentials are those of whoever asks."""
+        return self.ref.kind == CLUSTER_STORE and _asks_as_namespace(self.spec.provider)
+
     def identity(self, namespace: str) -> tuple[str, ...]:
         """Who it is when it is read for ``namespace``: what is read by one identity may be given to all who ask by it.
 
         A ClusterSecretStore whose credentials are those of whoever asks is another one in each namespace.
         """
-        whose = namespace if self.ref.kind == CLUSTER_STORE and _asks_as_namespace(self.spec.provider) else ""
+        whose = namespace if self.per_namespace else ""
         return (self.ref.kind, self.namespace, self.ref.name, self.uid, str(self.generation), whose)
 
     def admits(self, namespace: str, labels: Mapping[str, str], matches: Matches) -> bool:

@@ -16,6 +16,7 @@ from gateway_secrets.stores.errors import ForbiddenError, NotFoundError, StoreEr
 from gateway_secrets.stores.limits import StoreLimits
 from gateway_secrets.stores.model import Find, Metadata, Payload
 from gateway_secrets.stores.pace import Turns
+from gateway_secrets.stores.probing import PROBE, probed
 from gateway_secrets.stores.values import document_payload, matching_names
 from gateway_secrets.stores.writing import MANAGED, check_managed, with_member, without_member
 
@@ -145,6 +146,9 @@ class SecretsManagerStore:
             elif how.recovery_window_in_days:
                 options["RecoveryWindowInDays"] = how.recovery_window_in_days
             await self._ask("delete_secret", key, SecretId=secret, **options)
+
+    async def check(self, *, within: float) -> None:
+        await probed(self.describe(PROBE, within=within))
 
     async def close(self) -> None:
         await self.identity.close()

@@ -20,6 +20,7 @@ from gateway_secrets.stores.errors import (
 from gateway_secrets.stores.limits import StoreLimits
 from gateway_secrets.stores.model import Find, Metadata, Payload
 from gateway_secrets.stores.pace import Turns
+from gateway_secrets.stores.probing import PROBE, probed
 from gateway_secrets.stores.values import document_payload, matching_names
 from gateway_secrets.stores.writing import MANAGED, check_managed, with_member, without_member
 
@@ -104,6 +105,9 @@ class ParameterStore:
                 await self._ask("delete_parameter", key, Name=self._spec.prefix + key)
             elif rest != current.whole:
                 await self._put(key, rest, overwrite=True)
+
+    async def check(self, *, within: float) -> None:  # noqa: ARG002
+        await probed(self._ask("get_parameter", PROBE, Name=self._spec.prefix + PROBE, WithDecryption=False))
 
     async def close(self) -> None:
         await self.identity.close()

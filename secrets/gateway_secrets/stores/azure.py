@@ -16,6 +16,7 @@ from gateway_secrets.stores.errors import MisconfiguredError, NotFoundError, Una
 from gateway_secrets.stores.limits import StoreLimits
 from gateway_secrets.stores.model import Find, Metadata, Payload
 from gateway_secrets.stores.pace import Turns
+from gateway_secrets.stores.probing import PROBE, probed
 from gateway_secrets.stores.values import document_payload, go_json, matching_names
 from gateway_secrets.stores.writing import MANAGED, check_managed, with_member, without_member
 
@@ -111,6 +112,9 @@ class AzureStore:
                 await self._ask(lambda: self.client.secrets.delete_secret(secret), key)
             elif rest != current.whole:
                 await self._set(secret, rest, key)
+
+    async def check(self, *, within: float) -> None:
+        await probed(self.describe(PROBE, within=within))
 
     async def close(self) -> None:
         await self.client.close()

@@ -23,6 +23,7 @@ from gateway_secrets.stores.gcp_tokens import GcpTokens
 from gateway_secrets.stores.limits import StoreLimits
 from gateway_secrets.stores.model import Find, Metadata, Payload
 from gateway_secrets.stores.pace import Turns
+from gateway_secrets.stores.probing import PROBE, probed
 from gateway_secrets.stores.values import document_payload, matching_names
 from gateway_secrets.stores.writing import MANAGED, check_managed, with_member, without_member
 
@@ -124,6 +125,9 @@ class GcpStore:
                 await self._call("delete_secret", {"name": secret_name(self._spec, key)}, key, ends)
             elif current is not None and rest != current.whole:
                 await self._added(key, rest, ends)
+
+    async def check(self, *, within: float) -> None:
+        await probed(self.describe(PROBE, within=within))
 
     async def close(self) -> None:
         self.tokens.close()

@@ -34,6 +34,7 @@ from gateway_secrets.stores.pace import Turns
 from gateway_secrets.stores.values import fields_of, go_json, matching_names
 
 _PAGE_OBJECTS = 100
+_REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _ATTEMPTS = 4
 _CONFLICTS = frozenset((HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT))
 _KINDS: dict[int, type[StoreError]] = {
@@ -106,6 +107,15 @@ class KubernetesStore:
 
     async def remove(self, key: str, name: str, *, within: float) -> None:
         await self._changed(key, lambda data: {k: v for k, v in data.items() if name and k != name}, within)
+
+    async def check(self, *, within: float) -> None:  # noqa: ARG002
+        # Whoever is somebody may ask what he may do; who is nobody may not.
+        attributes = {"namespace": self._spec.remote_namespace, "resource": "secrets", "verb": "get"}
+        try:
+            await (await self._connected()).create(_REVIEWS, {"spec": {"resourceAttributes": attributes}})
+        except ClusterError as error:
+            with of_login():
+                raise _translated(error, "logging in") from None
 
     async def close(self) -> None:
         client, self._client = self._client, None

@@ -117,6 +117,15 @@ class BatchStore(Store, Protocol):
 
 
 @runtime_checkable
+class CheckedStore(Store, Protocol):
+    """A store that can tell whether its credentials are taken, without reading a secret."""
+
+    async def check(self, *, within: float) -> None:
+        """Log in, if that has not been done, and ask the cheapest question that needs it."""
+        ...
+
+
+@runtime_checkable
 class WritableStore(Store, Protocol):
     """A store that can be written to. Each change is made as a whole, or not at all.
 

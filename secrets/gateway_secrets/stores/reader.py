@@ -11,7 +11,17 @@ from gateway_secrets.stores.batches import identity, payloads_of
 from gateway_secrets.stores.errors import MisconfiguredError, StoreError, UnavailableError, UnusableError
 from gateway_secrets.stores.gathering import Gathering
 from gateway_secrets.stores.limits import StoreLimits
-from gateway_secrets.stores.model import BatchStore, Find, Metadata, Payload, Reference, Secret, Store, WritableStore
+from gateway_secrets.stores.model import (
+    BatchStore,
+    CheckedStore,
+    Find,
+    Metadata,
+    Payload,
+    Reference,
+    Secret,
+    Store,
+    WritableStore,
+)
 from gateway_secrets.stores.pace import Pace
 from gateway_secrets.stores.values import as_map, convert_keys, decode, fields_of, go_json, select
 
@@ -137,6 +147,15 @@ class Reader:
         store = self._writable()
         await self._asked(lambda within: store.remove(reference.key, reference.property, within=within))
 
+    async def check(self) -> None:
+        """Find out whether the store answers and takes the credentials; reads no secret.
+
+        Raises:
+            StoreError: see :mod:`.errors`.
+        """
+        if isinstance(self._store, CheckedStore):
+            await self._asked(self._checked)
+
     async def close(self) -> None:
         """Close the store. Who still reads it is told that it is closed."""
         self._closed = True
@@ -159,6 +178,10 @@ class Reader:
             if not self._closed:
                 raise
             raise UnavailableError(_CLOSED) from None
+
+    async def _checked(self, within: float) -> None:
+        assert isinstance(self._store, CheckedStore)  # noqa: S101 - it was looked at
+        await self._store.check(within=within)
 
     def _bounded(self, reference: Reference, value: bytes) -> bytes:
         decoded = decode(value, reference.decoding_strategy, key=reference.key)

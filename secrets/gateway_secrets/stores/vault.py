@@ -111,6 +111,9 @@ class VaultStore:
     async def remove(self, key: str, name: str, *, within: float) -> None:
         await self._push.remove(key, name, within=within)
 
+    async def check(self, *, within: float) -> None:
+        await self.tokens.check(within)
+
     async def close(self, *, keep_token: bool = False) -> None:
         try:
             await self.tokens.close(revoke=not keep_token)

@@ -28,6 +28,8 @@ from gateway_secrets.stores.vault_spec import VaultSpec
 _RENEW_AT = (0.6, 0.75)
 """Of its life: somewhere in between, so that tokens of one moment are not renewed in one moment."""
 _REVOKE_SECONDS = 2.0
+_BY_POLICY = "1 error occurred: * permission denied"
+"""What Vault and OpenBao say to a token that is good, of what its policies do not grant; to one that is none they say less, or more."""
 
 
 class _Token(msgspec.Struct, frozen=True):
@@ -76,6 +78,25 @@ class Tokens:
                 self._failure = error
                 raise
             return self._held.text
+
+    async def check(self, within: float) -> None:
+        """Log in, or have a token that was given looked at. One that may not look itself up is not known to be bad.
+
+        Raises:
+            StoreError: the login failed, the token is none, or the server could not be asked.
+        """
+        ends = time.monotonic() + within
+        token = await self.get(within)
+        if self._spec.auth.token_secret_ref is None:
+            return
+        left = ends - time.monotonic()
+        try:
+            await self._ask(lambda client: client.auth.token.lookup_self(), "looking up the token", token, left)
+        except ForbiddenError as error:
+            if _BY_POLICY in str(error):
+                return
+            if not await self.rejected(token, ends - time.monotonic()):
+                raise RejectedError(str(error)) from None
 
     async def rejected(self, token: str, within: float) -> bool:
         """After a refusal: whether it was the token's fault, and a new one may do better.

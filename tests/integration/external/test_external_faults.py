@@ -19,6 +19,7 @@ def test_a_token_that_ends(site: Site, bao: OpenBao) -> None:
     """The Secret stays, the failure is told; with another token in the store's Secret it goes on."""
     site.put("db", password="one")
     made: Any = bao.root.auth.token.create(policies=["reader"], ttl="1h")
+    site.store_name += "-ending"  # the first one may be open already, with another token
     site.store(token=made["auth"]["client_token"])
     site.create(refreshInterval="1s")
     site.wait_values(password="one")

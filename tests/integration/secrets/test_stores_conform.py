@@ -12,7 +12,7 @@ from support.moto import REGION
 from support.users import ROOT
 
 from gateway_secrets.stores.credentials import FolderCredentials
-from gateway_secrets.stores.errors import MisconfiguredError, NotFoundError, UnusableError
+from gateway_secrets.stores.errors import MisconfiguredError, NotFoundError, RejectedError, UnusableError
 from gateway_secrets.stores.manifest import parse_manifest
 from gateway_secrets.stores.model import Find, Reference
 from gateway_secrets.stores.table import PROVIDERS, open_reader
@@ -133,6 +133,41 @@ async def test_the_version_is_known_without_reading(request, store, key):
             await store.describe(key)
         return
     assert (await store.describe(key)).version == (await store.get(Reference(key, "a"))).version == version
+
+
+async def test_credentials_that_are_taken(store):
+    """No secret is read to find that out."""
+    await store.check()
+
+
+@pytest.mark.parametrize("name", ["azure", "google", "kubernetes", "vault"])
+async def test_credentials_that_are_not_taken(name, providers, credentials, gcp):
+    """Are told from a store that does not answer, and from a secret that may not be read."""
+    credentials.add("vault", token="nonsense")
+    credentials.add("kube", token="nonsense")
+    credentials.add("gcp", key=json.dumps(gcp.account_key() | {"private_key_id": "unknown"}))
+    credentials.add("azure", id=CLIENT, secret="nonsense")
+    manifest = {
+        "apiVersion": "external-secrets.io/v1", "kind": "SecretStore",
+        "metadata": {"name": "s"}, "spec": {"provider": providers[name]},
+    }  # fmt: skip
+    reader = await open_reader(
+        parse_manifest(manifest, source="test"), credentials=FolderCredentials(credentials.folder)
+    )
+    try:
+        with pytest.raises(RejectedError):
+            await reader.check()
+    finally:
+        await reader.close()
+
+
+async def test_a_token_that_may_not_look_itself_up(bao, open_vault, credentials):
+    """Is taken all the same."""
+    bao.root.sys.create_or_update_policy("narrow", 'path "kv/data/narrow" { capabilities = ["read"] }')
+    made = bao.root.auth.token.create(policies=["narrow"], no_default_policy=True)
+    credentials.add("narrow", token=made["auth"]["client_token"])
+    store = await open_vault({"tokenSecretRef": {"name": "narrow", "key": "token"}})
+    await store.check()
 
 
 @pytest.mark.native
