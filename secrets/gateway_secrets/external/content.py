@@ -17,6 +17,9 @@ from gateway_secrets.external.errors import ContentError
 from gateway_secrets.external.fault_parts import is_key
 from gateway_secrets.external.renderer import Renderer, rendered
 from gateway_secrets.external.spec import ExternalSecret, Template, TemplateFrom, TemplateRef
+from gateway_secrets.stores.errors import StoreError
+from gateway_secrets.stores.model import Decoding
+from gateway_secrets.stores.values import decode
 
 MAX_SECRET_BYTES = 1024 * 1024
 """Of all values together: what the API server takes."""
@@ -56,6 +59,15 @@ class _Piece(NamedTuple):
     key: str
     text: str
     where: str
+    decoding: Decoding = "None"
+
+    def made(self, output: bytes) -> dict[str, bytes]:
+        """The values that it makes, by key."""
+        pairs = {self.key: output} if self.key else _pairs(output, self.where)
+        try:
+            return {key: decode(value, self.decoding, key=key) for key, value in pairs.items()}
+        except StoreError:
+            raise ContentError(f"{self.where}: what the template makes is not {self.decoding}") from None
 
 
 def templates_needed(template: Template | None) -> list[tuple[str, str]]:
@@ -83,7 +95,7 @@ async def content_of(
     texts = await rendered(renderer, [one.text for one in pieces], values, [one.where for one in pieces])
     made: dict[str, dict[str, bytes]] = {"data": {}, "labels": {}, "annotations": {}}
     for piece, text in zip(pieces, texts, strict=True):
-        made[piece.target] |= {piece.key: text} if piece.key else _pairs(text, piece.where)
+        made[piece.target] |= piece.made(text)
     own = template.data or template.template_from
     if not own or template.merge_policy == "Merge":
         made["data"] = dict(values) | made["data"]
@@ -114,7 +126,7 @@ def _from(source: TemplateFrom, documents: Documents, where: str) -> list[_Piece
         pieces += _of_object(kind, ref, documents, target, where) if ref is not None else []
     if source.literal is not None:
         pieces.append(_Piece(target, "", source.literal, f"{where}.literal"))
-    return pieces
+    return [piece._replace(decoding=source.values_decoding_strategy) for piece in pieces]
 
 
 def _of_object(kind: str, ref: TemplateRef, documents: Documents, target: str, where: str) -> list[_Piece]:

@@ -134,12 +134,15 @@ class TemplateRef(_Part, frozen=True):
 
 
 class TemplateFrom(_Part, frozen=True):
-    """Templates from elsewhere. ``target`` is ``Data``, ``Annotations`` or ``Labels``, in any case."""
+    """Templates from elsewhere. ``target`` is ``Data``, ``Annotations`` or ``Labels``, in any case. ``valuesDecodingStrategy``: of
+    what they make.
+    """
 
     config_map: TemplateRef | None = None
     secret: TemplateRef | None = None
     literal: str | None = None
     target: str = "Data"
+    values_decoding_strategy: Decoding = "None"
 
 
 class TemplateMeta(_Part, frozen=True):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.cli.app import run
+from gateway_secrets.external.faults import RULES
 
 RULE = """# METADATA
 # scope: package
@@ -101,3 +102,20 @@ def test_eval(tmp_path: Path, capsys: pytest.CaptureFixture[str], query: str, co
     assert run(["policy", "eval", query, "--input", str(tmp_path / "input.json")]) == code
     out, err = capsys.readouterr()
     assert shown in (out if code == 0 else err)
+
+
+def test_rules_of_the_secrets_guard_are_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every one that a finding may name, with what it does by the configuration; not among those of one source."""
+    config = tmp_path / "config.yaml"
+    config.write_text("secrets: {external: warn, sops: 'off', plain: {demands: [{action: audit}]}}")
+    assert run(["policy", "list", "--config", str(config), "-o", "json"]) == 0
+    actions = {rule["id"]: rule["action"] for rule in json.loads(capsys.readouterr().out)["rules"]}
+    assert {f"external-secrets/{name}" for name in RULES} <= actions.keys()
+    assert actions["external-secrets/no-source"] == actions["external-secrets/find-all"] == "warn"
+    assert actions["secrets/plain-secret"] == "audit"
+    assert actions["secrets/sealed-elsewhere"] == "deny"
+    assert actions["secrets/foreign-target"] == actions["sops/flux-recipients"] == "off"
+    assert run(["policy", "show", "external-secrets/unknown-field"]) == 0
+    assert "ExternalSecret" in capsys.readouterr().out
+    assert run(["policy", "list", "--policies", "builtin:secrets", "-o", "json"]) == 0
+    assert "external-secrets/" not in capsys.readouterr().out

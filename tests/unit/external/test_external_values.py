@@ -188,6 +188,17 @@ def test_templates() -> None:
     ]
 
 
+def test_what_templates_make_is_decoded() -> None:
+    """If that is asked for; what cannot be is an error."""
+    documents = {("Secret", "s"): {"a": b"{{ .coded }}", "b": b"c: '{{ .coded }}'"}}
+    items = [{"key": "a"}, {"key": "b", "templateAs": "KeysAndValues"}]
+    source = {"secret": {"name": "s", "items": items}, "valuesDecodingStrategy": "Base64"}
+    assert filled({"coded": b"Ym9i"}, documents, templateFrom=[source]).data == {"a": b"bob", "c": b"bob"}
+    with pytest.raises(ContentError, match="is not Base64") as caught:
+        filled({"coded": b"canary!"}, documents, templateFrom=[source])
+    assert "canary" not in str(caught.value)
+
+
 def test_a_template_of_metadata_alone_keeps_the_values() -> None:
     """As ESO has it."""
     assert filled({"user": b"bob"}, metadata={"labels": {"a": "b"}}).data == {"user": b"bob"}
