@@ -14,6 +14,7 @@ from msgspec import Meta, Struct
 from gateway.config.breakglass import BreakGlass
 from gateway.config.check import Check
 from gateway.config.controller import Controller
+from gateway.config.doctor import Doctor
 from gateway.config.drift import Drift
 from gateway.config.policy import Policy
 from gateway.config.provenance import Provenance
@@ -147,6 +148,7 @@ class Config(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     policy: Policy = Policy()
     provenance: Provenance = Provenance()
     check: Check = Check()
+    doctor: Doctor = Doctor()
     controller: Controller = Controller()
     secrets: Secrets = Secrets()
     audit: Audit = Audit()

@@ -14,13 +14,20 @@ from gateway.config.model import Config
 from gateway.core.errors import ClusterError, ConfigError
 from gateway.core.finding import Resource
 from gateway.core.subject import Json
-from gateway.doctor import certificates, failed_open, powers, rbac, registrations, replicas
+from gateway.doctor import certificates, failed_open, rbac, registrations, replicas
+from gateway.doctor.actors import MAX_NAMED, OWN_ACCOUNTS, actors_of, named_by
+from gateway.doctor.grants import check_grants, check_own_kinds
+from gateway.doctor.holders import holders, told
 from gateway.doctor.reading import Cluster, unreachable
 from gateway.doctor.rules import Result, found, undecided
 from gateway.doctor.stores import check_store
 from gateway.doctor.wanted import as_printed, default_settings, names_of_webhooks
 from gateway.kube import KubeClient
 from gateway.server.wanted import wanted_registration
+from webhooks.drift.caches import OWNERS, PROJECTS
+from webhooks.drift.reconcilers.argocd_records import Project
+from webhooks.drift.reconcilers.known import reconcilers
+from webhooks.drift.reconcilers.records import Record
 
 _T = TypeVar("_T")
 _MAX_PEM_BYTES = 1024 * 1024
@@ -71,6 +78,7 @@ class Examination:
         """
         await self._try("full-access", "RBAC", self._rbac)
         await self._try("registration-changed", "the registration", self._registration)
+        await self._try("grant-unseen", "break-glass grants", self._grants)
         await self._try("rules-differ", "replicas", self._replicas)
         await self._try("clock-skew", "the API server's clock", self._clock)
         await self._stores()
@@ -104,8 +112,34 @@ class Examination:
 
     async def _rbac(self, cluster: Cluster) -> Sequence[Result]:
         granted = rbac.grants(await cluster.roles())
-        actors = powers.actors_of(self._config)
-        return powers.holders(granted, powers.powers(actors, self._own, self._settings.name), actors, self._own)
+        named = await self._named(cluster)
+        if len(named) > MAX_NAMED:
+            reason = f"owners name {len(named)} accounts: the first {MAX_NAMED} were looked at"
+            self._add([undecided("mint-token", "accounts that owners name", reason)])
+            named = dict(list(named.items())[:MAX_NAMED])
+        defaults = [f"system:serviceaccount:{self._own}:{name}" for name in OWN_ACCOUNTS]
+        own = await self._ask("become-gateway", f"accounts of {self._own}", cluster.accounts(self._own), [])
+        actors = actors_of(self._config, named=named, own=dict.fromkeys([*own, *defaults]))
+        held = holders(granted, actors, self._own, self._settings.name)
+        return told(held, self._config.doctor.accepted)
+
+    async def _named(self, cluster: Cluster) -> dict[str, str]:
+        """The accounts that reconcilers' own objects name, of reconcilers that are looked at."""
+        known = {one.id for one in reconcilers(self._config.drift)}
+        records: list[Record] = []
+        for kind in OWNERS:
+            if kind.reconciler in known:
+                records += await self._ask("mint-token", f"accounts of {kind.resource}", cluster.owners(kind), [])
+        projects: dict[tuple[str, str], Project] = {}
+        if "argocd" in known:
+            projects = await self._ask("mint-token", f"accounts of {PROJECTS}", cluster.projects(), {})
+        return named_by(self._config, records, projects)
+
+    async def _grants(self, cluster: Cluster) -> Sequence[Result]:
+        grants = await cluster.grants()
+        if not any(grant.approved for grant in grants):
+            return []
+        return check_grants(grants, await cluster.notes(self._own), dt.datetime.now(dt.UTC))
 
     async def _registration(self, cluster: Cluster) -> Sequence[Result]:
         every = await cluster.registrations()
@@ -115,6 +149,7 @@ class Examination:
         wanted = await self._wanted(cluster, there)
         site = await self._site(cluster, every)
         results = registrations.check_registration(name, there, wanted, self._config, site)
+        results += check_own_kinds(name, there) if there is not None else []
         results += registrations.check_others(every, name, site)
         about = f"{kind} {name}"
         refused = await self._ask("registration-conditions", about, cluster.would_take(wanted), "")

@@ -1,73 +1,65 @@
-"""Who can become a reconciler, or take govgate out, by RBAC: what is asked of the walk, and what is made of the answers.
+"""What is asked of the walk over RBAC: every way to become somebody whom a guard believes, or to take govgate out. Pure.
 
-Kubernetes' own subjects, the reconcilers and govgate itself are trusted with it and not told of. Source of what
-impersonation asks: ``k8s.io/apiserver/pkg/endpoints/filters/impersonation`` (1.36; ``impersonate:serviceaccount`` and
-``impersonate:user-info`` since its feature ConstrainedImpersonation).
+Source of what impersonation asks: ``k8s.io/apiserver/pkg/endpoints/filters/impersonation`` (1.36; the feature
+ConstrainedImpersonation asks for ``impersonate:MODE`` of whom, and ``impersonate-on:MODE:VERB`` of what is done).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from gateway.config.model import Config
-from gateway.core.finding import Finding, Resource, Severity
-from gateway.doctor.known import kubernetes_own
-from gateway.doctor.rbac import Ask, Grant, Subject, account_of, allows
-from gateway.doctor.rules import found
+from gateway.doctor.actors import Actors
+from gateway.doctor.rbac import ALL, ANYWHERE, Ask, account_of
 
 _RBAC = "rbac.authorization.k8s.io"
 _AUTHENTICATION = "authentication.k8s.io"
+_GOVGATE = "govgate.dev"
 _WORKLOADS = (
     ("apps", ("deployments", "daemonsets", "statefulsets", "replicasets")),
     ("batch", ("jobs", "cronjobs")),
     ("", ("replicationcontrollers",)),
 )
-_EVERYBODY = {
-    Subject("Group", "system:authenticated"),
-    Subject("Group", "system:unauthenticated"),
-    Subject("Group", "system:serviceaccounts"),
-    Subject("User", "system:anonymous"),
-}
+_WRITES = ("create", "update", "patch", "delete", "deletecollection")
+_NODE_MODES = ("arbitrary-node", "associated-node")
 _SHOWN = 4
 
 
 class Power(msgspec.Struct, frozen=True):
-    """One thing to be able to do. ``all_of``: of each group of questions one must be answered with yes."""
+    """One thing to be able to do. ``all_of``: of each group of questions one must be answered with yes. ``about``: whom it
+    makes one; to be oneself is no power.
+    """
 
     rule: str
     does: str
     all_of: tuple[tuple[Ask, ...], ...]
-
-
-class Actors(msgspec.Struct, frozen=True):
-    """Whom reconcilers act as: user names and groups."""
-
-    users: tuple[str, ...]
-    groups: tuple[str, ...]
-
-
-def actors_of(config: Config) -> Actors:
-    """Of all configured reconcilers, those that are switched off left out."""
-    users: dict[str, None] = {}
-    groups: dict[str, None] = {}
-    for name in config.drift.__struct_fields__:
-        section = getattr(config.drift, name)
-        actors = getattr(section, "actors", None)
-        if actors is None or getattr(section, "mode", "disabled") == "disabled":
-            continue
-        users |= dict.fromkeys(actors.users)
-        groups |= dict.fromkeys(actors.groups)
-    return Actors(tuple(users), tuple(groups))
+    about: frozenset[str] = frozenset()
 
 
 def powers(actors: Actors, namespace: str, registration: str) -> list[Power]:
     """Everything to ask. ``namespace``: govgate's own; ``registration``: its name."""
-    asked = [_group("system:masters"), *(_group(name) for name in actors.groups)]
-    for user in actors.users:
+    asked = [*_group("system:masters"), *(one for name in actors.groups for one in _group(name))]
+    for name in actors.emergency:
+        asked += _group(name, "impersonate-approver", "whose members approve for themselves")
+    spaces: dict[str, list[str]] = {}
+    for user, why in actors.users.items():
         account = account_of(user)
-        asked += _of_account(*account) if account else [_of_user(user)]
+        shown = "" if user in actors.reconcilers.users else why
+        if account is None:
+            asked += _of_user(user, "impersonate-reconciler", shown)
+            continue
+        asked += _of_account(*account, shown)
+        spaces.setdefault(account[0], []).append(account[1])
+    for space, names in spaces.items():
+        asked += _of_space(space, names)
+    for user in actors.own:
+        account = account_of(user)
+        asked += (
+            _of_account(*account, "govgate's own", impersonate="become-gateway", mint="become-gateway")
+            if account
+            else []
+        )
     return [
         *asked,
         *_of_anybody(),
@@ -75,92 +67,77 @@ def powers(actors: Actors, namespace: str, registration: str) -> list[Power]:
         *_of_roles(),
         _of_registration(registration),
         *_of_namespace(namespace),
+        *_of_break_glass(),
     ]
 
 
-def holders(granted: Sequence[Grant], asked: Sequence[Power], actors: Actors, namespace: str) -> list[Finding]:
-    """A finding for each subject and rule, with all that it can do by it. The reconcilers may do all this, and so may
-    the accounts of govgate's own ``namespace``: whoever writes there can replace govgate.
+def of_approvers(approvers: Mapping[str, Iterable[str]], requesters: Iterable[str]) -> list[Power]:
+    """To be two people: by impersonating who may approve break-glass, or who may ask for it, being one who may approve.
+
+    ``approvers``: names of users and of groups (keys ``User`` and ``Group``); ``requesters``: of users.
     """
-    held: dict[Subject, list[Grant]] = {}
-    for grant in granted:
-        if not _trusted(grant.subject, actors, namespace) and not kubernetes_own(grant):
-            held.setdefault(grant.subject, []).append(grant)
-    results: list[Finding] = []
-    for subject, grants in sorted(held.items()):
-        everything = next((one for one in grants if one.rule.unbounded and not one.namespace), None)
-        if everything is not None:
-            results.append(_finding("full-access", subject, ["do everything"], [everything]))
-            continue
-        can: dict[str, tuple[list[str], list[Grant]]] = {}
-        for power in asked:
-            answers = [next((g for g in grants for ask in group if allows(g, ask)), None) for group in power.all_of]
-            if all(answers):
-                does, by = can.setdefault(power.rule, ([], []))
-                does.append(power.does)
-                by += [answer for answer in answers if answer is not None]
-        results += [_finding(rule, subject, does, by) for rule, (does, by) in can.items()]
-    return results
+    rule, why = "impersonate-approver", "who may approve break-glass"
+    asked = [one for name in approvers.get("User", ()) for one in _of_user(name, rule, why)]
+    asked += [one for name in approvers.get("Group", ()) for one in _group(name, rule, why)]
+    for name in requesters:
+        for power in _of_user(name, rule, "who may ask for break-glass, and approve that"):
+            asked.append(msgspec.structs.replace(power, all_of=(*power.all_of, _held("approve"))))
+    return asked
 
 
-def _trusted(subject: Subject, actors: Actors, namespace: str) -> bool:
-    if subject.kind == "Group":
-        return subject.name in {*actors.groups, f"system:serviceaccounts:{namespace}"}
-    account = account_of(subject.name)
-    return subject.name in actors.users or (account is not None and account[0] == namespace)
+def _who(name: str, why: str) -> str:
+    return f"{name} ({why})" if why else name
 
 
-def _finding(rule: str, subject: Subject, does: Sequence[str], by: Sequence[Grant]) -> Finding:
-    kind, namespace, name = by[0].binding
-    roles = ", ".join(dict.fromkeys(f"{one.role} ({one.binding[0]} {_place(one)})" for one in by))
-    distinct = list(dict.fromkeys(does))
-    more = f", and {len(distinct) - _SHOWN} more" if len(distinct) > _SHOWN else ""
-    return found(
-        rule,
-        Resource(f"{_RBAC}/v1", kind, namespace, name),
-        f"{subject} can {'; '.join(distinct[:_SHOWN])}{more}, by {roles}",
-        field=f"subjects[kind={subject.kind},name={subject.name}]",
-        severity=Severity.CRITICAL if subject in _EVERYBODY else None,
-    )
+def _on(mode: str) -> tuple[Ask, ...]:
+    """To write anything at all in that mode."""
+    return tuple(Ask(f"impersonate-on:{mode}:{verb}", "", ALL, ANYWHERE) for verb in _WRITES)
 
 
-def _place(grant: Grant) -> str:
-    _, namespace, name = grant.binding
-    return f"{namespace}/{name}" if namespace else name
+def _group(name: str, rule: str = "impersonate-group", why: str = "") -> list[Power]:
+    does = f"impersonate the group {_who(name, why)}"
+    constrained = (Ask("impersonate:user-info", _AUTHENTICATION, "groups", name=name),)
+    return [
+        Power(rule, does, ((Ask("impersonate", "", "groups", name=name),),)),
+        Power(rule, does, (constrained, _on("user-info"))),
+    ]
 
 
-def _group(name: str) -> Power:
-    asks = (
-        Ask("impersonate", "", "groups", name=name),
-        Ask("impersonate:user-info", _AUTHENTICATION, "groups", name=name),
-    )
-    return Power("impersonate-group", f"impersonate the group {name}", (asks,))
+def _of_user(user: str, rule: str, why: str) -> list[Power]:
+    does, about = f"impersonate {_who(user, why)}", frozenset((user,))
+    constrained = (Ask("impersonate:user-info", _AUTHENTICATION, "users", name=user),)
+    return [
+        Power(rule, does, ((Ask("impersonate", "", "users", name=user),),), about),
+        Power(rule, does, (constrained, _on("user-info")), about),
+    ]
 
 
-def _of_user(user: str) -> Power:
-    asks = (
-        Ask("impersonate", "", "users", name=user),
-        Ask("impersonate:user-info", _AUTHENTICATION, "users", name=user),
-    )
-    return Power("impersonate-reconciler", f"impersonate {user}", (asks,))
-
-
-def _of_account(namespace: str, name: str) -> list[Power]:
-    who = f"{namespace}/{name}"
-    become = (
-        Ask("impersonate", "", "serviceaccounts", namespace, name),
-        Ask("impersonate:serviceaccount", _AUTHENTICATION, "serviceaccounts", namespace, name),
-    )
+def _of_account(
+    namespace: str, name: str, why: str, *, impersonate: str = "impersonate-reconciler", mint: str = "mint-token"
+) -> list[Power]:
+    who, about = _who(f"{namespace}/{name}", why), frozenset((f"system:serviceaccount:{namespace}:{name}",))
+    become = (Ask("impersonate", "", "serviceaccounts", namespace, name),)
+    constrained = (Ask("impersonate:serviceaccount", _AUTHENTICATION, "serviceaccounts", namespace, name),)
     token = (Ask("create", "", "serviceaccounts/token", namespace, name),)
+    return [
+        Power(impersonate, f"impersonate {who}", (become,), about),
+        Power(impersonate, f"impersonate {who}", (constrained, _on("serviceaccount")), about),
+        Power(mint, f"create a token of {who}", (token,), about),
+    ]
+
+
+def _of_space(namespace: str, names: Sequence[str]) -> list[Power]:
+    """What gives all accounts of a namespace at once."""
+    who = ", ".join(f"{namespace}/{name}" for name in names[:_SHOWN])
+    who += f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    about = frozenset(f"system:serviceaccount:{namespace}:{name}" for name in names)
     # A Secret of the token's type is filled in by Kubernetes, whoever made it.
     ordered = (Ask("create", "", "secrets", namespace),)
     read = tuple(Ask(verb, "", "secrets", namespace) for verb in ("get", "list", "watch"))
     return [
-        Power("impersonate-reconciler", f"impersonate {who}", (become,)),
-        Power("mint-token", f"create a token of {who}", (token,)),
-        Power("mint-token", f"have a Secret made with a token of {who}, and read it", (ordered, read)),
-        Power("run-as-reconciler", f"run Pods as {who}", (_running(namespace),)),
-        Power("run-as-reconciler", f"run commands in the Pods of {who}", (_inside(namespace),)),
+        Power("mint-token", f"have a Secret made with a token of {who}, and read it", (ordered, read), about),
+        Power("run-as-reconciler", f"run Pods as {who}", (_running(namespace),), about),
+        Power("run-as-reconciler", f"run commands in the Pods of {who}", (_inside(namespace),), about),
     ]
 
 
@@ -186,7 +163,23 @@ def _of_anybody() -> list[Power]:
     return [
         Power("run-as-reconciler", "run commands in any Pod through kubelets (nodes/proxy)", (kubelets,)),
         Power("mint-token", "have a client certificate signed for any user name", (made, approved, signed)),
+        *_of_nodes(),
     ]
+
+
+def _of_nodes() -> list[Power]:
+    """A node gets tokens of the accounts of its Pods."""
+    does = "impersonate nodes, which get tokens of the accounts of their Pods"
+    user, group = (
+        Ask("impersonate", "", "users", name="system:node:*"),
+        Ask("impersonate", "", "groups", name="system:nodes"),
+    )
+    found = [Power("mint-token", does, ((user,), (group,)))]
+    for mode in _NODE_MODES:
+        node = Ask(f"impersonate:{mode}", _AUTHENTICATION, "nodes", name="*")
+        token = Ask(f"impersonate-on:{mode}:create", "", "serviceaccounts/token", ANYWHERE)
+        found.append(Power("mint-token", does, ((node,), (token,))))
+    return found
 
 
 def _of_identity() -> list[Power]:
@@ -234,4 +227,17 @@ def _of_namespace(namespace: str) -> list[Power]:
         ),
         Power("write-gateway", f"run Pods {where}", (_running(namespace),)),
         Power("write-gateway", f"run commands in the Pods {where}", (_inside(namespace),)),
+    ]
+
+
+def _held(verb: str) -> tuple[Ask, ...]:
+    return (Ask(verb, _GOVGATE, "breakglasses", ANYWHERE),)
+
+
+def _of_break_glass() -> list[Power]:
+    written = tuple(Ask(verb, _GOVGATE, "breakglasses/status") for verb in ("update", "patch"))
+    return [
+        Power("break-glass-approve", "approve break-glass", (_held("approve"),)),
+        Power("break-glass-request", "ask for break-glass", (_held("request"),)),
+        Power("break-glass-status", "write the status of break-glass grants", (written,)),
     ]

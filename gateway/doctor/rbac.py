@@ -52,8 +52,14 @@ class Grant(msgspec.Struct, frozen=True):
     """Kind, namespace and name of the binding."""
 
 
+ANYWHERE = "*"
+"""As the namespace of a question: in whichever."""
+
+
 class Ask(NamedTuple):
-    """One question. ``resource`` with its subresource (``serviceaccounts/token``); ``name`` empty: any, or a collection."""
+    """One question. ``resource`` with its subresource (``serviceaccounts/token``), :data:`ALL`: whichever; ``name`` empty:
+    any, or a collection; ``namespace`` may be :data:`ANYWHERE`.
+    """
 
     verb: str
     group: str
@@ -99,11 +105,11 @@ def allows(grant: Grant, ask: Ask) -> bool:
     """Whether this grant alone answers the question with yes."""
     rule = grant.rule
     return (
-        grant.namespace in {"", ask.namespace}
+        (grant.namespace in {"", ask.namespace} or ask.namespace == ANYWHERE)
         and (ALL in rule.verbs or ask.verb in rule.verbs)
-        and (ALL in rule.api_groups or ask.group in rule.api_groups)
-        and _resource(rule.resources, ask.resource)
-        and (not rule.resource_names or ask.name in rule.resource_names)
+        and (ask.resource == ALL or ALL in rule.api_groups or ask.group in rule.api_groups)
+        and (ask.resource == ALL or _resource(rule.resources, ask.resource))
+        and (ask.resource == ALL or not rule.resource_names or ask.name in rule.resource_names)
     )
 
 

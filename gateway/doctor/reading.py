@@ -22,7 +22,14 @@ from gateway.doctor.replicas import Told
 from gateway.kube import ApiError, KubeClient, ResourceType
 from gateway.kube.errors import UnreachableError
 from gateway.kube.lists import list_objects
+from gateway.kube.resource import served_version
 from gateway.server.wanted import as_registration
+from webhooks.breakglass.grant import Grant
+from webhooks.breakglass.noted import Notes
+from webhooks.breakglass.report import held_grants
+from webhooks.drift.caches import PROJECTS, Owners
+from webhooks.drift.reconcilers.argocd_records import Project, project
+from webhooks.drift.reconcilers.records import Record
 
 _MAX_PODS = 50
 _RBAC = "rbac.authorization.k8s.io"
@@ -49,6 +56,29 @@ class Cluster:
         """Everything that RBAC knows."""
         names = ("clusterroles", "roles", "clusterrolebindings", "rolebindings")
         return Roles(*[await self._all(_RBAC, name) for name in names])
+
+    async def owners(self, kind: Owners) -> list[Record]:
+        """All objects of a kind by which a reconciler is told what to do; none if the cluster does not know it."""
+        return [kind.reduce(one) for one in await self._served(kind.resource)]
+
+    async def projects(self) -> dict[tuple[str, str], Project]:
+        """Argo CD's projects, by namespace and name."""
+        found = await self._served(PROJECTS)
+        return {(one["metadata"]["namespace"], one["metadata"]["name"]): project(one, windows=False) for one in found}
+
+    async def accounts(self, namespace: str) -> list[str]:
+        """The user names of a namespace's service accounts."""
+        listed = await self._client.get(f"/api/v1/namespaces/{namespace}/serviceaccounts")
+        names = [one["metadata"]["name"] for one in listed.get("items") or ()]
+        return [f"system:serviceaccount:{namespace}:{name}" for name in names]
+
+    async def grants(self) -> list[Grant]:
+        """The break-glass grants that there are."""
+        return await held_grants(self._client)
+
+    async def notes(self, namespace: str) -> Mapping[str, str]:
+        """Which approvals of grants were seen."""
+        return await Notes(self._client, namespace).read()
 
     async def registrations(self) -> list[Json]:
         """All webhook configurations, each with its kind."""
@@ -150,6 +180,10 @@ class Cluster:
         except ClusterError as error:
             return Told(problem=str(error))
         return Told(answer.version, answer.workers, answer.certificate)
+
+    async def _served(self, resource: ResourceType) -> list[Json]:
+        version = await served_version(self._client, resource)
+        return [] if version is None else [one async for one in list_objects(self._client, resource, version)]
 
     async def _all(self, group: str, plural: str) -> list[Json]:
         return [one async for one in list_objects(self._client, ResourceType(group, ("v1",), plural), "v1")]

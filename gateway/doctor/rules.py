@@ -53,6 +53,22 @@ _ALL = (
          "Let nobody but its administrators write Pods, workloads or into running containers in the reconciler's namespace"),
     Rule("escalate", "Somebody may give himself any role", _HIGH, _WARN,
          "Take `escalate` and `bind` away, or limit `bind` by resourceNames to roles that are harmless"),
+    Rule("become-gateway", "Somebody may act as govgate", _HIGH, _WARN,
+         "Take the right away: as the webhook's account one counts uses and notes approvals, as the controller's one reads Secrets"),
+    Rule("break-glass-approve", "Somebody may approve break-glass", _MEDIUM, _WARN,
+         "Accept those who are meant to (doctor.accepted), and take it from everybody else"),
+    Rule("break-glass-request", "Somebody may ask for break-glass", _LOW, _AUDIT,
+         "Bind the verb `request` in the namespaces that one is responsible for"),
+    Rule("break-glass-status", "Somebody may write the status of break-glass grants", _LOW, _AUDIT,
+         "Leave it to those who ask and approve: the webhook decides what they may write, while it is asked"),
+    Rule("impersonate-approver", "Somebody may be two people for break-glass", _HIGH, _WARN,
+         "Take the right to impersonate away, or the verb `approve`"),
+    Rule("accepted-unused", "What was accepted is not there", _LOW, _WARN,
+         "Take it out of doctor.accepted: else it would accept the right once somebody has it again"),
+    Rule("own-kinds-unguarded", "Grants and waivers may be written while govgate does not answer", _MEDIUM, _WARN,
+         "Register the guards of drift, policy and provenance with failurePolicy Fail; after an outage look through what was written"),
+    Rule("grant-unseen", "A break-glass grant was approved past govgate", _HIGH, _DENY,
+         "It lets nothing through. Find out in the API server's audit log who wrote its status, and revoke it"),
     Rule("write-registration", "Somebody may change or remove the registration", _MEDIUM, _WARN,
          "Leave it to those who are on call: it is also the emergency exit. Have it watched: server.registration"),
     Rule("write-gateway", "Somebody may change what is in govgate's own namespace", _HIGH, _WARN,
@@ -107,6 +123,7 @@ def found(
     remedy: str = "",
     severity: Severity | None = None,
     action: Action | None = None,
+    exception: str | None = None,
 ) -> Finding:
     """A finding of ``doctor/RULE``, as bad as the rule says where nothing else is given."""
     name = f"{GUARD}/{rule}"
@@ -121,6 +138,7 @@ def found(
         field,
         message,
         remedy or stated.remedy,
+        exception=exception,
     )
 
 

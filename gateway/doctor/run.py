@@ -14,20 +14,29 @@ _ACTIONS = {action: rank for rank, action in enumerate(Action)}
 
 
 def run_of(report: Report, rules: str) -> Run:
-    """The worst first. An API server that nobody reaches is a problem: the run fails. ``rules``: the digest of what asked."""
+    """The worst first, what is accepted last. An API server that nobody reaches is a problem: the run fails. ``rules``: the digest of what asked."""
     findings = [one for one in report.results if isinstance(one, Finding)]
     doubts = [one for one in report.results if not isinstance(one, Finding)]
     run = Run(rules, dict(INFOS), OnError.WARN, skipping="")
     run.findings = sorted(
-        findings, key=lambda one: (_ACTIONS[one.action], _WORST_FIRST[one.severity], one.rule, one.message)
+        findings,
+        key=lambda one: (
+            one.exception is not None,
+            _ACTIONS[one.action],
+            _WORST_FIRST[one.severity],
+            one.rule,
+            one.message,
+        ),
     )
     run.doubts = [Doubt(one.rule, one.reason, one.about) for one in doubts]
     if report.unreachable:
         run.problems = [Problem("cluster", 0, f"the API server was not reached: {report.unreachable}")]
+    live = [one for one in findings if one.exception is None]
     run.summary = Summary(
         judged=report.checks,
-        denied=sum(one.action is Action.DENY for one in findings),
-        warned=sum(one.action is Action.WARN for one in findings),
+        denied=sum(one.action is Action.DENY for one in live),
+        warned=sum(one.action is Action.WARN for one in live),
+        excepted=len(findings) - len(live),
         indeterminate=len(doubts),
         problems=len(run.problems),
     )

@@ -29,7 +29,7 @@ def as_printed(config: Config, settings: Registration, there: Json | None) -> Js
     first = webhooks[0]
     policies: dict[str, FailurePolicy] = {}
     for webhook in webhooks:
-        for group in _groups(webhook):
+        for group in groups_of(webhook):
             policies[group] = "Ignore" if webhook.get("failurePolicy") == "Ignore" else "Fail"
     return registration(
         config,
@@ -59,7 +59,7 @@ def _target(webhook: Json, settings: Registration) -> Target:
     )
 
 
-def _groups(webhook: Json) -> tuple[str, ...]:
+def groups_of(webhook: Json) -> tuple[str, ...]:
     """The groups of guards that a webhook asks, by the end of its path."""
     client = webhook.get("clientConfig") or {}
     path = str(client.get("url") or (client.get("service") or {}).get("path") or "")

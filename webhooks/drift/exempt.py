@@ -41,6 +41,8 @@ _COLLECTORS = frozenset(
     )
 )
 _TTL = "system:serviceaccount:kube-system:ttl-after-finished-controller"
+HOUSEKEEPERS = Actors(users=(*sorted(_COLLECTORS), _TTL))
+"""Who may delete what is managed: the cluster's own collectors of garbage."""
 
 
 def _controller(name: str) -> Actors:

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -16,14 +17,18 @@ from urllib.request import urlopen
 import psutil
 import pytest
 import yaml
+from support.api import Api, ApiError
+from support.charts import CRDS
 from support.cluster import AUDITED, Cluster, wait_for
 from support.gateway import Gateway, eventually
+from support.grants import grant_object
 from support.pki import Authority
 from support.users import NOBODY, ROOT, User
 
 from gateway.config.model import Cluster as ClusterSettings
 from gateway.config.model import Config
 from gateway.server.registration import Target, registration
+from webhooks.breakglass.grant import read_grant, spec_digest
 
 Json = dict[str, Any]
 REGISTRATIONS = "admissionregistration.k8s.io/v1"
@@ -173,7 +178,7 @@ def test_a_sound_installation_and_what_is_done_to_it(doctor: Doctor, tmp_path: P
         running(cluster, pod(namespace, "govgate-2", 1), host)
         code, report = doctor.run("--registration", str(tmp_path / "wanted.yaml"))
         assert code == 3
-        wrong = {"registration-changed", "registration-trust", "rules-differ", "replica-silent"}
+        wrong = {"registration-changed", "registration-trust", "rules-differ", "replica-silent", "own-kinds-unguarded"}
         assert rules(report) == {*wrong, "certificate-expires"}
         assert len({one["resource"]["name"] for one in report["findings"] if one["rule"] == "doctor/rules-differ"}) == 1
         assert rules(report, of="govgate-2") == {"replica-silent"}
@@ -225,6 +230,73 @@ def test_a_registration_that_could_lock_a_cluster_up(doctor: Doctor, tmp_path: P
     assert all(one["remedy"] for one in report["findings"])
 
 
+def bound(namespace: str, name: str, user: str, *rights: Json) -> list[Json]:
+    """A role in a namespace, and who has it."""
+    api = "rbac.authorization.k8s.io"
+    role = {"apiVersion": f"{api}/v1", "kind": "Role", "metadata": {"name": name, "namespace": namespace}}
+    to = {"apiGroup": api, "kind": "Role", "name": name}
+    subjects = [{"apiGroup": api, "kind": "User", "name": user}]
+    return [{**role, "rules": list(rights)}, {**role, "kind": "RoleBinding", "roleRef": to, "subjects": subjects}]
+
+
+def right(verb: str, group: str, resource: str) -> Json:
+    return {"verbs": [verb], "apiGroups": [group], "resources": [resource]}
+
+
+def test_who_gets_past_the_guards(doctor: Doctor):
+    """By an account that a Kustomization names, as govgate itself, by approving; what is known is shown as accepted."""
+    root, namespace = doctor.cluster.api(ROOT), doctor.namespace
+    root.apply(yaml.safe_load((CRDS / "breakglasses.yaml").read_text()), manager="tests")
+    tenant = f"{namespace}-tenant"
+    root.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": tenant}})
+    flux = {"apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization"}
+    flux |= {"metadata": {"name": "web", "namespace": tenant}, "spec": {"serviceAccountName": "flux"}}
+    token = right("create", "", "serviceaccounts/token")
+    made = [
+        *bound(tenant, "mint", "eve", token),
+        *bound(namespace, "mint", "mallory", token),
+        *bound(tenant, "approve", "bob", right("approve", "govgate.dev", "breakglasses")),
+    ]
+    wait_for(lambda: stored(root, grant_object(f"{namespace}-forged", expires=LATER)), seconds=60)
+    grant = root.get("govgate.dev/v1alpha1", "BreakGlass", "", f"{namespace}-forged")
+    forged = {"approver": "bob", "specDigest": spec_digest(read_grant(grant).spec)}
+    root.patch({**GRANT, **grant}, {"status": {"approval": forged}}, subresource="status")
+    for one in (flux, *made):
+        root.create(one)
+    entry = {"subject": "User bob", "rule": "doctor/break-glass-approve", "reason": "on call"}
+    doctor.config["doctor"] = {"accepted": [entry, {**entry, "subject": "User gone"}]}
+    try:
+        code, report = doctor.run()
+    finally:
+        root.delete({**GRANT, **grant})
+        root.delete({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": tenant}})
+    assert code == 3
+    said = {
+        (one["rule"].removeprefix("doctor/"), one.get("exception")): one["message"]
+        for one in report["findings"]
+        if one["resource"].get("namespace") in {namespace, tenant} or "BreakGlass" in one["resource"]["kind"]
+    }
+    assert f"{tenant}/flux (Flux Kustomization {tenant}/web)" in said["mint-token", None]
+    assert "User mallory can create a token of" in said["become-gateway", None]
+    assert "User bob can approve break-glass" in said["break-glass-approve", "doctor.accepted: on call"]
+    assert "in the name of bob" in said["grant-unseen", None]
+    assert "accepted-unused" in rules(report)
+    assert not [one for one in report["indeterminate"] if one["rule"] in {"doctor/mint-token", "doctor/grant-unseen"}]
+
+
+LATER = datetime.now(UTC) + timedelta(hours=1)
+GRANT = {"apiVersion": "govgate.dev/v1alpha1", "kind": "BreakGlass"}
+
+
+def stored(root: Api, document: Json) -> bool:
+    """Whether the object is there, now that its type may just have been made known."""
+    try:
+        root.create({**document, "metadata": {"name": document["metadata"]["name"]}})
+    except ApiError as error:
+        return error.code == 409
+    return True
+
+
 def test_what_may_not_be_read_is_undecided(doctor: Doctor):
     """Somebody without any right is told what could not be looked at, and why; nothing passes for fine."""
     doctor.config["stores"] = {"vault": "store.yaml"}
@@ -262,7 +334,7 @@ def test_a_cluster_that_does_not_answer_fails_the_run(doctor: Doctor):
     file.write_text(yaml.safe_dump(document))
     code, report = doctor.run(kubeconfig=file)
     assert code == 1
-    assert len(report["indeterminate"]) == 4
+    assert len(report["indeterminate"]) == 5
     assert "was not reached" in report["problems"][0]["message"]
 
 

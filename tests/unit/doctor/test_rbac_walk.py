@@ -9,11 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.config.doctor import Accepted
 from gateway.config.drift import Actors as ActorSettings
 from gateway.config.drift import ArgoCD, Drift
 from gateway.config.model import Config
 from gateway.core.finding import Finding, Severity
-from gateway.doctor.powers import Actors, actors_of, holders, powers
+from gateway.doctor.actors import Actors, actors_of
+from gateway.doctor.holders import holders
+from gateway.doctor.holders import told as findings_of
 from gateway.doctor.rbac import Ask, Roles, account_of, grants, identity, matches, permitted
 
 Json = dict[str, Any]
@@ -43,9 +46,9 @@ def binding(name: str, to: str, *subjects: tuple[str, str], namespace: str = "",
     }
 
 
-def told(held: Roles, actors: Actors = ACTORS) -> dict[str, list[Finding]]:
+def told(held: Roles, actors: Actors = ACTORS, *accepted: Accepted) -> dict[str, list[Finding]]:
     found: dict[str, list[Finding]] = {}
-    for one in holders(grants(held), powers(actors, OWN, "govgate"), actors, OWN):
+    for one in findings_of(holders(grants(held), actors, OWN, "govgate"), accepted):
         found.setdefault(one.rule.removeprefix("doctor/"), []).append(one)
     return found
 
@@ -65,20 +68,52 @@ def in_namespace(namespace: str, *rules: Json) -> Roles:
         (by_cluster(rule(["impersonate"], [""], ["serviceaccounts"])), {"impersonate-reconciler"}),
         (
             by_cluster(rule(["impersonate:serviceaccount"], ["authentication.k8s.io"], ["serviceaccounts"])),
+            set(),  # it says whom, and not to do what
+        ),
+        (
+            by_cluster(
+                rule(["impersonate:serviceaccount"], ["authentication.k8s.io"], ["serviceaccounts"]),
+                rule(["impersonate-on:serviceaccount:patch"], ["apps"], ["deployments"]),
+            ),
             {"impersonate-reconciler"},
         ),
+        (
+            by_cluster(
+                rule(["impersonate:serviceaccount"], ["authentication.k8s.io"], ["serviceaccounts"]),
+                rule(
+                    ["impersonate-on:serviceaccount:list", "impersonate-on:user-info:patch"], ["apps"], ["deployments"]
+                ),
+            ),
+            set(),
+        ),
+        (
+            by_cluster(
+                rule(["impersonate:user-info"], ["authentication.k8s.io"], ["users", "groups"]),
+                rule(["impersonate-on:user-info:create"], [""], ["pods"], ["one"]),
+            ),
+            {"impersonate-reconciler", "impersonate-group"},
+        ),
+        (
+            by_cluster(
+                rule(["impersonate:arbitrary-node"], ["authentication.k8s.io"], ["nodes"]),
+                rule(["impersonate-on:arbitrary-node:create"], [""], ["serviceaccounts/token"]),
+            ),
+            {"mint-token"},
+        ),
+        (by_cluster(rule(["impersonate:associated-node"], ["authentication.k8s.io"], ["nodes"])), set()),
         (by_cluster(rule(["impersonate"], [""], ["serviceaccounts"], ["default"])), set()),
         (by_cluster(rule(["impersonate"], [""], ["serviceaccounts"], ["helm-controller"])), {"impersonate-reconciler"}),
         (in_namespace("flux-system", rule(["impersonate"], [""], ["serviceaccounts"])), {"impersonate-reconciler"}),
         (in_namespace("web", rule(["impersonate"], [""], ["serviceaccounts"])), set()),
-        (by_cluster(rule(["impersonate"], [""], ["users"])), set()),
+        (by_cluster(rule(["impersonate"], [""], ["users"])), {"impersonate-reconciler"}),
+        (by_cluster(rule(["impersonate"], [""], ["users"], ["alice"])), set()),
         (by_cluster(rule(["impersonate"], [""], ["groups"])), {"impersonate-group"}),
         (by_cluster(rule(["impersonate"], [""], ["groups"], ["developers"])), set()),
         (by_cluster(rule(["impersonate"], ["authentication.k8s.io"], ["uids"])), {"impersonate-identity"}),
         (by_cluster(rule(["impersonate"], ["authentication.k8s.io"], ["userextras/scopes"])), {"impersonate-identity"}),
         (
             by_cluster(rule(["impersonate"], ["*"], ["*"])),
-            {"impersonate-reconciler", "impersonate-group", "impersonate-identity"},
+            {"impersonate-reconciler", "impersonate-group", "impersonate-identity", "mint-token"},
         ),
         (by_cluster(rule(["create"], [""], ["serviceaccounts/token"])), {"mint-token"}),
         (by_cluster(rule(["create"], [""], ["*/token"])), {"mint-token"}),

@@ -1,0 +1,259 @@
+"""Who is asked about: everybody whom a guard believes, wherever that is said; and what is told of known holders."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from support.grants import NOW, grant_object
+
+from gateway.config.breakglass import BreakGlass
+from gateway.config.doctor import Accepted
+from gateway.config.drift import Actors as Named
+from gateway.config.drift import Drift, FluxKustomization, Pulumi, Restart, TofuController, Window, Writer
+from gateway.config.model import Config
+from gateway.core.finding import Finding
+from gateway.doctor.actors import actors_of, named_by
+from gateway.doctor.examine import Report
+from gateway.doctor.grants import check_grants, check_own_kinds
+from gateway.doctor.holders import holders, told
+from gateway.doctor.rbac import Roles, grants
+from gateway.doctor.run import run_of
+from webhooks.breakglass.grant import Approval, Status, read_grant, spec_digest
+from webhooks.breakglass.noted import digest_of
+from webhooks.drift.reconcilers.argocd_records import application, project
+from webhooks.drift.reconcilers.config_sync_records import sync
+from webhooks.drift.reconcilers.flux_records import helm_release, kustomization
+from webhooks.drift.reconcilers.pulumi import stack
+from webhooks.drift.reconcilers.tofu import terraform
+
+Json = dict[str, Any]
+OWN = "govgate-system"
+
+
+def account(namespace: str, name: str) -> str:
+    return f"system:serviceaccount:{namespace}:{name}"
+
+
+def bound(name: str, *rules: Json, subject: Json, namespace: str = "") -> Roles:
+    """One subject with these rules, everywhere or in a namespace."""
+    kind = "ClusterRole"
+    role = {"metadata": {"name": name}, "rules": list(rules)}
+    binding = {
+        "metadata": {"name": name, "namespace": namespace},
+        "roleRef": {"kind": kind, "name": name},
+        "subjects": [subject],
+    }
+    if namespace:
+        return Roles(cluster_roles=[role], role_bindings=[binding])
+    return Roles(cluster_roles=[role], cluster_role_bindings=[binding])
+
+
+def joined(*held: Roles) -> Roles:
+    return Roles(*[[one for roles in held for one in getattr(roles, field)] for field in Roles.__struct_fields__])
+
+
+def rule(verb: str, group: str, resource: str, *names: str) -> Json:
+    return {"verbs": [verb], "apiGroups": [group], "resources": [resource], "resourceNames": list(names)}
+
+
+def user(name: str) -> Json:
+    return {"kind": "User", "name": name}
+
+
+EVE = user("eve")
+
+
+def found(held: Roles, actors: Any, *accepted: Accepted) -> list[Finding]:
+    return told(holders(grants(held), actors, OWN, "govgate"), accepted)
+
+
+def rules(held: Roles, actors: Any) -> set[tuple[str, str]]:
+    return {
+        (one.field.partition("name=")[2].rstrip("]"), one.rule.removeprefix("doctor/")) for one in found(held, actors)
+    }
+
+
+def minting(namespace: str, name: str) -> Roles:
+    return bound("mint", rule("create", "", "serviceaccounts/token", name), subject=EVE, namespace=namespace)
+
+
+FOUND = {("eve", "mint-token")}
+
+
+def test_everybody_whom_the_configuration_lets_pass() -> None:
+    """Writers, autoscalers, approvers of plans, actors of windows, restarters, and the cluster's own housekeeping."""
+    named = Named(users=(account("tools", "x"),))
+    places = {
+        "tofu": Drift(tofu_controller=TofuController(mode="enforce", approvers=named)),
+        "window": Drift(windows=(Window("w", "0 0 * * *", 60, "disabled", actors=named),)),
+        "restart": Drift(restart=Restart(people="deny", actors=named)),
+        "writer": Drift(writers=(Writer("w", named, fields=("spec",)),)),
+        "autoscaler": Drift(autoscalers=named),
+        "reconciler": Drift(flux_kustomization=FluxKustomization(actors=named)),
+    }
+    for drift in places.values():
+        assert rules(minting("tools", "x"), actors_of(Config(drift=drift))) == FOUND
+    assert rules(minting("tools", "x"), actors_of(Config())) == set()
+    harmless = Drift(
+        windows=(Window("freeze", "0 0 * * *", 60, "enforce", actors=named),), restart=Restart(actors=named)
+    )
+    assert rules(minting("tools", "x"), actors_of(Config(drift=harmless))) == set()
+    for name in (
+        "generic-garbage-collector",
+        "namespace-controller",
+        "horizontal-pod-autoscaler",
+        "endpoint-controller",
+    ):
+        assert rules(minting("kube-system", name), actors_of(Config())) == FOUND
+    assert rules(minting("keda", "keda-operator"), actors_of(Config())) == FOUND
+
+
+def about(kind: str, namespace: str, spec: Json) -> Json:
+    return {"kind": kind, "metadata": {"name": "web", "namespace": namespace}, "spec": spec}
+
+
+def test_accounts_that_owners_name() -> None:
+    """Those that the guard takes for theirs: named in the spec, by the project, or by default."""
+    config = Config(drift=Drift(tofu_controller=TofuController(mode="enforce"), pulumi=Pulumi(mode="enforce")))
+    destination = {"server": "https://kubernetes.default.svc", "namespace": "shop"}
+    records = [
+        kustomization(about("Kustomization", "a", {"serviceAccountName": "flux"})),
+        kustomization(about("Kustomization", "b", {})),
+        helm_release(about("HelmRelease", "c", {"serviceAccountName": "helm"})),
+        application(about("Application", "argocd", {"project": "team", "destination": destination})),
+        sync(about("RepoSync", "d", {})),
+        stack(about("Stack", "e", {})),
+        terraform(about("Terraform", "f", {})),
+        terraform(about("Terraform", "g", {"serviceAccountName": "runner"})),
+    ]
+    accounts = [
+        {"server": "*", "namespace": "shop", "defaultServiceAccount": "deployer"},
+        {"server": "*", "namespace": "team-*", "defaultServiceAccount": "each"},
+        {"server": "*", "namespace": "*", "defaultServiceAccount": "ops:all"},
+    ]
+    projects = {
+        ("argocd", "team"): project(
+            about("AppProject", "argocd", {"destinationServiceAccounts": accounts}), windows=False
+        )
+    }
+    named = named_by(config, records, projects)
+    assert set(named) == {
+        account("a", "flux"), account("c", "helm"), account("shop", "deployer"), account("ops", "all"),
+        account("config-management-system", "ns-reconciler-d-web-3"), account("e", "default"),
+        account("f", "tf-runner"), account("g", "runner"),
+    }  # fmt: skip
+    actors = actors_of(config, named=named)
+    assert rules(minting("a", "flux"), actors) == FOUND
+    assert "a/flux (Flux Kustomization a/web)" in found(minting("a", "flux"), actors)[0].message
+    off = Config(drift=Drift(flux_kustomization=FluxKustomization(mode="disabled")))
+    assert account("a", "flux") not in named_by(off, records, projects)
+
+
+def test_to_be_oneself_is_no_power() -> None:
+    """A tenant's account that runs Pods in its own namespace becomes nobody else by that; with another one there it does."""
+    held = bound(
+        "deploys", rule("create", "apps", "deployments"), subject={"kind": "ServiceAccount", "name": "flux", "namespace": "a"},
+        namespace="a",
+    )  # fmt: skip
+    alone = actors_of(Config(), named={account("a", "flux"): "Kustomization a/web"})
+    assert found(held, alone) == []
+    two = actors_of(Config(), named={account("a", "flux"): "one", account("a", "other"): "two"})
+    (one,) = found(held, two)
+    assert one.rule == "doctor/run-as-reconciler"
+    wide = bound("all", rule("*", "*", "*"), subject={"kind": "ServiceAccount", "name": "flux", "namespace": "a"})
+    assert [one.rule for one in found(wide, alone)] == ["doctor/full-access"]
+
+
+def test_govgates_own_accounts() -> None:
+    """Their tokens, and their impersonation."""
+    own = account(OWN, "govgate")
+    actors = actors_of(Config(), own=[own])
+    assert rules(minting(OWN, "govgate"), actors) == {("eve", "become-gateway")}
+    impersonates = bound("i", rule("impersonate", "", "serviceaccounts", "govgate"), subject=EVE, namespace=OWN)
+    assert rules(impersonates, actors) == {("eve", "become-gateway")}
+    assert rules(minting(OWN, "other"), actors) == set()
+
+
+def test_who_may_be_two_people() -> None:
+    """Who may impersonate an approver, a member of an emergency group, or, approving, one who asks."""
+    bob = bound("approves", rule("approve", "govgate.dev", "breakglasses"), subject=user("bob"), namespace="shop")
+    asks = bound("asks", rule("request", "govgate.dev", "breakglasses"), subject=user("alice"))
+    status = bound("status", rule("patch", "govgate.dev", "breakglasses/status"), subject=user("bob"))
+    actors = actors_of(Config(break_glass=BreakGlass(emergency_groups=("on-call",))))
+    plain = joined(bob, asks, status)
+    known = {("bob", "break-glass-approve"), ("alice", "break-glass-request"), ("bob", "break-glass-status")}
+    assert rules(plain, actors) == known
+
+    def impersonates(resource: str, name: str, who: Json = EVE) -> Roles:
+        return joined(plain, bound("i", rule("impersonate", "", resource, name), subject=who))
+
+    assert rules(impersonates("users", "bob"), actors) - known == {("eve", "impersonate-approver")}
+    assert rules(impersonates("groups", "on-call"), actors) - known == {("eve", "impersonate-approver")}
+    assert rules(impersonates("users", "alice"), actors) - known == set()
+    assert rules(impersonates("users", "alice", user("bob")), actors) - known == {("bob", "impersonate-approver")}
+    root = joined(plain, bound("root", rule("*", "*", "*"), subject=user("root")))
+    assert ("eve", "impersonate-approver") in rules(
+        joined(root, bound("i", rule("impersonate", "", "users", "root"), subject=EVE)), actors
+    )
+    machine = bound(
+        "m",
+        rule("approve", "govgate.dev", "breakglasses"),
+        subject={"kind": "Group", "name": "system:serviceaccounts:a"},
+    )
+    assert rules(
+        joined(machine, bound("i", rule("impersonate", "", "groups", "system:serviceaccounts:a"), subject=EVE)), actors
+    ) == {("system:serviceaccounts:a", "break-glass-approve")}
+
+
+def test_known_holders_are_accepted_and_shown() -> None:
+    """By who, rule and what it can do; what goes beyond is told of, and so is what nobody has any more."""
+    held = bound("mint", rule("create", "", "serviceaccounts/token"), subject=EVE, namespace="flux-system")
+    actors = actors_of(Config())
+    known = Accepted(
+        "User eve", "doctor/mint-token", "eve rotates the tokens", ("create a token of flux-system/helm-*",)
+    )
+    stale = Accepted("User eve", "escalate", "long ago")
+    results = found(held, actors, known, stale)
+    accepted = [one for one in results if one.exception]
+    assert [one.exception for one in accepted] == ["doctor.accepted: eve rotates the tokens"]
+    assert "helm-controller" in accepted[0].message
+    live = {one.rule: one.message for one in results if not one.exception}
+    assert set(live) == {"doctor/mint-token", "doctor/accepted-unused"}
+    assert "kustomize-controller" in live["doctor/mint-token"]
+    assert "helm-controller" not in live["doctor/mint-token"]
+    assert "long ago" in live["doctor/accepted-unused"]
+    run = run_of(Report(results=list(accepted)), "digest")
+    assert (run.summary.warned, run.summary.excepted, len(run.findings)) == (0, 1, 1)
+    other = Accepted("Group eve", "doctor/mint-token", "of a group of that name")
+    assert [one.exception for one in found(held, actors, other) if one.rule == "doctor/mint-token"] == [None]
+
+
+@pytest.mark.parametrize(
+    ("policy", "path", "kinds"),
+    [
+        ("Fail", "/v1/validate", ""),
+        ("Ignore", "/v1/validate", "BreakGlass, PolicyWaiver, ClusterPolicyWaiver, TrustPolicy"),
+        ("Ignore", "/v1/validate/policy", "PolicyWaiver, ClusterPolicyWaiver"),
+        ("Ignore", "/v1/validate/secrets", ""),
+    ],
+)
+def test_what_can_be_written_past_the_webhook(policy: str, path: str, kinds: str) -> None:
+    """The kinds that guards believe, where their own webhook fails open."""
+    webhook = {"name": "w", "failurePolicy": policy, "clientConfig": {"url": f"https://a{path}"}}
+    results = check_own_kinds("govgate", {"webhooks": [webhook]})
+    assert [f"failurePolicy Ignore {kinds} can" in one.message for one in results] == ([True] if kinds else [])
+
+
+def test_grants_that_nobody_saw_approved() -> None:
+    """Of those that would hold; one that is over, or was seen, is no news."""
+    grant = read_grant(grant_object())
+    approved = msgspec.structs.replace(
+        grant, status=Status(approval=Approval("bob@example.com", spec_digest(grant.spec)))
+    )
+    (one,) = check_grants([grant, approved], {}, NOW)
+    assert (one.rule, one.resource.name) == ("doctor/grant-unseen", "web")
+    assert "in the name of bob@example.com" in one.message
+    assert check_grants([approved], {approved.uid: f"{digest_of(approved)} x"}, NOW) == []
+    assert check_grants([approved], {}, NOW.replace(year=2027)) == []
