@@ -47,8 +47,9 @@ resource is called; these are the ways of English, and the name of a resource th
 {{- define "govgate.inventoryRules" -}}
 {{- $sources := dig "policy" "sources" (list) .Values.config }}
 {{- $kinds := dig "policy" "inventory" (list) .Values.config }}
-{{- if has "builtin:network" $sources }}{{ $kinds = append $kinds "networking.k8s.io/v1/Ingress" }}{{ end }}
-{{- if has "builtin:reliability" $sources }}{{ $kinds = append $kinds "policy/v1/PodDisruptionBudget" }}{{ end }}
+{{- $all := has "builtin:all" $sources }}
+{{- if or $all (has "builtin:network" $sources) }}{{ $kinds = append $kinds "networking.k8s.io/v1/Ingress" }}{{ end }}
+{{- if or $all (has "builtin:reliability" $sources) }}{{ $kinds = append $kinds "policy/v1/PodDisruptionBudget" }}{{ end }}
 {{- range $kind := without (uniq $kinds) "v1/Secret" }}
 {{- $parts := splitList "/" $kind }}
 {{- $name := last $parts | lower }}

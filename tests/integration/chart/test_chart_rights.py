@@ -69,7 +69,7 @@ def test_what_the_built_in_rules_see_may_be_read() -> None:
     """Of each set, what its own rules name."""
     plurals = {"networking.k8s.io/v1/Ingress": "ingresses", "policy/v1/PodDisruptionBudget": "poddisruptionbudgets"}
     named = {}
-    for name in builtin_sets():
+    for name in (*builtin_sets(), "all"):
         found = [rule_info(module) for module in read_sources([f"builtin:{name}"]).modules]
         named[name] = {kind for info in found if info is not None for kind in info.inventory}
     assert any(named.values())
