@@ -13,7 +13,9 @@ from gateway.kube import KubeClient
 from webhooks.breakglass.clock import Forward
 from webhooks.breakglass.grant import GROUP, KIND, RESOURCE, Grant, read_grant
 from webhooks.breakglass.noted import NAME, Notes
-from webhooks.breakglass.rules import APPROVE, REQUEST, Violation, Writer, is_loss, verbs, violations, way_out
+from webhooks.breakglass.record import is_loss, way_out
+from webhooks.breakglass.rules import verbs, violations
+from webhooks.breakglass.writer import APPROVE, REQUEST, Violation, Writer
 from webhooks.permission import may
 
 GUARD = "break-glass"
@@ -120,7 +122,7 @@ class BreakGlassGuard:
         if stated is None or (new is not None and old.status.acknowledged == stated):
             return ()
         fields = dict.fromkeys(
-            f"{use.object.kind} {use.object.namespace}/{use.object.name} {changed.field}".strip()
+            " ".join((use.object.kind, _place(use.object.namespace, use.object.name), changed.field)).strip()
             for use in old.status.uses
             for changed in use.fields
         )
@@ -137,7 +139,8 @@ class BreakGlassGuard:
             raise UndecidedError(
                 f"whether Git agrees with what was changed cannot be told: {error}. {way_out(old)}"
             ) from None
-        return tuple(f"{one.resource.kind} {one.resource.namespace}/{one.resource.name} {one.field}" for one in found)
+        about = ((one.resource, one.field) for one in found)
+        return tuple(f"{one.kind} {_place(one.namespace, one.name)} {field}".strip() for one, field in about)
 
     async def _note(self, new: Grant) -> None:
         if self._notes is None:
@@ -207,6 +210,10 @@ _FIELDS = {SELF_APPROVED: "status.approval", ACKNOWLEDGED: "status.acknowledged"
 def _note(about: Resource, rule: str, message: str, remedy: str = "") -> Finding:
     severity, field = Severity.CRITICAL if rule == SELF_APPROVED else Severity.HIGH, _FIELDS[rule]
     return Finding(finding_id(rule, about, field), rule, severity, Action.WARN, GUARD, about, field, message, remedy)
+
+
+def _place(namespace: str, name: str) -> str:
+    return f"{namespace}/{name}" if namespace else name
 
 
 def _about(subject: Subject) -> Resource:

@@ -22,8 +22,8 @@ import msgspec
 from gateway.core.subject import Json, Subject
 from webhooks.breakglass.grant import Use
 
-RETRY = timedelta(seconds=10)
-"""How long after a use the same change is taken for another try."""
+RETRY = timedelta(seconds=30)
+"""How long after a use the same change is taken for another try: as long as one more webhook may take to answer."""
 
 
 def origin_of(subject: Subject) -> str:

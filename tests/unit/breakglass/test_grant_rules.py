@@ -13,7 +13,8 @@ from support.grants import NOW, grant_object
 from gateway.config.breakglass import BreakGlass
 from gateway.core.errors import ConfigError
 from webhooks.breakglass.grant import Approval, Changed, Grant, Revoked, Target, Use, read_grant, spec_digest
-from webhooks.breakglass.rules import APPROVE, REQUEST, Writer, verbs, violations
+from webhooks.breakglass.rules import verbs, violations
+from webhooks.breakglass.writer import APPROVE, REQUEST, Writer
 
 ALICE, BOB, GATEWAY = "alice@example.com", "bob@example.com", "system:serviceaccount:govgate-system:govgate"
 SETTINGS = BreakGlass(emergency_groups=("on-call",))

@@ -15,8 +15,9 @@ from gateway.core.finding import Action, Finding, Resource, Severity
 from gateway.core.subject import GroupVersionKind, GroupVersionResource, Json, Subject, UserInfo
 from webhooks.breakglass.grant import Approval, Changed, Grant, Status, Target, Use, read_grant, spec_digest
 from webhooks.breakglass.once import RETRY, joined, known, origin_of
-from webhooks.breakglass.rules import Writer, violations
+from webhooks.breakglass.rules import violations
 from webhooks.breakglass.using import choose, use_of
+from webhooks.breakglass.writer import Writer
 
 WEB = Target("Deployment", "web", "apps/v1", "shop")
 REPLICAS = Changed("spec.replicas", "sha256:2", "sha256:3")

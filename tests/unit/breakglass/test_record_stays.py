@@ -24,7 +24,9 @@ from webhooks.breakglass.grant import (
     spec_digest,
 )
 from webhooks.breakglass.noted import digest_of, noted
-from webhooks.breakglass.rules import APPROVE, Writer, is_loss, verbs, violations
+from webhooks.breakglass.record import is_loss
+from webhooks.breakglass.rules import verbs, violations
+from webhooks.breakglass.writer import APPROVE, Writer
 
 ALICE, BOB, CAROL = "alice@example.com", "bob@example.com", "carol@example.com"
 OPEN = ("Deployment shop/web spec.replicas",)

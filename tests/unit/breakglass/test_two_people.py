@@ -15,7 +15,8 @@ from gateway.config.breakglass import BreakGlass
 from gateway.core.subject import UserInfo
 from webhooks.breakglass.grant import Approval, Grant, Status, read_grant, spec_digest
 from webhooks.breakglass.person import folded, machine, same
-from webhooks.breakglass.rules import Writer, violations
+from webhooks.breakglass.rules import violations
+from webhooks.breakglass.writer import Writer
 
 SETTINGS = BreakGlass(emergency_groups=("on-call",))
 ACCOUNT = "system:serviceaccount:shop:deployer"
