@@ -23,6 +23,7 @@ from webhooks.breakglass.grant import read_grant, spec_digest
 Json = dict[str, Any]
 pytestmark = pytest.mark.native
 API = "govgate.dev/v1alpha1"
+OWN = "govgate-system"
 RULE = """package main
 
 import rego.v1
@@ -279,8 +280,13 @@ def test_what_no_webhook_saw_lets_nothing_through(
         root.create({**registration, "metadata": {"name": registration["metadata"]["name"]}})
     wait_for(lambda: "no gateway saw its approval" in told(alice, namespace, HOTFIX, dry_run=True), seconds=60)
     assert "no gateway saw its approval" in told(alice, namespace, HOTFIX)
+    notes = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "govgate-break-glass", "namespace": OWN}}
+    root.apply({**notes, "data": {"long-over": "sha256:0 2020-01-01T00:00:00+00:00"}}, manager="tests")
     seen = asked(alice, namespace)
     write_status(cluster.api(BOB), seen, approval(seen, BOB))
+    noted = root.get("v1", "ConfigMap", OWN, "govgate-break-glass")["data"]
+    assert seen["metadata"]["uid"] in noted
+    assert "long-over" not in noted
     wait_for(lambda: not told(alice, namespace, HOTFIX), seconds=60)
     assert status(cluster, seen)["used"] == 1
     assert "used" not in status(cluster, grant)
