@@ -14,7 +14,7 @@ from gateway.config.model import Config
 from gateway.core.errors import ClusterError, ConfigError
 from gateway.core.finding import Resource
 from gateway.core.subject import Json
-from gateway.doctor import certificates, failed_open, rbac, registrations, replicas
+from gateway.doctor import certificates, failed_open, rbac, registrations, replicas, scales
 from gateway.doctor.actors import MAX_NAMED, OWN_ACCOUNTS, actors_of, named_by
 from gateway.doctor.grants import check_grants, check_own_kinds
 from gateway.doctor.holders import holders, told
@@ -68,6 +68,8 @@ class Examination:
         self._settings = default_settings(given.config)
         self._own = given.config.cluster.own_namespace
         self._there: Json | None = None
+        self._granted: list[rbac.Grant] | None = None
+        self._served: set[scales.ServedResource] | None = None
         self.report = Report(unreachable=missing if broken else "")
 
     async def run(self) -> Report:
@@ -80,6 +82,7 @@ class Examination:
         await self._try("registration-changed", "the registration", self._registration)
         await self._try("grant-unseen", "break-glass grants", self._grants)
         await self._try("rules-differ", "replicas", self._replicas)
+        await self._try("scale-unreadable", "types with a scale", self._scales)
         await self._try("clock-skew", "the API server's clock", self._clock)
         await self._stores()
         self._audit_log()
@@ -111,7 +114,7 @@ class Examination:
             return otherwise
 
     async def _rbac(self, cluster: Cluster) -> Sequence[Result]:
-        granted = rbac.grants(await cluster.roles())
+        granted = self._granted = rbac.grants(await cluster.roles())
         named = await self._named(cluster)
         if len(named) > MAX_NAMED:
             reason = f"owners name {len(named)} accounts: the first {MAX_NAMED} were looked at"
@@ -197,7 +200,10 @@ class Examination:
                 "registration-own-namespace", f"labels of the namespace {namespace}", cluster.labels(namespace), plain
             )
         pods = await self._ask("webhook-blocks-start", "govgate's Pods", self._pods(cluster), [])
-        return registrations.Site(self._own, labels, ready, [one["metadata"].get("labels") or {} for one in pods])
+        about = "the types that the cluster serves"
+        self._served = await self._ask("registration-recovery", about, cluster.served(), None)
+        own = [one["metadata"].get("labels") or {} for one in pods]
+        return registrations.Site(self._own, labels, ready, own, frozenset(one.name for one in self._served or ()))
 
     async def _pods(self, cluster: Cluster) -> list[Json]:
         return await cluster.pods(self._own, self._settings.service)
@@ -249,6 +255,11 @@ class Examination:
             self._add([undecided("certificate-expires", path, f"{error} (on this machine)")])
             return []
         return [certificates.Shown(Resource("v1", "File", "", path), f"the certificate in {path}", pem, served=True)]
+
+    async def _scales(self, cluster: Cluster) -> Sequence[Result]:
+        pods = await self._ask("scale-unreadable", "govgate's Pods", self._pods(cluster), [])
+        accounts = {(self._own, str((one.get("spec") or {}).get("serviceAccountName") or "default")) for one in pods}
+        return scales.check_scales(self._served, self._granted, accounts, self._config.drift.on_error)
 
     async def _clock(self, cluster: Cluster) -> Sequence[Result]:
         return replicas.check_clock(*await cluster.clock())

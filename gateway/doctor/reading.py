@@ -19,6 +19,7 @@ from gateway.core.subject import Json
 from gateway.doctor.rbac import Roles
 from gateway.doctor.registrations import API
 from gateway.doctor.replicas import Told
+from gateway.doctor.scales import ServedResource
 from gateway.kube import ApiError, KubeClient, ResourceType
 from gateway.kube.errors import UnreachableError
 from gateway.kube.lists import list_objects
@@ -38,6 +39,34 @@ _KINDS = {
     _VALIDATING: "ValidatingWebhookConfiguration",
     "mutatingwebhookconfigurations": "MutatingWebhookConfiguration",
 }
+_DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+
+
+class _Subresource(msgspec.Struct, frozen=True):
+    subresource: str
+
+
+class _Resource(msgspec.Struct, frozen=True):
+    resource: str
+    subresources: tuple[_Subresource, ...] = ()
+
+
+class _Version(msgspec.Struct, frozen=True):
+    resources: tuple[_Resource, ...] = ()
+
+
+class _Named(msgspec.Struct, frozen=True):
+    name: str = ""
+
+
+class _Group(msgspec.Struct, frozen=True):
+    metadata: _Named = _Named()
+    versions: tuple[_Version, ...] = ()
+
+
+class _Groups(msgspec.Struct, frozen=True):
+    kind: str = ""
+    items: tuple[_Group, ...] = ()
 
 
 class _Rules(msgspec.Struct):
@@ -97,6 +126,22 @@ class Cluster:
         text = ((found or {}).get("data") or {}).get("registration.yaml")
         source = f"ConfigMap {namespace}/{name}"
         return as_registration(read_yaml(text, source=source), source=source) if text else None
+
+    async def served(self) -> set[ServedResource]:
+        """All types that the cluster serves, by two questions of aggregated discovery (Kubernetes 1.30 and later)."""
+        found: set[ServedResource] = set()
+        for path in ("/api", "/apis"):
+            try:
+                answer = msgspec.convert(await self._client.get(path, accept=_DISCOVERY), _Groups)
+            except msgspec.ValidationError:
+                answer = _Groups()
+            if answer.kind != "APIGroupDiscoveryList":
+                raise ClusterError(f"{path}: the API server does not tell all that it serves at once")
+            for group in answer.items:
+                for one in (resource for version in group.versions for resource in version.resources):
+                    scales = any(part.subresource == "scale" for part in one.subresources)
+                    found.add(ServedResource(group.metadata.name, one.resource, scales))
+        return found
 
     async def labels(self, namespace: str) -> Mapping[str, str]:
         """Of a namespace. Its name is always among them."""

@@ -6,7 +6,7 @@ CEL is not evaluated here: that something is kept away by a matchCondition is be
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
@@ -16,7 +16,7 @@ from gateway.core.subject import Json
 from gateway.doctor.rbac import matches
 from gateway.doctor.rules import Result, found, undecided
 from gateway.server.registered import described, differences
-from gateway.server.registration import CONDITIONS, own_volumes
+from gateway.server.registration_conditions import CONDITIONS, POD_OBJECTS, excluded_by, own_volumes
 
 API = "admissionregistration.k8s.io"
 KIND = "ValidatingWebhookConfiguration"
@@ -25,13 +25,16 @@ _SYSTEM = "kube-system"
 
 
 class Recovery(msgspec.Struct, frozen=True):
-    """Something that must be written while govgate is down. ``condition``: govgate's own that keeps it away."""
+    """Something that must be written while govgate is down. ``condition``: govgate's own that keeps it away; ``custom``:
+    only some clusters have it.
+    """
 
     what: str
     group: str
     resource: str
     condition: str
     namespace: str = ""
+    custom: bool = False
 
 
 RECOVERY = (
@@ -46,6 +49,12 @@ RECOVERY = (
         "roles that the API server writes as it starts", "rbac.authorization.k8s.io", "clusterroles", "not-apiserver"
     ),
     Recovery("reviews of tokens and of rights", "authentication.k8s.io", "tokenreviews", "not-reviews"),
+    *(
+        Recovery(one.what, group, resource, "not-pod-objects", custom=True)
+        for one in POD_OBJECTS
+        for group in one.groups
+        for resource in one.resources
+    ),
 )
 """CRDs are not among them: govgate starts without any."""
 
@@ -53,13 +62,14 @@ RECOVERY = (
 class Site(msgspec.Struct, frozen=True):
     """What is known around the registration. ``labels``: of namespaces, None where they could not be read; ``ready``: ready
     endpoints of Services by namespace and name, None for those that could not be read; ``pods``: labels of govgate's
-    own Pods.
+    own Pods; ``served``: the types that the cluster serves, as CustomResourceDefinitions are named.
     """
 
     namespace: str
     labels: Mapping[str, Mapping[str, str]]
     ready: Mapping[tuple[str, str], int | None]
     pods: Sequence[Mapping[str, str]] = ()
+    served: Collection[str] = ()
 
 
 def resource_of(name: str, kind: str = KIND) -> Resource:
@@ -108,12 +118,18 @@ def _own_namespace(webhook: Json, about: Resource, label: str, site: Site) -> li
 
 def _recovery(webhook: Json, about: Resource, label: str, site: Site) -> list[Result]:
     own = {**CONDITIONS, "not-own-volumes": own_volumes(site.namespace)}
-    held = {_plain(str(one.get("expression"))) for one in webhook.get("matchConditions") or ()}
+    given = [str(one.get("expression")) for one in webhook.get("matchConditions") or ()]
+    left_out = {group for text in given for group in excluded_by(text)}
+    held = {_plain(text) for text in given if not excluded_by(text)}
     strange = held - {_plain(text) for text in own.values()}
-    asked = [one for one in RECOVERY if _asks(webhook, one, site) and _plain(own[one.condition]) not in held]
+    asked = [
+        one
+        for one in RECOVERY
+        if one.group not in left_out and _plain(own[one.condition]) not in held and _asks(webhook, one, site)
+    ]
     if not asked:
         return []
-    what = "; ".join(one.what for one in asked)
+    what = "; ".join(dict.fromkeys(one.what for one in asked))
     if strange:
         reason = f"whether a matchCondition that is not govgate's own keeps away: {what}"
         return [undecided("registration-recovery", f"{KIND} {about.name} {label}", reason)]
@@ -126,12 +142,15 @@ def _plain(expression: str) -> str:
 
 
 def _asks(webhook: Json, one: Recovery, site: Site) -> bool:
-    """Whether rules and namespaceSelector let such a request through to it."""
+    """Whether there can be such a request, and rules and namespaceSelector let it through to it."""
+    if one.custom and f"{one.resource}.{one.group}" not in site.served:
+        return False
     if one.namespace:
         labels = site.labels.get(one.namespace) or {"kubernetes.io/metadata.name": one.namespace}
         if not matches(webhook.get("namespaceSelector") or {}, dict(labels)):
             return False
-    return _covered(webhook, one.group, one.resource, "Namespaced" if one.namespace else "Cluster")
+    scopes = ("Namespaced", "Cluster") if one.custom else ("Namespaced" if one.namespace else "Cluster",)
+    return any(_covered(webhook, one.group, one.resource, scope) for scope in scopes)
 
 
 def _covered(webhook: Json, group: str, resource: str, scope: str) -> bool:

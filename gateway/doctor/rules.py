@@ -89,6 +89,8 @@ _ALL = (
          "Repair what the API server names"),
     Rule("registration-trust", "The API server does not believe the certificate that is served", _CRITICAL, _DENY,
          "Put the authority that signed it into caBundle; with the chart, see the controller's log"),
+    Rule("scale-unreadable", "Something may be scaled that govgate cannot read", _MEDIUM, _WARN,
+         "Let govgate's account `get` these types (the chart's rbac.scaledKinds), or name who scales them in drift.autoscalers"),
     Rule("webhook-blocks-start", "Another webhook keeps govgate's Pods from starting", _CRITICAL, _DENY,
          "Exclude govgate's namespace in that webhook's namespaceSelector"),
     Rule("webhook-before-start", "govgate's Pods start only while another webhook answers", _LOW, _AUDIT,

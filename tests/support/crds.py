@@ -1,4 +1,4 @@
-"""CustomResourceDefinitions of the reconcilers' kinds, as small as can be: any spec, any status, the status subresource."""
+"""CustomResourceDefinitions of the reconcilers' kinds, as small as can be: any spec, any status, few subresources."""
 
 from __future__ import annotations
 
@@ -8,26 +8,33 @@ Json = dict[str, Any]
 
 
 class Crd(NamedTuple):
-    """``versions``: the served ones, the stored one first."""
+    """``versions``: the served ones, the stored one first. ``scales``: with the subresource ``scale``."""
 
     group: str
     kind: str
     plural: str
     versions: tuple[str, ...]
     scope: str = "Namespaced"
+    scales: bool = False
 
     def manifest(self) -> Json:
         """The object to create."""
         any_object = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
         # Argo CD keeps the running `operation` at the top of an Application.
         properties = {"spec": any_object, "status": any_object, "operation": any_object}
+        subresources: Json = {} if self.kind == "Application" else {"status": {}}
+        if self.scales:
+            count = {"type": "integer", "format": "int32"}
+            properties["spec"] = {**any_object, "properties": {"replicas": count}}
+            properties["status"] = {**any_object, "properties": {"replicas": count}}
+            subresources["scale"] = {"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas"}
         versions = [
             {
                 "name": version,
                 "served": True,
                 "storage": index == 0,
                 "schema": {"openAPIV3Schema": {"type": "object", "properties": properties}},
-                "subresources": {} if self.kind == "Application" else {"status": {}},
+                "subresources": subresources,
             }
             for index, version in enumerate(self.versions)
         ]
@@ -86,3 +93,13 @@ COMPOSED = (
     Crd("rds.aws.upbound.io", "Instance", "instances", ("v1beta1",), scope="Cluster"),
 )
 """A composite of somebody's own, and what a provider manages, for Crossplane."""
+MACHINE_DEPLOYMENT = Crd("cluster.x-k8s.io", "MachineDeployment", "machinedeployments", ("v1beta2",), scales=True)
+"""What cluster-autoscaler scales with Cluster API."""
+AGENTS = (
+    Crd("cilium.io", "CiliumIdentity", "ciliumidentities", ("v2",), "Cluster"),
+    Crd("cilium.io", "CiliumEndpoint", "ciliumendpoints", ("v2",)),
+    Crd("cilium.io", "CiliumNetworkPolicy", "ciliumnetworkpolicies", ("v2",)),
+    Crd("crd.projectcalico.org", "IPAMBlock", "ipamblocks", ("v1",), "Cluster"),
+    Crd("crd.projectcalico.org", "IPPool", "ippools", ("v1",), "Cluster"),
+)
+"""What network drivers write for new Pods, and what people declare in the same groups."""

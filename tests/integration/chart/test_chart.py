@@ -63,6 +63,23 @@ def test_one_registration_with_the_command_line(policies, options):
     assert chart["webhooks"] == printed["webhooks"]
 
 
+def test_what_is_left_out_besides_is_the_same():
+    """Groups and namespaces of the values, as the command line takes them; in both webhooks where there are two."""
+    groups, namespaces = ("ipam.example.com", "storage.example.com"), ("cilium", "rook-ceph")
+    printed = registration(
+        Config(),
+        Target(),
+        failure_policies={"provenance": "Ignore"},
+        excluded_groups=groups,
+        excluded_namespaces=namespaces,
+    )
+    options = ("--set", "webhook.failurePolicyOf.provenance=Ignore")
+    options += ("--set", f"webhook.excludedGroups={{{','.join(groups)}}}")
+    options += ("--set", f"webhook.excludedNamespaces={{{','.join(namespaces)}}}")
+    chart = of_kind(rendered(*options), "ValidatingWebhookConfiguration")
+    assert chart["webhooks"] == printed["webhooks"]
+
+
 @pytest.mark.parametrize("options", [(), ("--set", "webhook.failurePolicyOf.provenance=Ignore,tls.mode=cert-manager")])
 def test_the_registration_is_watched_as_it_is_applied(options, tmp_path):
     """Servers are told which one, and are given it as it was rendered; they put nothing back unless asked to."""

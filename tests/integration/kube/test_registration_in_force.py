@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
 from recordings import objects
 from recordings.recorder import listening
-from support.cluster import Cluster
+from support.api import ApiError
+from support.cluster import Cluster, wait_for
+from support.crds import AGENTS, Crd
 from support.registration import registered
 from support.users import ALICE, DEPLOYMENT_CONTROLLER, ENDPOINT_SLICE_CONTROLLER, ROOT
+
+from gateway.config.model import Config
+from gateway.server.registration import Target, registration
 
 
 @pytest.fixture
@@ -84,6 +92,56 @@ def test_a_person_may_not_hide_behind_what_is_not_sent(cluster: Cluster, namespa
     cluster.api(ALICE).delete(cluster.api(ALICE).create(objects.pod("kube-system", f"pod-{namespace}")))
     # The API server asks more than once about the deletion of one Pod.
     assert set(_asked(recorder, namespace)) == {("CREATE", "endpointslices"), ("CREATE", "pods"), ("DELETE", "pods")}
+
+
+def _refusal(cluster: Cluster, item: dict) -> str:
+    """What the API server says to a creation; empty where it takes it."""
+    try:
+        cluster.api(ROOT).create(item)
+    except ApiError as error:
+        return error.message
+    return ""
+
+
+@contextmanager
+def _down(cluster: Cluster, namespace: str, **options: tuple[str, ...]) -> Iterator[None]:
+    """While the context lasts the API server asks, with failurePolicy Fail, a govgate that is down."""
+    target = Target(url="https://127.0.0.1:1/v1/validate")
+    made = cluster.api(ROOT).create(registration(Config(), target, name=f"down-{namespace}", **options))
+    probe = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"generateName": "probe-", "namespace": namespace}}
+    try:
+        wait_for(lambda: "failed calling webhook" in _refusal(cluster, probe), seconds=60)
+        yield
+    finally:
+        cluster.api(ROOT).delete(made)
+
+
+def _custom(crd: Crd, namespace: str) -> dict:
+    place = {"namespace": namespace} if crd.scope == "Namespaced" else {}
+    metadata = {"name": f"a-{namespace}", **place}
+    return {"apiVersion": f"{crd.group}/{crd.versions[0]}", "kind": crd.kind, "metadata": metadata, "spec": {}}
+
+
+def test_pods_get_addresses_and_identities_while_govgate_is_down(cluster: Cluster, namespace):
+    """What nodes' agents write for new Pods is let through; policies and pools of the same groups are not."""
+    cluster.install(AGENTS)
+    with _down(cluster, namespace):
+        refused = {crd.plural for crd in AGENTS if _refusal(cluster, _custom(crd, namespace))}
+        kept = cluster.api(ROOT).patch(_custom(AGENTS[0], namespace), {"spec": {"seen": True}})
+        cluster.api(ROOT).delete(kept)
+    assert refused == {"ciliumnetworkpolicies", "ippools"}
+
+
+def test_groups_can_be_left_out_besides(cluster: Cluster, namespace):
+    """Those of a driver that govgate does not know; others of that name's ending are not."""
+    mine, other = (Crd(group, "Address", "addresses", ("v1",), "Cluster") for group in _GROUPS)
+    cluster.install((mine, other))
+    with _down(cluster, namespace, excluded_groups=(mine.group,)):
+        assert _refusal(cluster, _custom(mine, namespace)) == ""
+        assert "failed calling webhook" in _refusal(cluster, _custom(other, namespace))
+
+
+_GROUPS = ("ipam.example.com", "more.ipam.example.com")
 
 
 def _token_request():

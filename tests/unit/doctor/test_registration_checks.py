@@ -69,11 +69,34 @@ def test_labels_of_the_namespace_count():
 
 @pytest.mark.parametrize("one", RECOVERY, ids=lambda one: one.what)
 def test_what_a_cluster_recovers_by_must_not_be_asked_about(one):
-    """Each is named that no condition keeps away."""
+    """Each is named that no condition keeps away, and that there is."""
+    site = msgspec.structs.replace(SITE, served=frozenset((f"{one.resource}.{one.group}",)))
     held = there(matchConditions=[c for c in WANTED["webhooks"][0]["matchConditions"] if c["name"] != one.condition])
-    found = told(held)["registration-recovery"]
+    found = told(held, site)["registration-recovery"]
     assert one.what in found.message
     assert not [other for other in RECOVERY if other.condition != one.condition and other.what in found.message]
+
+
+def test_what_the_cluster_does_not_have_is_not_told_of():
+    """The objects of a network driver that is not installed; of those that are, each driver once."""
+    held = there(
+        matchConditions=[c for c in WANTED["webhooks"][0]["matchConditions"] if c["name"] != "not-pod-objects"]
+    )
+    assert told(held) == {}
+    served = frozenset(("ciliumidentities.cilium.io", "ciliumendpoints.cilium.io", "ciliumnetworkpolicies.cilium.io"))
+    found = told(held, msgspec.structs.replace(SITE, served=served))
+    assert found["registration-recovery"].message.endswith("asks about: identities and addresses of Pods (Cilium)")
+
+
+def test_groups_that_are_left_out_need_no_other_condition():
+    """Those that the registration names, as govgate words it."""
+    plain = [c for c in WANTED["webhooks"][0]["matchConditions"] if c["name"] != "not-pod-objects"]
+    served = frozenset(("ciliumidentities.cilium.io", "ips.kubeovn.io"))
+    site = msgspec.structs.replace(SITE, served=served)
+    left_out = [{"name": "mine", "expression": "!(request.resource.group in ['cilium.io', 'a.example.com'])"}]
+    held = there(matchConditions=[*plain, *left_out])
+    found = told(held, site)
+    assert found["registration-recovery"].message.endswith("asks about: addresses of Pods (Kube-OVN)")
 
 
 def test_what_the_rules_leave_out_needs_no_condition():

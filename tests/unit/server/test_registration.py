@@ -10,7 +10,15 @@ from gateway.config.model import Cluster, Config
 from gateway.config.policy import Policy
 from gateway.config.secrets import Secrets
 from gateway.server.intake import RefusedError, asked_guards
-from gateway.server.registration import CONDITIONS, Target, registration
+from gateway.server.registration import Target, registration
+from gateway.server.registration_conditions import (
+    CONDITIONS,
+    EXCLUDED,
+    POD_OBJECTS,
+    excluded,
+    excluded_by,
+    may_be_excluded,
+)
 from webhooks.assembly import assemble
 from webhooks.groups import GROUPS
 
@@ -60,6 +68,41 @@ def test_govgate_can_be_started_and_repaired() -> None:
         {"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": ["policy"]}
     ]
     assert document["webhooks"][0]["clientConfig"]["service"]["namespace"] == "policy"
+
+
+def test_what_agents_write_for_new_pods_is_named_type_by_type() -> None:
+    """No whole group, since Git declares network policies and pools of the same groups."""
+    kept_away = {name for one in POD_OBJECTS for name in one.names}
+    assert {"ciliumidentities.cilium.io", "ipamblocks.crd.projectcalico.org", "ips.kubeovn.io"} <= kept_away
+    declared = {"ciliumnetworkpolicies.cilium.io", "ippools.crd.projectcalico.org", "subnets.kubeovn.io"}
+    assert kept_away.isdisjoint(declared)
+    assert all(f"'{name}'" in CONDITIONS["not-pod-objects"] for name in kept_away)
+
+
+def test_more_can_be_left_out() -> None:
+    """Groups by a condition of their own, the last; namespaces beside the own one."""
+    one = webhook(excluded_groups=("a.example.com", "b.example.com"), excluded_namespaces=("cilium",))
+    assert one["matchConditions"][-1] == {
+        "name": EXCLUDED,
+        "expression": "!(request.resource.group in ['a.example.com', 'b.example.com'])",
+    }
+    assert one["namespaceSelector"]["matchExpressions"][0]["values"] == ["govgate-system", "cilium"]
+
+
+@pytest.mark.parametrize("group", ["", "apps", "govgate.dev", "A.example.com", "a..com", "x'] || true || ['.com", "*"])
+def test_what_cannot_be_left_out(group) -> None:
+    """Kubernetes' own groups of workloads, govgate's, and what is no group; a condition that names one is not believed."""
+    assert not may_be_excluded(group)
+    assert excluded_by(excluded([group])[EXCLUDED]) == ()
+
+
+def test_a_condition_that_leaves_groups_out_is_read_back() -> None:
+    """And nothing else is taken for one."""
+    groups = ("a.example.com", "snapshot.storage.k8s.io")
+    assert excluded_by(excluded(groups)[EXCLUDED]) == groups
+    assert excluded(()) == {}
+    for other in ("request.resource.group in ['a.example.com']", "!(request.resource.group in [])", "true"):
+        assert excluded_by(other) == ()
 
 
 def test_guards_with_a_failure_policy_of_their_own():

@@ -89,6 +89,15 @@ def test_webhook_config(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert "something else must set caBundle" in capsys.readouterr().err
 
 
+def test_what_is_not_asked_about_besides(capsys: pytest.CaptureFixture[str]) -> None:
+    """Groups and namespaces, each named as often as there are."""
+    options = ["--excluded-group", "a.test", "--excluded-group", "b.test", "--excluded-namespace", "cilium"]
+    assert run(["webhook-config", "-o", "json", *options]) == 0
+    (webhook,) = json.loads(capsys.readouterr().out)["webhooks"]
+    assert webhook["matchConditions"][-1]["expression"] == "!(request.resource.group in ['a.test', 'b.test'])"
+    assert webhook["namespaceSelector"]["matchExpressions"][0]["values"] == ["govgate-system", "cilium"]
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -98,6 +107,9 @@ def test_webhook_config(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
         ["webhook-config", "--failure-policy", "Maybe"],
         ["webhook-config", "--ca-bundle", "no base64!"],
         ["webhook-config", "--ca-bundle", "AAAA"],
+        ["webhook-config", "--excluded-group", "apps"],
+        ["webhook-config", "--excluded-group", "govgate.dev"],
+        ["webhook-config", "--excluded-namespace", "Cilium"],
         ["serve", "--workers", "many"],
         ["serve", "--cert", "only-half"],
         ["config", "show", "-o", "toml"],

@@ -24,9 +24,17 @@
 - name: not-system-pods
   expression: >-
     !(request.resource.group == '' && request.resource.resource == 'pods' && has(request.namespace) && request.namespace == 'kube-system' && ((has(request.userInfo.username) && (request.userInfo.username.startsWith('system:serviceaccount:kube-system:') || request.userInfo.username == 'system:kube-controller-manager')) || (has(request.userInfo.groups) && 'system:nodes' in request.userInfo.groups)))
+- name: not-pod-objects
+  expression: >-
+    !(request.resource.resource + '.' + request.resource.group in ['blockaffinities.crd.projectcalico.org', 'blockaffinities.projectcalico.org', 'ciliumendpoints.cilium.io', 'ciliumendpointslices.cilium.io', 'ciliumidentities.cilium.io', 'ciliumnodes.cilium.io', 'clusterinformations.crd.projectcalico.org', 'clusterinformations.projectcalico.org', 'cninodes.vpcresources.k8s.aws', 'ipamblocks.crd.projectcalico.org', 'ipamblocks.projectcalico.org', 'ipamhandles.crd.projectcalico.org', 'ipamhandles.projectcalico.org', 'ippools.whereabouts.cni.cncf.io', 'ips.kubeovn.io', 'logicalvolumes.topolvm.io', 'networkinterfaces.network.alibabacloud.com', 'nodenetworkconfigs.acn.azure.com', 'noderuntimes.network.alibabacloud.com', 'nodes.network.alibabacloud.com', 'nodeslicepools.whereabouts.cni.cncf.io', 'overlappingrangeipreservations.whereabouts.cni.cncf.io', 'podenis.network.alibabacloud.com', 'policyendpoints.networking.k8s.aws'])
 - name: not-own-volumes
   expression: >-
     !(request.resource.group == '' && request.resource.resource == 'persistentvolumes' && object != null && has(object.spec.claimRef) && has(object.spec.claimRef.namespace) && object.spec.claimRef.namespace == '{{ .Release.Namespace }}')
+{{- with .Values.webhook.excludedGroups }}
+- name: not-excluded-groups
+  expression: >-
+    !(request.resource.group in ['{{ join "', '" . }}'])
+{{- end }}
 {{- end }}
 
 {{- define "govgate.provenanceCondition" -}}

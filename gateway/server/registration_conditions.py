@@ -1,0 +1,155 @@
+"""Which requests are not sent at all: CEL that the API server evaluates itself, so that it holds while govgate is down.
+
+Each condition is there because a cluster must be able to start Pods, govgate's own among them, while nobody answers; or
+because what it keeps away is a cluster's heartbeat, which no Git declares. The chart states the same
+(``_conditions.tpl``), and a test compares the two.
+Sources: https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/ (matchConditions);
+for :data:`POD_OBJECTS` the ClusterRoles of the agents that write them, each named there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import msgspec
+
+from webhooks.sources.find import API_GROUPS
+
+_KUBE_SYSTEM = "system:serviceaccount:kube-system:"
+_SYSTEM_USER = (
+    "has(request.userInfo.username) && "
+    f"(request.userInfo.username.startsWith('{_KUBE_SYSTEM}') || "
+    "request.userInfo.username == 'system:kube-controller-manager')"
+)
+_IN_KUBE_SYSTEM = "has(request.namespace) && request.namespace == 'kube-system'"
+_NODE = "has(request.userInfo.groups) && 'system:nodes' in request.userInfo.groups"
+
+
+class PodObjects(msgspec.Struct, frozen=True):
+    """What a node's agent writes for each new Pod: ``resources`` of ``groups``. ``what``: for people.
+
+    Types by name, and no whole group: the same groups hold network policies and pools of addresses, which Git declares.
+    """
+
+    what: str
+    groups: tuple[str, ...]
+    resources: tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """As CustomResourceDefinitions are named."""
+        return tuple(f"{resource}.{group}" for group in self.groups for resource in self.resources)
+
+
+POD_OBJECTS = (
+    # calico ``manifests/calico.yaml``; the second group since its v3 API can be served by CRDs. calico-node states its
+    # version in the clusterinformation when it starts.
+    PodObjects(
+        "addresses of Pods (Calico)",
+        ("crd.projectcalico.org", "projectcalico.org"),
+        ("blockaffinities", "clusterinformations", "ipamblocks", "ipamhandles"),
+    ),
+    # cilium ``install/kubernetes/cilium/templates/cilium-{agent,operator}/clusterrole.yaml``
+    PodObjects(
+        "identities and addresses of Pods (Cilium)",
+        ("cilium.io",),
+        ("ciliumendpoints", "ciliumendpointslices", "ciliumidentities", "ciliumnodes"),
+    ),
+    # amazon-vpc-resource-controller-k8s ``controllers/crds``, amazon-network-policy-controller-k8s
+    PodObjects("interfaces of nodes (Amazon VPC CNI)", ("vpcresources.k8s.aws",), ("cninodes",)),
+    PodObjects(
+        "network policies as nodes enforce them (Amazon VPC CNI)", ("networking.k8s.aws",), ("policyendpoints",)
+    ),
+    # azure-container-networking ``crd/nodenetworkconfig``
+    PodObjects("addresses of nodes (Azure CNI)", ("acn.azure.com",), ("nodenetworkconfigs",)),
+    # kube-ovn ``pkg/apis/kubeovn/v1``: an IP for each Pod
+    PodObjects("addresses of Pods (Kube-OVN)", ("kubeovn.io",), ("ips",)),
+    # whereabouts ``doc/crds/daemonset-install.yaml``
+    PodObjects(
+        "addresses of Pods (Whereabouts)",
+        ("whereabouts.cni.cncf.io",),
+        ("ippools", "nodeslicepools", "overlappingrangeipreservations"),
+    ),
+    # terway ``pkg/apis/network.alibabacloud.com``
+    PodObjects(
+        "interfaces of Pods (Terway)",
+        ("network.alibabacloud.com",),
+        ("networkinterfaces", "noderuntimes", "nodes", "podenis"),
+    ),
+    # topolvm ``docs/design.md``: in no namespace, one for each volume
+    PodObjects("volumes of claims (TopoLVM)", ("topolvm.io",), ("logicalvolumes",)),
+)
+"""No Pod gets an address, an identity or its volume without; they are in no namespace, or in the Pod's."""
+
+CONDITIONS = {
+    # What beats, reports or asks: never declared in Git, and most of a cluster's writes.
+    "not-leases": "!(request.resource.group == 'coordination.k8s.io' && request.resource.resource == 'leases')",
+    "not-events": "!(request.resource.resource == 'events' && request.resource.group in ['', 'events.k8s.io'])",
+    "not-nodes": "!(request.resource.group == '' && request.resource.resource == 'nodes')",
+    "not-reviews": "!(request.resource.group in ['authentication.k8s.io', 'authorization.k8s.io'])",
+    # The API server writes roles and its own endpoints when it starts, and is not ready before.
+    "not-apiserver": "!(has(request.userInfo.username) && request.userInfo.username == 'system:apiserver')",
+    # A node joins, and a volume is attached, without asking: or a cluster could not start again from nothing.
+    "not-node-bootstrap": (
+        "!(request.resource.group == 'certificates.k8s.io' && "
+        "request.resource.resource == 'certificatesigningrequests') && "
+        "!(request.resource.group == 'storage.k8s.io' && "
+        "request.resource.resource in ['csinodes', 'csistoragecapacities', 'volumeattachments'])"
+    ),
+    "not-endpoints-churn": (
+        "!(request.resource.resource in ['endpoints', 'endpointslices'] && "
+        f"request.resource.group in ['', 'discovery.k8s.io'] && {_SYSTEM_USER})"
+    ),
+    # The network's own Pods must be able to start while govgate, which needs the network, cannot answer.
+    "not-system-pods": (
+        "!(request.resource.group == '' && request.resource.resource == 'pods' && "
+        f"{_IN_KUBE_SYSTEM} && (({_SYSTEM_USER}) || ({_NODE})))"
+    ),
+    # And so must all others get what their nodes' agents write for them: govgate's own Pods are among them.
+    "not-pod-objects": (
+        "!(request.resource.resource + '.' + request.resource.group in "
+        f"{sorted(name for one in POD_OBJECTS for name in one.names)})"
+    ),
+}
+"""CEL, by name: a request is sent only if all hold. ``namespace`` and parts of ``userInfo`` may be absent."""
+
+EXCLUDED = "not-excluded-groups"
+_EXCLUDED = re.compile(r"!\(request\.resource\.group in \[('[a-z0-9.-]+'(?:, ?'[a-z0-9.-]+')*)\]\)")
+_LABEL = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
+_GROUP = re.compile(rf"{_LABEL}(?:\.{_LABEL})+")
+_MAX_GROUP_CHARS = 253
+
+
+def own_volumes(namespace: str) -> str:
+    """The volumes that claims of the gateway's own namespace are bound to, as they are made: it cannot start without."""
+    claim = f"has(object.spec.claimRef.namespace) && object.spec.claimRef.namespace == '{namespace}'"
+    return (
+        "!(request.resource.group == '' && request.resource.resource == 'persistentvolumes' && object != null && "
+        f"has(object.spec.claimRef) && {claim})"
+    )
+
+
+def excluded(groups: Sequence[str]) -> dict[str, str]:
+    """The condition that keeps these API groups away as well, by its name; none for no groups."""
+    listed = ", ".join(f"'{group}'" for group in groups)
+    return {EXCLUDED: f"!(request.resource.group in [{listed}])"} if groups else {}
+
+
+def may_be_excluded(group: str) -> bool:
+    """Whether a whole API group may be left out: not Kubernetes' own without a dot (core, ``apps``, ``batch``), of which
+    workloads are made, nor govgate's, whose waivers and grants it must see.
+    """
+    return len(group) <= _MAX_GROUP_CHARS and group != "govgate.dev" and _GROUP.fullmatch(group) is not None
+
+
+def excluded_by(expression: str) -> tuple[str, ...]:
+    """The groups that such a condition keeps away; none where it is another expression, or names what it may not."""
+    found = _EXCLUDED.fullmatch(expression)
+    groups = tuple(part.strip(" '") for part in found.group(1).split(",")) if found else ()
+    return groups if all(map(may_be_excluded, groups)) else ()
+
+
+_FETCHING = sorted(API_GROUPS | {"govgate.dev"})
+PROVENANCE_CONDITION = {"fetches": f"request.resource.group in {_FETCHING}"}
+"""For a webhook that asks about provenance alone."""
