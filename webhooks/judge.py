@@ -14,7 +14,7 @@ import msgspec
 from gateway.config.model import Config, config_digest_input
 from gateway.core.errors import MalformedRequestError, UndecidedError
 from gateway.core.finding import Action, Finding
-from gateway.core.guard import Guard, Indeterminate, Judged, NotApplicable, OnError, Outcome
+from gateway.core.guard import Guard, HoldsBack, Indeterminate, Judged, NotApplicable, OnError, Outcome
 from gateway.core.subject import Subject
 from gateway.core.verdict import Decision, Verdict, combine
 from webhooks.breakglass.cluster import ClusterGrants
@@ -93,15 +93,15 @@ class Judge:
             async with asyncio.timeout(deadline_seconds):
                 return await guard.judge(subject)
         except TimeoutError:
-            return Indeterminate(guard.name, "the deadline passed", guard.on_error(subject))
+            return _doubt(guard, subject, "the deadline passed")
         except UndecidedError as error:
-            return Indeterminate(guard.name, str(error), guard.on_error(subject))
+            return _doubt(guard, subject, str(error))
         except MalformedRequestError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever fails in a guard, the request is answered
             # A guard that fails is a guard that could not decide; the trace is for us, not for the client.
             _log.exception("a guard failed", extra={"fields": {"guard": guard.name}})
-            return Indeterminate(guard.name, f"internal error: {type(error).__name__}", guard.on_error(subject))
+            return _doubt(guard, subject, f"internal error: {type(error).__name__}")
 
     def _switched_off(self, subject: Subject) -> str:
         """Why findings are not enforced for this request: empty if they are."""
@@ -114,14 +114,20 @@ class Judge:
         return ""
 
 
+def _doubt(guard: Guard, subject: Subject, reason: str) -> Indeterminate:
+    would = guard.held_back(subject) if isinstance(guard, HoldsBack) else None
+    return Indeterminate(guard.name, reason, guard.on_error(subject), would=would)
+
+
 def _record_only(outcome: Outcome, why: str) -> Outcome:
-    """The same outcome, enforced nowhere: each finding says what it would have done."""
+    """The same outcome, enforced nowhere: each finding, and each doubt, says what it would have done."""
     if isinstance(outcome, NotApplicable):
         return outcome
     findings = tuple(audited(finding, why) for finding in outcome.findings)
     if isinstance(outcome, Judged):
         return Judged(outcome.guard, f"{outcome.reason} [{why}]", findings)
-    return Indeterminate(outcome.guard, f"{outcome.reason} [{why}]", OnError.ALLOW, findings)
+    would = outcome.would if outcome.would is not None else outcome.on_error
+    return Indeterminate(outcome.guard, f"{outcome.reason} [{why}]", OnError.ALLOW, findings, would)
 
 
 def audited(finding: Finding, why: str) -> Finding:

@@ -46,11 +46,12 @@ class Request(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Undecided(msgspec.Struct, frozen=True, rename="camel"):
-    """A guard that could not decide."""
+    """A guard that could not decide. ``would``: what ``on_error`` would be if it were enforced, where it is not."""
 
     guard: str
     reason: str
     on_error: str
+    would: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -80,7 +81,10 @@ def decision_draft(
         dry_run=subject.dry_run,
         actor=Actor(user.username, user.uid, user.groups),
     )
-    undecided = tuple(Undecided(item.guard, item.reason, item.on_error) for item in verdict.indeterminate)
+    undecided = tuple(
+        Undecided(one.guard, one.reason, one.on_error, msgspec.UNSET if one.would is None else one.would)
+        for one in verdict.indeterminate
+    )
     outcome = Outcome(verdict.decision, verdict.reasons, undecided)
     head: dict[str, Any] = {"bodies": bodies, "findings": verdict.findings, "id": identity}
     middle = {"request": request, "rules": rules}

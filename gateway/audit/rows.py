@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.audit.record import Actor, Bodies, Outcome, Request
+from gateway.audit.record import Actor, Bodies, Outcome, Request, Undecided
 from gateway.core.errors import AuditError
 from gateway.core.finding import Finding
 
@@ -80,10 +80,15 @@ def flat(record: Record, digest: str) -> dict[str, Any]:
         "findings": " ".join(f"{finding.id}:{finding.rule}:{finding.action}" for finding in record.findings),
         "messages": "\n".join(finding.message for finding in record.findings),
         "reasons": "\n".join(verdict.reasons),
-        "indeterminate": "\n".join(f"{item.guard}: {item.reason} ({item.on_error})" for item in verdict.indeterminate),
+        "indeterminate": "\n".join(map(_doubt, verdict.indeterminate)),
         "object": record.bodies.object,
         "oldObject": record.bodies.old_object,
         "timings": " ".join(f"{name}={value}" for name, value in record.timings.items()),
         "detail": msgspec.json.encode(record.detail).decode() if record.detail else "",
         "hash": digest,
     }
+
+
+def _doubt(one: Undecided) -> str:
+    would = "" if one.would is msgspec.UNSET else f"; would {one.would}"
+    return f"{one.guard}: {one.reason} ({one.on_error}{would})"

@@ -31,7 +31,7 @@ audit_app = App(name="audit", help="The decision log: verify, query, tail, expor
 key_app = App(name="key", help="The log's signing key.")
 audit_app.command(key_app)
 audit_app.command(
-    "gateway.cli.audit_report:report", name="report", help="What was and would have been denied, by whom."
+    "gateway.cli.audit_report:report", name="report", help="What was and would have been refused, by whom."
 )
 
 Config = Annotated[Path | None, Parameter(help="The configuration file; else GOVGATE_CONFIG names it.")]

@@ -11,8 +11,9 @@ import msgspec
 import yaml
 from cyclopts import Parameter
 
+from gateway.audit.groups import Group
 from gateway.audit.reader import Reader, open_reader
-from gateway.audit.report import Group, Report, report_of
+from gateway.audit.report import Report, report_of
 from gateway.audit.rows import Record, read_record
 from gateway.audit.state import state_folder
 from gateway.audit.times import point_in_time
@@ -36,9 +37,9 @@ def report(
     state_dir: Path | None = None,
     config: Path | None = None,
 ) -> None:
-    """Say what was denied, what would have been denied in shadow mode, by whom, and which exemptions that suggests.
+    """Say what was refused, what would have been if everything were enforced, by whom, and which exemptions that suggests.
 
-    Dry runs are counted apart. Exemptions are proposed for programs that did the same at least three times; whether they
+    Refused is what is denied, and what could not be decided where onError is deny: the reasons are named. Dry runs are counted apart. Exemptions are proposed for programs that did the same at least three times; whether they
     should is for you to decide.
 
     Parameters
@@ -89,24 +90,26 @@ def summary(made: Report) -> list[str]:
         return [f"no requests{f', {totals.dry_runs} dry runs' if totals.dry_runs else ''}"]
     span = f"{made.first[:16]}Z to {made.last[:16]}Z: {totals.requests} requests"
     span += f" and {totals.dry_runs} dry runs" if totals.dry_runs else ""
-    refused = totals.denied + totals.would_deny
     lines = [f"{span}; denied: {totals.denied}, refused because undecided: {totals.undecided}"]
-    if not totals.would_deny:
-        lines.append("nothing else would have been denied if everything were enforced")
+    if not totals.would_deny and not totals.would_be_undecided:
+        lines.append("nothing else would have been refused if everything were enforced")
     else:
-        lines.append(f"would have been denied as well, if everything were enforced: {totals.would_deny}")
-    if refused:
+        lines.append(
+            "would have been refused as well, if everything were enforced: "
+            f"denied: {totals.would_deny}, because undecided: {totals.would_be_undecided}"
+        )
+    if totals.refused:
         programs = sorted(totals.programs.items(), key=lambda one: -one[1])
         named = ", ".join(f"{printable(name)} ({count})" for name, count in programs[:_NAMED])
         more = ", …" if len(programs) > _NAMED else ""
         lines.append(
-            f"of these {refused}, by people: {totals.by_people}, by programs: {totals.by_programs}"
+            f"of these {totals.refused}, by people: {totals.by_people}, by programs: {totals.by_programs}"
             + (f": {named}{more}" if named else "")
         )
     return lines
 
 
-_HEADER = ("OUTCOME", "REQUESTS", "BY", "OPERATION", "WHAT", "RULE", "WHERE")
+_HEADER = ("OUTCOME", "REQUESTS", "BY", "OPERATION", "WHAT", "RULE OR REASON", "WHERE")
 
 
 def _row(group: Group) -> tuple[str, ...]:
@@ -114,7 +117,8 @@ def _row(group: Group) -> tuple[str, ...]:
         group.kind + (f"/{group.subresource}" if group.subresource else "") + (f" {group.field}" if group.field else "")
     )
     where = ", ".join(group.objects.names) + (", …" if group.objects.more else "")
-    cells = (group.outcome, str(group.requests), group.user, group.operation, what, group.rule, where)
+    why = group.rule or f"{group.guard}: {group.reason}"
+    cells = (group.outcome, str(group.requests), group.user, group.operation, what, why, where)
     return tuple(printable(cell) for cell in cells)
 
 
@@ -135,7 +139,7 @@ def _table(made: Report) -> None:
 
 
 def _markdown(made: Report, present: Drift) -> str:
-    lines = ["## govgate: what was, and would have been, denied", "", *summary(made), ""]
+    lines = ["## govgate: what was, and would have been, refused", "", *summary(made), ""]
     if made.groups:
         lines += [*markdown_table(_HEADER, map(_row, made.groups[:_LISTED])), ""]
     if made.proposals:

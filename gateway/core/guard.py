@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -35,12 +35,15 @@ class NotApplicable(msgspec.Struct, frozen=True):
 
 
 class Indeterminate(msgspec.Struct, frozen=True):
-    """The guard could not decide. ``findings`` are those it was sure of all the same."""
+    """The guard could not decide. ``findings`` are those it was sure of all the same. ``would``: what this would do to the
+    request if it were enforced, where a mode says that it is not.
+    """
 
     guard: str
     reason: str
     on_error: OnError
     findings: tuple[Finding, ...] = ()
+    would: OnError | None = None
 
 
 Outcome = Judged | NotApplicable | Indeterminate
@@ -65,4 +68,13 @@ class Guard(Protocol):
         Raises:
             UndecidedError: a fact that is needed could not be had; becomes :class:`Indeterminate`.
         """
+        ...
+
+
+@runtime_checkable
+class HoldsBack(Protocol):
+    """A guard with a mode in which it enforces less than it could."""
+
+    def held_back(self, subject: Subject) -> OnError | None:
+        """What :meth:`Guard.on_error` would be if the guard enforced; None where it does, or does not look."""
         ...

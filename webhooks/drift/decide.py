@@ -30,7 +30,7 @@ from webhooks.drift.violations import (
     of_update,
     remaining,
 )
-from webhooks.drift.weigh import Case, Drifted, paused, strictness, weigh
+from webhooks.drift.weigh import Case, Drifted, is_held_back, paused, strictness, weigh
 
 _STRICTEST = list(Action)
 
@@ -38,7 +38,8 @@ _STRICTEST = list(Action)
 class Decided(msgspec.Struct, frozen=True):
     """The decision. ``reason`` in a few words; ``applicable`` is false for requests that are never judged.
 
-    ``undecided``: why there may be more than ``drifted`` says, or empty; ``doubt`` is what that more would do at worst.
+    ``undecided``: why there may be more than ``drifted`` says, or empty; ``doubt`` is what that more would do at worst, and
+    ``held_back`` says that it would do worse if the mode in force were enforce.
     ``kind`` is that of the object that was judged: of what is scaled, where the request is about a Scale.
     """
 
@@ -47,6 +48,7 @@ class Decided(msgspec.Struct, frozen=True):
     applicable: bool = True
     undecided: str = ""
     doubt: Action = Action.DENY
+    held_back: bool = False
     kind: GroupVersionKind | None = None
 
 
@@ -141,6 +143,7 @@ def _scaled(subject: Subject, parent: Json | None) -> tuple[Subject, Json]:
 def _judge(case: Case, owners: list[OwnerRef]) -> Decided:
     writers = allowances(case.policy.writers, case.subject)
     doubts: list[tuple[Action, str]] = []
+    held_back = False
     drifted: list[Drifted] = []
     for owner in owners:
         reconciler = case.policy.reconcilers[owner.reconciler]
@@ -159,9 +162,12 @@ def _judge(case: Case, owners: list[OwnerRef]) -> Decided:
             unsure = str(error)
         if unsure and not excuse:
             doubts.append((action, unsure))
+            held_back = held_back or is_held_back(case, owner, action)
     doubt, undecided = min(doubts, key=lambda one: _STRICTEST.index(one[0]), default=(Action.DENY, ""))
     reason = undecided or _reason(drifted, [writer.name for writer in writers])
-    return Decided(reason, tuple(drifted), undecided=undecided, doubt=doubt, kind=case.subject.kind)
+    return Decided(
+        reason, tuple(drifted), undecided=undecided, doubt=doubt, held_back=held_back, kind=case.subject.kind
+    )
 
 
 def _violations(

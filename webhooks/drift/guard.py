@@ -66,6 +66,11 @@ class DriftGuard:
         """As configured where the guard enforces; where it only warns or records, no doubt refuses a request either."""
         return self._fallback(ACTIONS.get(self._policy.strictest(subject, self._clock()), Action.AUDIT))
 
+    def held_back(self, subject: Subject) -> OnError | None:
+        """What is configured, where the mode in force only warns or records."""
+        held = self._policy.strictest(subject, self._clock()) in {"warn", "shadow"}
+        return self._policy.config.on_error if held else None
+
     async def judge(self, subject: Subject) -> Outcome:
         """Judge one request; see :func:`webhooks.drift.decide.decide`.
 
@@ -81,7 +86,9 @@ class DriftGuard:
             return NotApplicable(self.name, decided.reason)
         found = self._findings(subject, decided) if decided.drifted else ()
         if decided.undecided:
-            return Indeterminate(self.name, decided.undecided, self._fallback(decided.doubt), found)
+            on_error = self._fallback(decided.doubt)
+            would = self._policy.config.on_error if decided.held_back and decided.doubt is not Action.DENY else None
+            return Indeterminate(self.name, decided.undecided, on_error, found, would)
         left_out = len(decided.drifted) - len(found)
         reason = f"{decided.reason} ({left_out} more findings are not listed)" if left_out else decided.reason
         return Judged(self.name, reason, found)

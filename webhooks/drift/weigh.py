@@ -65,6 +65,11 @@ def strictness(case: Case, owner: OwnerRef, mode: Mode) -> Action:
     return Action.WARN if mode == "enforce" and _lenient(case, owner) else ACTIONS[mode]
 
 
+def is_held_back(case: Case, owner: OwnerRef, action: Action) -> bool:
+    """Whether it is the mode in force, and not the owner itself, that makes no denial of it."""
+    return action is not Action.DENY and not _lenient(case, owner)
+
+
 def _lenient(case: Case, owner: OwnerRef) -> bool:
     known = case.facts.owner(owner)
     return known is not None and known.lenient
@@ -91,7 +96,7 @@ def weigh(
         return []
     known = case.facts.owner(owner)
     ignored = set() if excuse or known is None else _ignored(case, reconciler, known, violations)
-    held_back = action is not Action.DENY and not _lenient(case, owner)
+    held_back = is_held_back(case, owner, action)
     found = []
     for violation in violations:
         kept = reconciler.always_tracked and violation.rule in _MARKS

@@ -87,10 +87,14 @@ def test_a_file_that_is_none(tmp_path, text, says):
 
 
 def test_the_report_of_that_log(log):
-    """What was denied, by whom; nobody is exempted for what happened once."""
+    """What was refused, by whom, why it was undecided; nobody is exempted for what happened once."""
     done = govgate("audit", "report", "--state-dir", log, "-o", "json")
     made = json.loads(done.stdout)
-    assert made["totals"]["denied"] == made["totals"]["byPeople"] + made["totals"]["byPrograms"] > 10
+    totals = made["totals"]
+    assert totals["denied"] + totals["undecided"] == totals["byPeople"] + totals["byPrograms"] > 10
+    doubts = [group for group in made["groups"] if group["outcome"] == "undecided"]
+    assert sum(group["requests"] for group in doubts) == totals["undecided"] > 0
+    assert all("cannot look up what is scaled" in group["reason"] for group in doubts)
     assert made["proposals"] == []
     for view in ("table", "markdown", "config"):
         assert govgate("audit", "report", "--state-dir", log, "-o", view).returncode == 0

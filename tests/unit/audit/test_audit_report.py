@@ -6,8 +6,9 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.audit.record import Actor, Outcome, Request
-from gateway.audit.report import MAX_GROUPS, report_of
+from gateway.audit.groups import MAX_GROUPS
+from gateway.audit.record import Actor, Outcome, Request, Undecided
+from gateway.audit.report import report_of
 from gateway.audit.rows import Record
 from gateway.cli.audit_report import merged, summary
 from gateway.config.drift import Drift
@@ -24,14 +25,14 @@ def finding(
     return Finding("f-1", rule, "high", action, "drift", about, field, "m", "do", exception=exception, would=would)
 
 
-def record(user="alice", decision="allow", *findings, seq=1, **request):
+def record(user="alice", decision="allow", *findings, seq=1, doubts=(), **request):
     given = {"operation": "UPDATE", "group": "apps", "kind": "Deployment", "namespace": "web", "name": "api"} | request
     asked = Request(
         uid="u", version="v1", resource="deployments", actor=Actor(user),
         subresource=given.pop("subresource", ""), dry_run=given.pop("dry_run", False), **given,
     )  # fmt: skip
     time = f"2026-11-{seq % 28 + 1:02}T00:00:00.000000Z"
-    return Record(1, seq, "i", time, "decision", "p", asked, Outcome(decision, (), ()), findings)
+    return Record(1, seq, "i", time, "decision", "p", asked, Outcome(decision, (), doubts), findings)
 
 
 SHADOW = finding(Action.AUDIT, would=Action.DENY)
@@ -52,15 +53,63 @@ def test_would_have_been_denied():
     ])  # fmt: skip
     totals = made.totals
     assert (totals.requests, totals.dry_runs, totals.denied, totals.undecided) == (8, 1, 1, 1)
-    assert (totals.would_deny, totals.by_people, totals.by_programs) == (2, 2, 1)
+    assert (totals.would_deny, totals.would_be_undecided, totals.by_people, totals.by_programs) == (2, 0, 3, 1)
     assert (totals.warned, totals.excepted, totals.programs) == (1, 1, {INJECTOR: 1})
     assert [(group.outcome, group.user, group.requests) for group in made.groups] == [
         ("would-deny", "alice", 2),
         ("denied", "bob", 1),
         ("would-deny", INJECTOR, 1),
     ]
-    assert "would have been denied as well, if everything were enforced: 2" in summary(made)[1]
-    assert "by people: 2, by programs: 1: " in summary(made)[2]
+    assert summary(made)[1].endswith("if everything were enforced: denied: 2, because undecided: 0")
+    assert "of these 4, by people: 3, by programs: 1: " in summary(made)[2]
+
+
+FORBIDDEN = "govgate may not read what is scaled, machinedeployments.cluster.x-k8s.io"
+
+
+def doubt(reason=FORBIDDEN, on_error="allow", would="deny", guard="drift"):
+    return Undecided(guard, reason, on_error, would)
+
+
+def test_what_could_not_be_decided_would_have_been_refused():
+    """Where nothing is enforced, a doubt is told of as a finding is: counted, by guard, reason and user."""
+    records = [
+        record(SCALER, doubts=(doubt(f"{FORBIDDEN} [mode: audit]"),), subresource="scale", name=f"pool-{n}", seq=n)
+        for n in range(5)
+    ]
+    made = report_of([*records, record("alice", doubts=(doubt("no reviews", "warn", msgspec.UNSET),))])
+    totals = made.totals
+    assert (totals.undecided, totals.would_be_undecided, totals.would_deny) == (0, 5, 0)
+    assert (totals.by_programs, totals.programs) == (5, {SCALER: 5})
+    (group,) = made.groups
+    assert (group.outcome, group.guard, group.rule, group.reason) == ("would-be-undecided", "drift", "", FORBIDDEN)
+    assert (group.user, group.requests, group.objects.more) == (SCALER, 5, True)
+    assert summary(made)[1].endswith("if everything were enforced: denied: 0, because undecided: 5")
+    (proposal,) = made.proposals
+    assert FORBIDDEN in proposal.why
+    assert "scaled what could not be looked up 5 times" in proposal.why
+    assert merged(made, Drift())["drift"]["autoscalers"]["users"] == [*Drift().autoscalers.users, SCALER]
+
+
+def test_what_was_refused_because_undecided_has_its_reasons():
+    """Each of enforcement's doubts, with the object's own name left out, so that equal ones are counted together."""
+    one = record("alice", "undecided", doubts=(doubt("cannot read web/a: no", "deny", msgspec.UNSET),), name="a")
+    other = record("alice", "undecided", doubts=(doubt("cannot read web/b: no", "deny", msgspec.UNSET),), name="b")
+    late = record("alice", "undecided", doubts=(doubt("the deadline passed", "deny", msgspec.UNSET, "policy"),))
+    made = report_of([one, other, late])
+    assert [(group.outcome, group.guard, group.reason, group.requests) for group in made.groups] == [
+        ("undecided", "drift", "cannot read …: no", 2),
+        ("undecided", "policy", "the deadline passed", 1),
+    ]
+    assert made.totals.by_people == 3
+    assert made.proposals == []
+
+
+def test_a_denial_goes_before_a_doubt():
+    """A request that would be denied is not counted as undecided besides; both causes are listed."""
+    made = report_of([record("alice", "allow", SHADOW, doubts=(doubt(),))])
+    assert (made.totals.would_deny, made.totals.would_be_undecided, made.totals.by_people) == (1, 0, 1)
+    assert {group.outcome for group in made.groups} == {"would-deny", "would-be-undecided"}
 
 
 def test_records_that_are_no_decisions_do_not_count():

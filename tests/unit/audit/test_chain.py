@@ -13,6 +13,7 @@ from support.audit_facts import RULES, START_NS, denial, subject
 
 from gateway.audit.chain import GENESIS, chain, draft, draft_event, new_id, rfc3339
 from gateway.audit.record import Bodies, decision_draft
+from gateway.audit.rows import flat, read_record
 from gateway.core.canonical import canonical_json
 from gateway.core.guard import Indeterminate, OnError
 from gateway.core.subject import UserInfo
@@ -63,6 +64,19 @@ def test_decision_is_canonical_without_being_checked(name: str, user: str, group
     assert decoded["verdict"]["indeterminate"] == [{"guard": "drift", "reason": reason, "onError": "deny"}]
     assert decoded["bodies"] == {"oldObject": "sha256:x"}
     assert decoded["seq"] == 7
+
+
+def test_what_a_doubt_would_do_is_recorded() -> None:
+    """Only where it is not enforced: what was written before this was known reads the same."""
+    held = Indeterminate("drift", "why", OnError.ALLOW, would=OnError.DENY)
+    verdict = Verdict(Decision.ALLOW, (), (held, Indeterminate("policy", "late", OnError.ALLOW)), ())
+    made = decision_draft(subject(1), verdict, rules=RULES, timings={}, bodies=Bodies(), time_ns=START_NS)
+    record = read_record(chain(made, seq=1, prev=GENESIS)[0])
+    assert [(one.guard, one.would) for one in record.verdict.indeterminate] == [
+        ("drift", "deny"),
+        ("policy", msgspec.UNSET),
+    ]
+    assert flat(record, "")["indeterminate"] == "drift: why (allow; would deny)\npolicy: late (allow)"
 
 
 def test_an_event_needs_no_request() -> None:

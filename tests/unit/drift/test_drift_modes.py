@@ -127,23 +127,33 @@ DOUBTFUL = managed_object({"a": 1}, {**OWN, "apiVersion": "apps/v2"})
 
 
 @pytest.mark.parametrize(
-    ("config", "on_error"),
+    ("config", "on_error", "would"),
     [
-        (Drift(), "deny"),
-        (Drift(on_error=OnError.WARN), "warn"),
-        (Drift(on_error=OnError.ALLOW), "allow"),
-        (Drift(mode="warn"), "warn"),
-        (Drift(mode="warn", on_error=OnError.ALLOW), "allow"),
-        (Drift(mode="shadow"), "allow"),
-        (Drift(flux_kustomization=FluxKustomization(mode="shadow")), "allow"),
-        (Drift(argo_cd=ArgoCD(mode="shadow")), "deny"),
+        (Drift(), "deny", None),
+        (Drift(on_error=OnError.WARN), "warn", None),
+        (Drift(on_error=OnError.ALLOW), "allow", None),
+        (Drift(mode="warn"), "warn", "deny"),
+        (Drift(mode="warn", on_error=OnError.ALLOW), "allow", "allow"),
+        (Drift(mode="shadow"), "allow", "deny"),
+        (Drift(flux_kustomization=FluxKustomization(mode="shadow")), "allow", "deny"),
+        (Drift(argo_cd=ArgoCD(mode="shadow")), "deny", None),
     ],
 )
-async def test_a_doubt_is_no_stricter_than_the_mode(config: Drift, on_error: str) -> None:
-    """What could not be decided about an object that is only watched refuses nothing."""
+async def test_a_doubt_is_no_stricter_than_the_mode(config: Drift, on_error: str, would: str | None) -> None:
+    """What could not be decided about an object that is only watched refuses nothing, and says what it would do."""
     found = await outcome(config, subject("UPDATE", old=DOUBTFUL, new=changed(DOUBTFUL, at("spec.a", 2))))
     assert isinstance(found, Indeterminate)
-    assert found.on_error == on_error
+    assert (found.on_error, found.would) == (on_error, would)
+
+
+async def test_a_lenient_owners_doubt_is_not_held_back() -> None:
+    """An owner that only warns about drift would refuse nothing where everything is enforced."""
+    facts = Known({APPS: Owner(lenient=True)})
+    asked = subject("UPDATE", old=DOUBTFUL, new=changed(DOUBTFUL, at("spec.a", 2)))
+    for mode in ("enforce", "shadow"):
+        found = await outcome(Drift(mode=mode), asked, facts)
+        assert isinstance(found, Indeterminate)
+        assert found.would is None
 
 
 async def test_the_strictest_owners_doubt_counts() -> None:

@@ -157,26 +157,30 @@ async def test_findings_are_about_what_is_scaled() -> None:
 
 
 @pytest.mark.parametrize(
-    ("config", "on_error"),
+    ("config", "on_error", "would"),
     [
-        (Drift(), "deny"),
-        (Drift(on_error=OnError.WARN), "warn"),
-        (Drift(on_error=OnError.ALLOW), "allow"),
-        (Drift(mode="warn"), "warn"),
-        (Drift(mode="shadow"), "allow"),
-        (Drift(mode="warn", on_error=OnError.ALLOW), "allow"),
+        (Drift(), "deny", None),
+        (Drift(on_error=OnError.WARN), "warn", None),
+        (Drift(on_error=OnError.ALLOW), "allow", None),
+        (Drift(mode="warn"), "warn", "deny"),
+        (Drift(mode="shadow"), "allow", "deny"),
+        (Drift(mode="warn", on_error=OnError.ALLOW), "allow", "allow"),
+        (Drift(mode="disabled"), "allow", None),
     ],
 )
-async def test_a_failed_lookup_refuses_only_where_drift_is_enforced(config: Drift, on_error: str) -> None:
-    """Who tries the guard in shadow or warn mode must not find that nobody can scale."""
+async def test_a_failed_lookup_refuses_only_where_drift_is_enforced(
+    config: Drift, on_error: str, would: str | None
+) -> None:
+    """Who tries the guard in shadow or warn mode must not find that nobody can scale; what would happen is known."""
 
     async def lookup(_about: Subject) -> dict | None:
         return None
 
     guard = DriftGuard(policy(config), NoFacts(), lookup, max_findings=50)
-    with pytest.raises(UndecidedError):
-        await guard.judge(scale())
-    assert guard.on_error(scale()) == on_error
+    if config.mode != "disabled":
+        with pytest.raises(UndecidedError):
+            await guard.judge(scale())
+    assert (guard.on_error(scale()), guard.held_back(scale())) == (on_error, would)
 
 
 async def test_a_disabled_guard_looks_nothing_up() -> None:

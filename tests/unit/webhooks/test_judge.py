@@ -178,6 +178,23 @@ async def test_administrators_switch_enforcement_off(config: Config, asked: Subj
         assert found.findings[0].action is Action.AUDIT
         assert found.reasons == (f"fixed: x [{why}]", f"u: u [{why}]", "n: x")
         assert found.indeterminate[0].on_error is OnError.ALLOW
+        assert found.indeterminate[0].would is OnError.DENY
+
+
+class Held(Fixed):
+    """A guard that does not enforce what it would be set to."""
+
+    def held_back(self, subject: Subject) -> OnError | None:
+        return OnError.DENY
+
+
+@pytest.mark.parametrize("answer", [UndecidedError("no facts"), ValueError("x"), "late"])
+@pytest.mark.parametrize("mode", ["enforce", "audit"])
+async def test_a_doubt_that_a_guards_own_mode_holds_back_says_so(answer: Any, mode: Any) -> None:
+    """Whatever the cause, and whether all is switched off besides: what enforcement would do is kept."""
+    guard = Held(answer, on_error=OnError.ALLOW)
+    (doubt,) = (await verdict(guard, config=Config(mode=mode), seconds=0.01)).indeterminate
+    assert (doubt.on_error, doubt.would) == (OnError.ALLOW, OnError.DENY)
 
 
 async def test_what_is_only_recorded_stays_as_it_is() -> None:
