@@ -167,6 +167,7 @@ class Drift(Section, frozen=True):
     autoscalers: Actors = Actors(
         users=(
             "system:serviceaccount:kube-system:horizontal-pod-autoscaler",
+            "system:serviceaccount:kube-system:cluster-autoscaler",
             "system:serviceaccount:keda:keda-operator",
         )
     )

@@ -19,6 +19,8 @@ from webhooks.drift.reconcilers.records import Record, Reduce
 
 _FLUX_SOURCES = ("gitrepositories", "ocirepositories", "helmrepositories", "buckets", "helmcharts")
 
+_FORBIDDEN = 403
+
 PROJECTS = ResourceType("argoproj.io", ("v1alpha1",), "appprojects")
 
 
@@ -163,6 +165,8 @@ class ClusterFacts:
         try:
             found = await self._client.find(resource.path(asked.version, subject.namespace, subject.name))
         except ApiError as error:
+            if error.code == _FORBIDDEN:
+                raise UndecidedError(_forbidden(resource)) from None
             raise UndecidedError(f"cannot read {resource} {subject.namespace}/{subject.name}: {error}") from None
         except ClusterError as error:
             raise UndecidedError(f"cannot look up what is scaled: {error}") from None
@@ -193,3 +197,13 @@ class ClusterFacts:
         if new is not None:
             for key in after - before:
                 self._inventory[key] = (*self._inventory.get(key, ()), new.ref)
+
+
+def _forbidden(resource: ResourceType) -> str:
+    """What is to be done about it: a Scale does not say whose object it scales, and nothing else tells."""
+    rule = f'apiGroups: ["{resource.group}"], resources: [{resource.plural}], verbs: [get]'
+    return (
+        f"what is scaled may not be read: govgate's account needs get on {resource}. With the chart, add "
+        f"{{group: {resource.group}, resources: [{resource.plural}]}} to rbac.scaledKinds; else give it a ClusterRole with "
+        f"{{{rule}}}"
+    )

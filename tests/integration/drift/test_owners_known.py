@@ -11,8 +11,9 @@ from recordings.objects import FLUX, config_map, deployment, labelled
 from recordings.stage import Stage
 from support.api import JSON_PATCH, ApiError, Json
 from support.cluster import Cluster, wait_for
+from support.crds import MACHINE_DEPLOYMENT
 from support.gateway import Gateway
-from support.users import ALICE, KUSTOMIZE_CONTROLLER, ROOT, TENANT
+from support.users import ALICE, CLUSTER_AUTOSCALER, GOVGATE, KUSTOMIZE_CONTROLLER, ROOT, TENANT, User
 
 
 def audit(gateway: Gateway, *arguments: str) -> str:
@@ -248,3 +249,50 @@ def test_the_log_of_all_this_verifies(controllers: Cluster, govgate: Gateway, na
     exported = audit(govgate, "export", "--format", "jsonl", "--bodies")
     assert namespace in exported
     assert "bm90LWEtcmVhbC1wYXNzd29yZA==" not in exported
+
+
+def may(cluster: Cluster, user: User, resource: str, verbs: list[str]) -> None:
+    """Let somebody do this to all of Cluster API's."""
+    api, metadata = "rbac.authorization.k8s.io", {"name": f"machines-{user.program}"}
+    rule = {"apiGroups": ["cluster.x-k8s.io"], "resources": [resource], "verbs": verbs}
+    reference = {"apiGroup": api, "kind": "ClusterRole", "name": metadata["name"]}
+    subject = {"apiGroup": api, "kind": "User", "name": user.name}
+    role = {"apiVersion": f"{api}/v1", "kind": "ClusterRole", "metadata": metadata, "rules": [rule]}
+    binding = {"apiVersion": f"{api}/v1", "kind": "ClusterRoleBinding", "metadata": metadata}
+    for one in (role, {**binding, "roleRef": reference, "subjects": [subject]}):
+        cluster.api(ROOT).apply(one, manager="tests")
+
+
+def test_what_is_scaled_and_may_not_be_read(controllers: Cluster, govgate: Gateway, namespace: str) -> None:
+    """A custom object is scaled by nobody while govgate may not read it, managed or not; who asks is told the rule that is
+    missing, and with it the object is judged by whose it is. Autoscalers need none.
+    """
+    controllers.install((MACHINE_DEPLOYMENT,))
+    pool = {
+        "apiVersion": "cluster.x-k8s.io/v1beta2",
+        "kind": "MachineDeployment",
+        "metadata": {"name": "pool", "namespace": namespace},
+        "spec": {"replicas": 1},
+    }
+    names = ("mine", "autoscaled", "pool")
+    mine, autoscaled, managed = ({**pool, "metadata": {**pool["metadata"], "name": name}} for name in names)
+    controllers.api(ROOT).create(mine)
+    for item in (autoscaled, managed):
+        flux_apply(controllers, item, namespace, "web")
+
+    def scaled(item: Json, user: User, replicas: int) -> str:
+        try:
+            controllers.api(user).scale(item, replicas)
+        except ApiError as error:
+            return str(error)
+        return ""
+
+    for item in (mine, managed):
+        refusal = scaled(item, ALICE, 3)
+        assert "needs get on machinedeployments.cluster.x-k8s.io" in refusal
+        assert "{group: cluster.x-k8s.io, resources: [machinedeployments]} to rbac.scaledKinds" in refusal
+    may(controllers, CLUSTER_AUTOSCALER, "machinedeployments/scale", ["get", "update"])
+    wait_for(lambda: scaled(autoscaled, CLUSTER_AUTOSCALER, 2) == "")
+    may(controllers, GOVGATE, "machinedeployments", ["get"])
+    wait_for(lambda: scaled(mine, ALICE, 3) == "")
+    assert "spec.replicas would change" in scaled(managed, ALICE, 4)
