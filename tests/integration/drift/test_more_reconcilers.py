@@ -218,6 +218,28 @@ def test_crossplane(controllers: Cluster, strict: Gateway, namespace: str) -> No
     controllers.api(GARBAGE_COLLECTOR).delete(instance)
 
 
+def test_crossplane_nested(controllers: Cluster, strict: Gateway, namespace: str) -> None:
+    """What a composed composite composes bears the outermost one's label, and belongs to its own controller; what an operator
+    makes of its labels and annotations does not.
+    """
+    root, alice = controllers.api(ROOT), controllers.api(ALICE)
+    composite = {"apiVersion": "db.example.com/v1", "kind": "XDatabase", "metadata": {"name": f"n-{namespace}"}}
+    labels = {"crossplane.io/composite": f"root-{namespace}"}
+    annotations = {"crossplane.io/composition-resource-name": "instance"}
+    inner = root.create(marked({**composite, "spec": {"size": 1}}, labels=labels))
+    instance = {"apiVersion": "rds.aws.upbound.io/v1beta1", "kind": "Instance", "metadata": {"name": f"n-{namespace}"}}
+    whole = marked(
+        {**instance, "spec": {"forProvider": {"size": 1}}}, labels=labels, annotations=annotations, owner=inner
+    )
+    made = applied(controllers, whole, CROSSPLANE, "apiextensions.crossplane.io/composed/0123abcd")
+    refusal = told(lambda: alice.patch(instance, {"spec": {"forProvider": {"size": 2}}}))
+    assert f"managed by Crossplane XDatabase/n-{namespace}: spec.forProvider.size would change" in refusal
+    assert "deleting it" in told(lambda: alice.delete(instance))
+    copied = marked(config_map(namespace), labels=labels, annotations=annotations, owner=made)
+    alice.delete(alice.create(copied))
+    controllers.api(GARBAGE_COLLECTOR).delete(instance)
+
+
 def test_fleet(controllers: Cluster, strict: Gateway, namespace: str) -> None:
     """What the agent installed as Helm does, client-side."""
     annotations = {

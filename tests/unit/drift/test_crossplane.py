@@ -71,7 +71,7 @@ def update(old: dict, *patches: dict, user: UserInfo | None = None, kind: GroupV
 
 
 def test_a_composed_object_is_its_composites() -> None:
-    """By the label that names the object's controller, with Crossplane's hand in it."""
+    """By the label that names the object's controller, and Crossplane's hand in it."""
     assert owners_found(composed(), kind=INSTANCE) == [OWNER]
     assert owners_found(composed(), "CREATE", kind=INSTANCE) == [OWNER]
 
@@ -93,6 +93,44 @@ def test_a_composed_object_is_its_composites() -> None:
 def test_copied_labels_are_not_believed(obj: dict) -> None:
     """The label alone, a controller of another name, or somebody else's hand: nothing of that is Crossplane's."""
     assert owners_found(obj, kind=INSTANCE) == []
+
+
+STATED = {**FIELDS, "f:metadata": {"f:ownerReferences": {'k:{"uid":"1"}': {}}}}
+ROOT = {COMPOSITE: "root-a1", **CLAIM}
+
+
+def nested(fields: Any = STATED, manager: str = HAND, **more: Any) -> dict:
+    """What a composite composes that is itself composed: Crossplane copies the outermost one's label all the way down."""
+    obj = composed(labels=ROOT, manager=manager, **more)
+    obj["metadata"]["managedFields"] = [entry(manager, fields, version=INSTANCE.api_version)]
+    return obj
+
+
+def test_what_a_nested_composite_composes_is_its() -> None:
+    """By its controller, which Crossplane's own hand states, whatever composite the label names."""
+    for operation in ("DELETE", "CREATE"):
+        assert owners_found(nested(), operation, kind=INSTANCE) == [OWNER]
+    assert broken(update(nested(), at("spec.forProvider.size", 2))) == {"spec.forProvider.size": "drift/owned-field"}
+    assert broken(update(nested(), at("spec.forProvider.size", 2), user=CROSSPLANE)) == {}
+    assert broken(judged(subject("CREATE", new=nested(), kind=INSTANCE, user=CROSSPLANE))) == {}
+
+
+@pytest.mark.parametrize(
+    "obj",
+    [
+        nested(FIELDS),
+        nested({**FIELDS, "f:metadata": {"f:ownerReferences": {'k:{"uid":"2"}': {}}}}),
+        nested(manager="controller"),
+        nested(owner={**XR, "controller": False}),
+        nested(owner={**XR, "apiVersion": "apps/v1"}),
+        nested(owner={**XR, "name": ""}),
+    ],
+)
+def test_what_a_composed_operator_makes_is_not_its_composites(obj: dict) -> None:
+    """An operator (Knative) copies labels and annotations to objects that its own, composed, object controls."""
+    for operation in ("DELETE", "CREATE"):
+        assert owners_found(obj, operation, kind=INSTANCE) == []
+    assert broken(judged(subject("CREATE", new=obj, kind=INSTANCE))) == {}
 
 
 @pytest.mark.parametrize("api_version", ["apps/v1", "v1", "batch/v1", "networking.k8s.io/v1", ""])

@@ -76,7 +76,7 @@ class Reconciler(Protocol):
         ...
 
     def claim_on_create(self, obj: Json, subject: Subject) -> OwnerRef | None:
-        """The owner that a new object claims; it has no managedFields to confirm it yet."""
+        """The owner that a new object claims; its managedFields name its creator's own manager alone."""
         ...
 
     def tracking(self, owner: OwnerRef, obj: Json) -> tuple[Path, ...]:

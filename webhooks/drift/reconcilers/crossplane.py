@@ -1,21 +1,25 @@
 """Crossplane: what a composite composes, and the composite that a claim stands behind.
 
 Labels alone prove nothing: a claim's are copied to its composite, a composite's claim labels to all that it composes,
-and a composed Deployment's to its Pods. A composed object is controlled by the composite that its label names, and was
-applied by Crossplane; a claimed composite refers to the claim that its labels name. A claim, and a composite without
-one, belong to whoever wrote them.
-Sources: crossplane ``internal/controller/apiextensions/composite/composition_functions.go``, ``composition_render.go``,
-``claim/syncer_ssa.go``, ``internal/xcrd/crd.go``; crossplane-runtime ``pkg/meta``, ``apis/common/v1/policies.go``.
+and a composed Deployment's to its Pods. The label names the outermost composite, while the controller is the one that
+composed the object, which differs where composites are nested: so that the label agrees, or Crossplane's hand itself states
+the controller, which no copy does. A claimed composite refers to the claim that its labels name. A claim, and a composite
+without one, belong to whoever wrote them.
+Sources (1.x and 2.x): crossplane ``internal/controller/apiextensions/composite/composition_functions.go`` (applies server-side
+under a name per composite), ``composition_render.go`` (labels, controller), ``api.go`` (APINamingConfigurator: who has the label
+keeps it), ``claim/syncer_ssa.go``, ``internal/xcrd/crd.go``; crossplane-runtime ``pkg/meta``, ``apis/common/v1/policies.go``.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from gateway.config.reconcilers import Crossplane
 from gateway.core.subject import Json, Subject
 from webhooks.drift.facts import OwnerRef, Source
-from webhooks.drift.managed import Entry, Managers, by, controller_of, string_map
+from webhooks.drift.managed import Entry, Managers, by, controller_of, entries, owns, string_map
 from webhooks.drift.paths import ANNOTATIONS, LABELS, Path
 from webhooks.drift.reconcilers.base import Defaults
 
@@ -42,14 +46,14 @@ class CrossplaneReconciler(Defaults):
 
     def claim(self, obj: Json, subject: Subject, listed: list[Entry]) -> OwnerRef | None:  # noqa: ARG002 - the protocol's
         """The claim, or the composite that controls the object, confirmed by Crossplane's hand in managedFields."""
-        owner = self._owner(obj)
-        return owner if owner is not None and by(self.managers, listed) else None
+        own = by(self.managers, listed)
+        return (_claim(obj) or self._composite(obj, own)) if own and _marked(obj) else None
 
     def claim_on_create(self, obj: Json, subject: Subject) -> OwnerRef | None:  # noqa: ARG002 - the protocol's
-        """In the same way; instead of managedFields, a composed object has the name that its composition knows it by."""
+        """In the same way, whoever's hand it is; a composed object has the name that its composition knows it by, too."""
         owner = _claim(obj)
         if owner is None and string_map(obj, "annotations").get(RESOURCE_NAME):
-            owner = self._composite(obj)
+            owner = self._composite(obj, by(self.managers, entries(obj)))
         return owner
 
     def tracking(self, owner: OwnerRef, obj: Json) -> tuple[Path, ...]:  # noqa: ARG002 - the protocol's
@@ -73,20 +77,28 @@ class CrossplaneReconciler(Defaults):
         where = f" in namespace {owner.namespace}" if owner.namespace else ""
         return f"Change {what} {name}{where}, or its composition, in Git: Crossplane composes this object from it."
 
-    def _owner(self, obj: Json) -> OwnerRef | None:
-        labels = string_map(obj, "labels")
-        if COMPOSITE not in labels and CLAIM_NAME not in labels:
-            return None
-        return _claim(obj) or self._composite(obj)
-
-    def _composite(self, obj: Json) -> OwnerRef | None:
-        reference, name = controller_of(obj), string_map(obj, "labels").get(COMPOSITE)
+    def _composite(self, obj: Json, own: list[Entry]) -> OwnerRef | None:
+        reference, label = controller_of(obj), string_map(obj, "labels").get(COMPOSITE)
         group, slash, _ = _text(reference.get("apiVersion")).rpartition("/")
         # A composite is of a kind that somebody defined, never of one of Kubernetes' own (a Deployment's ReplicaSet).
         custom = slash and "." in group and not group.endswith(".k8s.io")
-        if not name or not custom or reference.get("name") != name:
+        name = _text(reference.get("name"))
+        if not label or not custom or not name:
+            return None
+        stated: Path = ("f:metadata", "f:ownerReferences", _key(_text(reference.get("uid"))))
+        if name != label and not any(owns(entry, stated) for entry in own):
             return None
         return OwnerRef(self.id, "", f"{_text(reference.get('kind'))}/{name}")
+
+
+def _marked(obj: Json) -> bool:
+    labels = string_map(obj, "labels")
+    return COMPOSITE in labels or CLAIM_NAME in labels
+
+
+def _key(uid: str) -> str:
+    """An ownerReference's as FieldsV1 names it."""
+    return "k:" + msgspec.json.encode({"uid": uid}).decode()
 
 
 def _claim(obj: Json) -> OwnerRef | None:
