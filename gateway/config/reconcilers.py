@@ -69,13 +69,17 @@ class Pulumi(Section, frozen=True):
 
     mode: Mode | None = "disabled"
     actors: Actors = Actors(
-        users=("system:serviceaccount:pulumi-kubernetes-operator:pulumi-kubernetes-operator-controller-manager",)
+        users=(
+            "system:serviceaccount:pulumi-kubernetes-operator:pulumi-kubernetes-operator-controller-manager",
+            "system:serviceaccount:pulumi-kubernetes-operator:pulumi-kubernetes-operator",
+            "system:serviceaccount:pulumi-kubernetes-operator:controller-manager",
+        )
     )
     field_managers: tuple[str, ...] = ("pulumi-kubernetes", "pulumi-kubernetes-*")
 
 
 class TofuController(Section, frozen=True):
-    """tofu-controller: the Secrets that belong to a Terraform object. ``approvers`` may set its ``spec.approvePlan``."""
+    """tofu-controller: outputs and plans of a Terraform object. ``approvers`` may set its ``spec.approvePlan``."""
 
     mode: Mode | None = "disabled"
     actors: Actors = Actors(users=("system:serviceaccount:flux-system:tofu-controller",))

@@ -105,8 +105,10 @@ def has_controller(obj: Json) -> bool:
 
 def controller_of(obj: Json) -> Json:
     """The ownerReference with ``controller: true``, empty if nothing controls the object."""
+    return next((reference for reference in owners(obj) if reference.get("controller") is True), {})
+
+
+def owners(obj: Json) -> list[Json]:
+    """All ownerReferences that are worth the name."""
     references = metadata(obj).get("ownerReferences")
-    for reference in references if isinstance(references, list) else ():
-        if isinstance(reference, dict) and reference.get("controller") is True:
-            return reference
-    return {}
+    return [one for one in references if isinstance(one, dict)] if isinstance(references, list) else []

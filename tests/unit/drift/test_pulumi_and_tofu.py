@@ -80,6 +80,21 @@ def test_pulumi_is_known_by_its_hand(manager: str, operation: str, owned: bool) 
     assert broken(change(obj, at("spec.a", 2))) == (DENIED if owned else {})
 
 
+STACK = GroupVersionKind("pulumi.com", "v1", "Stack")
+
+
+@pytest.mark.parametrize("manager", ["pulumi-kubernetes-operator", "pulumi-kubernetes-operator/finalizer"])
+def test_the_operators_own_hand_is_not_pulumis(manager: str) -> None:
+    """It writes a finalizer on each Stack, which belongs to whoever declared it: Git, or a person, who may delete it."""
+    own = entry(manager, {"f:metadata": {"f:finalizers": {".": {}}}}, operation="Update", version="pulumi.com/v1")
+    obj = managed_object({}, own, labels={}, kind=STACK, finalizers=["finalizer.stack.pulumi.com"])
+    assert owners_found(obj, config=ON, kind=STACK) == []
+    assert broken(judged(subject("DELETE", old=obj, kind=STACK, user=HUMAN), None, ON)) == {}
+    bare = managed_object({}, labels={}, kind=STACK)
+    asked = subject("UPDATE", old=bare, new=obj, kind=STACK, user=UserInfo(username="system:serviceaccount:a:b"))
+    assert broken(judged(asked, None, ON)) == {}
+
+
 def test_what_is_controlled_is_its_controllers() -> None:
     """Nothing of Pulumi's is copied with an object, but its controller may have let it go."""
     assert owners_found(written("pulumi-kubernetes", ownerReferences=CONTROLLER), config=ON) == []
@@ -93,8 +108,9 @@ def test_the_accounts_of_all_stacks_act() -> None:
     assert broken(change(obj, at("spec.a", 2), deployer, facts=facts)) == {}
     assert broken(change(obj, at("spec.a", 2), deployer)) == DENIED
     assert broken(change(obj, at("spec.b", 2), HUMAN, facts=facts)) == {}
-    operator = "system:serviceaccount:pulumi-kubernetes-operator:pulumi-kubernetes-operator-controller-manager"
-    assert broken(change(obj, at("spec.a", 2), UserInfo(username=operator))) == {}
+    for name in ("pulumi-kubernetes-operator-controller-manager", "pulumi-kubernetes-operator", "controller-manager"):
+        operator = f"system:serviceaccount:pulumi-kubernetes-operator:{name}"
+        assert broken(change(obj, at("spec.a", 2), UserInfo(username=operator))) == {}
 
 
 def test_its_hand_is_not_wiped_off() -> None:
@@ -109,6 +125,16 @@ def test_a_stacks_account() -> None:
     obj: dict = {"metadata": {"namespace": "infra", "name": "a"}, "spec": {"serviceAccountName": "deployer"}}
     assert stack(obj).owner.accounts == {"system:serviceaccount:infra:deployer"}
     assert stack({**obj, "spec": 1}).owner.accounts == {"system:serviceaccount:infra:default"}
+
+
+def test_a_stacks_templates_name_its_account() -> None:
+    """The workspace's template goes before the Stack's own, that of its Pods before both, as the operator merges them."""
+    template: dict = {"spec": {"serviceAccountName": "workspace"}}
+    spec = {"serviceAccountName": "deployer", "workspaceTemplate": template}
+    obj = {"metadata": {"namespace": "infra", "name": "a"}, "spec": spec}
+    assert stack(obj).owner.accounts == {"system:serviceaccount:infra:workspace"}
+    template["spec"]["podTemplate"] = {"spec": {"serviceAccountName": "pod"}}
+    assert stack(obj).owner.accounts == {"system:serviceaccount:infra:pod"}
 
 
 # tofu-controller
@@ -146,6 +172,35 @@ def test_only_the_runner_writes_outputs() -> None:
     assert broken(change(output(), {"metadata": {"labels": {"a": "b"}}}, kind=SECRET)) == {}
     assert broken(judged(subject("DELETE", old=output(), kind=SECRET), None, ON)) == {"": "drift/deleted"}
     assert broken(judged(subject("DELETE", old=output(), kind=SECRET, user=COLLECTOR), None, ON)) == {}
+
+
+CONFIG_MAP = GroupVersionKind("", "v1", "ConfigMap")
+SAVED = {"savedPlan": "plan-main-1", "infra.contrib.fluxcd.io/plan-hash": "ab"}
+PLAN_OWNER = {name: value for name, value in OWNING.items() if name != "controller"}
+
+
+def plan(kind: GroupVersionKind, *, owner: dict = PLAN_OWNER, annotations: Any = SAVED) -> dict:
+    """A plan as the runner saves it: owned by the Terraform object, and not controlled."""
+    obj = managed_object({}, labels={}, kind=kind, ownerReferences=[owner], annotations=annotations)
+    return {**obj, "data": {"tfplan": "H4s="}, **({"type": "Opaque"} if kind == SECRET else {})}
+
+
+@pytest.mark.parametrize("kind", [SECRET, CONFIG_MAP])
+def test_a_saved_plan_is_its_terraform_objects(kind: GroupVersionKind) -> None:
+    """The one that is applied, and the one that people approve by: neither its content nor its marks are changed by others."""
+    obj = plan(kind)
+    for operation in ("DELETE", "CREATE"):
+        assert owners_found(obj, operation, config=ON, kind=kind) == ["tofu-controller web/db"]
+        assert owners_found(plan(kind, annotations={}), operation, config=ON, kind=kind) == []
+        assert owners_found(plan(kind, owner={**PLAN_OWNER, "kind": "X"}), operation, config=ON, kind=kind) == []
+        assert owners_found(plan(kind, owner=CONTROLLER[0]), operation, config=ON, kind=kind) == []
+    assert broken(change(obj, at("data.tfplan", "eA=="), kind=kind)) == {"data.tfplan": "drift/owned-field"}
+    assert broken(change(obj, at("data.tfplan", "eA=="), RUNNER, kind=kind)) == {}
+    hashed = {"metadata": {"annotations": {"infra.contrib.fluxcd.io/plan-hash": "cd"}}}
+    (rule,) = broken(change(obj, hashed, kind=kind)).values()
+    assert rule == "drift/tracking-metadata"
+    assert broken(judged(subject("DELETE", old=obj, kind=kind, user=RUNNER), None, ON)) == {}
+    assert broken(judged(subject("DELETE", old=obj, kind=kind), None, ON)) == {"": "drift/deleted"}
 
 
 def test_a_terraform_object_names_its_runner_and_may_be_suspended() -> None:

@@ -1,9 +1,11 @@
-"""tofu-controller: the Secrets that it keeps for a Terraform object (outputs, plans).
+"""tofu-controller: what it keeps for a Terraform object: outputs, and plans.
 
-They are controlled by that object, which nothing copies; what the runner wrote into them is an output that others read,
-or a plan that it will apply. State Secrets of Terraform's own backend have no owner, and are
-not recognised.
-Sources: tofu-controller ``runner/server_outputs.go``, ``api/v1alpha2/terraform_types.go``, ``charts/tofu-controller``.
+Outputs are Secrets that the Terraform object controls. Plans are Secrets, and ConfigMaps for people to read, that it owns and does
+not control: they say which plan was saved. What the runner wrote is an output that others read, a plan that it will apply, or
+what people approve by. Nothing copies an owner. State Secrets of Terraform's own backend have no owner, and are not
+recognised.
+Sources: tofu-controller ``runner/server_outputs.go``, ``runner/server_save_tfplan.go``, ``api/plan/plan.go``,
+``api/v1alpha2/terraform_types.go``, ``charts/tofu-controller``.
 """
 
 from __future__ import annotations
@@ -13,11 +15,16 @@ from gateway.config.reconcilers import Actors, TofuController
 from gateway.core.subject import Json, Subject
 from webhooks.drift.facts import Owner, OwnerRef, Source
 from webhooks.drift.fields import FieldsV1
-from webhooks.drift.managed import Entry, controller_of, metadata
+from webhooks.drift.managed import Entry, controller_of, metadata, owners, string_map
+from webhooks.drift.paths import ANNOTATIONS, LABELS, Path
 from webhooks.drift.reconcilers.base import Defaults
 from webhooks.drift.reconcilers.records import Record, section, service_account, text
 
 GROUP = "infra.contrib.fluxcd.io"
+SAVED_PLAN = "savedPlan"
+_PLAN_LABELS = (f"{GROUP}/plan-name", f"{GROUP}/plan-workspace")
+_PLAN_ANNOTATIONS = (SAVED_PLAN, f"{GROUP}/plan-hash", f"{GROUP}/plan-chunk")
+_KINDS = {"Secret", "ConfigMap"}
 
 
 class TofuReconciler(Defaults):
@@ -35,26 +42,30 @@ class TofuReconciler(Defaults):
         self._account = config.default_service_account
 
     def claim(self, obj: Json, subject: Subject, listed: list[Entry]) -> OwnerRef | None:  # noqa: ARG002 - the protocol's
-        """By the controlling Terraform object."""
-        reference = controller_of(obj)
-        group, _, _ = text(reference.get("apiVersion")).rpartition("/")
-        if (
-            subject.kind.kind != "Secret"
-            or subject.kind.group
-            or group != GROUP
-            or reference.get("kind") != "Terraform"
-        ):
+        """By the Terraform object that controls it, or owns it as a plan."""
+        if subject.kind.group or subject.kind.kind not in _KINDS:
             return None
-        return OwnerRef(self.id, subject.namespace, text(reference.get("name")))
+        reference = controller_of(obj)
+        if not reference and string_map(obj, "annotations").get(SAVED_PLAN):
+            reference = next(filter(_is_terraform, owners(obj)), {})
+        elif subject.kind.kind != "Secret":
+            return None
+        return OwnerRef(self.id, subject.namespace, text(reference.get("name"))) if _is_terraform(reference) else None
 
     def claim_on_create(self, obj: Json, subject: Subject) -> OwnerRef | None:
         """In the same way."""
         return self.claim(obj, subject, [])
 
+    def tracking(self, owner: OwnerRef, obj: Json) -> tuple[Path, ...]:  # noqa: ARG002 - the protocol's
+        """What says of a plan whose it is, which, and of which digest."""
+        labels = ((*LABELS, f"f:{name}") for name in _PLAN_LABELS)
+        return (*labels, *((*ANNOTATIONS, f"f:{name}") for name in _PLAN_ANNOTATIONS))
+
     def stated(self, obj: Json) -> tuple[tuple[str, FieldsV1], ...]:
         """All data that is there, key by key."""
         data: FieldsV1 = {f"f:{name}": {} for name in section(obj, "data")}
-        return ((str(obj.get("apiVersion", "")), {"f:data": data, "f:type": {}}),)
+        kept = {"f:data": data, **({"f:type": {}} if obj.get("type") else {})}
+        return ((str(obj.get("apiVersion", "")), kept),)
 
     def default_accounts(self, owner: OwnerRef) -> frozenset[str]:
         """The runner's account, in the Terraform object's namespace."""
@@ -62,7 +73,12 @@ class TofuReconciler(Defaults):
 
     def remedy(self, owner: OwnerRef, source: Source) -> str:  # noqa: ARG002 - the protocol's
         """Let the controller write it."""
-        return f"Change the configuration of Terraform {owner.namespace}/{owner.name} in Git: its runner writes this Secret."
+        return f"Change the configuration of Terraform {owner.namespace}/{owner.name} in Git: its runner writes this."
+
+
+def _is_terraform(reference: Json) -> bool:
+    group, _, _ = text(reference.get("apiVersion")).rpartition("/")
+    return group == GROUP and reference.get("kind") == "Terraform"
 
 
 def terraform(obj: Json) -> Record:
