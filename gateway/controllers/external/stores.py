@@ -62,9 +62,13 @@ class _Lent:
 
 
 class _Open:
-    """One identity. ``users``: who ask, and have no answer yet. ``gone``: it is not among the stores any more."""
+    """One identity. ``shown``: how it is says how the store is. ``users``: who ask, and have no answer yet. ``gone``: it is not
+    among the stores any more.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, identity: Identity) -> None:
+        # One that reads with the credentials of each namespace is not broken because one of them has none.
+        self.shown = not identity[-1]
         self.turn = asyncio.Lock()
         self.lent: _Lent | None = None
         self.users = 0
@@ -118,7 +122,7 @@ class Stores:
         if self._closed:
             raise UnavailableError("stores are not read any more")
         identity = store.identity(namespace)
-        opened = self._stores.setdefault(identity, _Open())
+        opened = self._stores.setdefault(identity, _Open(identity))
         self._stores.move_to_end(identity)
         refusal = opened.breaker.refusal(time.monotonic())
         if refusal:
@@ -203,7 +207,7 @@ class Stores:
         error.args = (text if text.startswith(name) else f"{name}: {text}",)
         new = opened.breaker.failed(error, time.monotonic())
         error.args = (opened.breaker.problem,)
-        if new and not isinstance(error, ThrottledError):
+        if new and not isinstance(error, ThrottledError) and opened.shown:
             self._told_failed(store, error)
 
     def _answered(self, opened: _Open, store: Store) -> None:

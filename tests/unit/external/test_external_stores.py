@@ -197,6 +197,19 @@ async def test_a_store_that_cannot_be_opened_is_told_of(error: StoreError) -> No
     assert scene.told in ([("vault", RejectedError)], [("vault", UnreadyError)])
 
 
+async def test_what_one_namespace_lacks_is_not_said_of_a_store_that_all_share() -> None:
+    """A ClusterSecretStore that reads with the credentials of whoever asks is in order whatever one of them has."""
+    scene = Scene(errors={"k": RejectedError("no such role")})
+    ref = {"tokenSecretRef": {"name": "token", "key": "t"}}
+    common = store_of({
+        "apiVersion": "external-secrets.io/v1", "kind": "ClusterSecretStore", "metadata": {"name": "common"},
+        "spec": {"controller": "govgate", "provider": {"vault": {"server": "https://vault", "path": "kv", "auth": ref}}},
+    })  # fmt: skip
+    with pytest.raises(RejectedError):
+        await scene.read(which=common)
+    assert scene.told == []
+
+
 @pytest.mark.usefixtures("soon")
 async def test_an_odd_error_of_who_looks_whether_it_answers_again_shuts_nobody_out() -> None:
     """The next one looks."""
