@@ -344,16 +344,20 @@ class Pushes:
         spec = document.get("spec")
         deletes = isinstance(spec, dict) and spec.get("deletionPolicy") == "Delete"
         left: list[str] = []
+        closed: dict[StoreRef, str] = {}
         for ref, entry in outdated(before, None, ()) if deletes else ():
             if self._sources.known.controller(ref, key.namespace) is None:
-                left.append(f"{ref}, which is gone: {name_of(entry)}")
+                closed[ref] = "which is gone"
+            if ref in closed:
+                left.append(f"{ref}, {closed[ref]}: {name_of(entry)}")
                 continue
             try:
                 await self._remove(key, ref, reference_of(entry))
             except (StoreError, ExternalError, AuditError) as error:
                 if isinstance(error, MisconfiguredError) and await self._ends(key.namespace):
                     # What the store logs in with went with the namespace, and does not come back.
-                    left.append(f"{ref}, {error}: {name_of(entry)}")
+                    closed[ref] = str(error)
+                    left.append(f"{ref}, {closed[ref]}: {name_of(entry)}")
                     continue
                 self._metrics.changes.labels("failed").inc()
                 await self._say(key, document, f"{ref}: {error}", before)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from support.api import ApiError
 from support.cluster import Cluster, wait_for
+from support.controller import ControllerProcess
 from support.external_site import EXTERNAL, SECONDS, Site
 from support.users import ROOT
 
@@ -32,8 +33,9 @@ def gone(site: Site, kind: tuple[str, str], name: str) -> bool:
     return False
 
 
-def push(site: Site) -> Json:
+def push(site: Site, *properties: str) -> Json:
     """A Secret that is pushed, and taken away again with its PushSecret."""
+    refs = [{"remoteKey": f"{site.namespace}/out", "property": one} for one in properties]
     site.api.create({
         "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "source", "namespace": site.namespace},
         "stringData": {"a": "one"},
@@ -43,7 +45,7 @@ def push(site: Site) -> Json:
         "spec": {
             "secretStoreRefs": [{"name": site.store_name}], "selector": {"secret": {"name": "source"}},
             "deletionPolicy": "Delete",
-            "data": [{"match": {"secretKey": "a", "remoteRef": {"remoteKey": f"{site.namespace}/out", "property": "p"}}}],
+            "data": [{"match": {"secretKey": "a", "remoteRef": one}} for one in refs],
         },
     })  # fmt: skip
     return made
@@ -107,7 +109,7 @@ def test_a_store_that_goes_is_told_of(site: Site) -> None:
 
 def test_a_push_whose_store_went_first_can_be_deleted(site: Site) -> None:
     """What it stored stays where it is, and an Event says so."""
-    made = push(site)
+    made = push(site, "p")
     wait_for(lambda: push_ready(site).get("status") == "True", seconds=SECONDS)
     without_store(site)
     wait_for(lambda: "does not exist" in push_ready(site).get("message", ""), seconds=SECONDS)
@@ -117,6 +119,31 @@ def test_a_push_whose_store_went_first_can_be_deleted(site: Site) -> None:
     told = {one["reason"]: one["message"] for one in events_of(site, "PushSecret")}
     assert told.keys() == {"Synced", "Errored", "NotRemoved"}
     assert f"SecretStore {site.store_name}, which is gone: {site.namespace}/out/p" in told["NotRemoved"]
+
+
+def test_a_push_in_a_namespace_that_is_deleted_credentials_first(
+    cluster: Cluster, site: Site, running: ControllerProcess
+) -> None:
+    """What the store logs in with does not come back: the namespace is not held up for it, and the log says what stays where."""
+    ending = Site(site.api, f"{site.namespace}-ending", site.bao)
+    whole = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": ending.namespace}}
+    site.api.create(whole)
+    ending.store()
+    made = push(ending, "a", "b")
+    wait_for(lambda: push_ready(ending).get("status") == "True", seconds=SECONDS)
+    site.api.delete(
+        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "token", "namespace": ending.namespace}}
+    )
+    site.api.patch(ending.api.get(*STORE, ending.namespace, ending.store_name), {"spec": {"refreshInterval": 60}})
+    wait_for(lambda: "token" in push_ready(ending).get("message", ""), seconds=SECONDS)
+    site.api.delete(whole)
+    site.api.delete(made)
+    wait_for(lambda: gone(ending, PUSH, "out"), seconds=SECONDS)
+    (told,) = [
+        one["problem"] for one in running.events("PushSecret let go") if one["object"].startswith(ending.namespace)
+    ]
+    assert f"{ending.namespace}/out/a; " in told
+    assert f"{ending.namespace}/out/b" in told
 
 
 @contextmanager
