@@ -55,5 +55,7 @@ def _as_said(row: Row, condition: Json) -> bool:
     message = condition.get("message", "")
     if row.verdict == "refused":
         return condition.get("status") == "False" and row.field in message
-    heeds = row.kind == "SecretStore" or row.field in message
-    return condition.get("status") == "True" and heeds
+    if row.kind == "SecretStore":
+        # It is taken as it is; whether anything is behind it is another question.
+        return condition.get("reason") == "ValidationFailed"
+    return condition.get("status") == "True" and row.field in message
