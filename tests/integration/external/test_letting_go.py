@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -11,7 +12,21 @@ from support.api import ApiError
 from support.cluster import Cluster, wait_for
 from support.controller import ControllerProcess
 from support.external_site import EXTERNAL, SECONDS, Site
-from support.users import ROOT
+from support.users import GOVGATE, ROOT
+
+from gateway.config.model import Cluster as Settings
+from gateway.controllers.external import held
+from gateway.controllers.external.claims import Claims
+from gateway.controllers.external.generators import Generators
+from gateway.controllers.external.known import Known
+from gateway.controllers.external.reading import Sources
+from gateway.controllers.external.shared import Shared
+from gateway.controllers.external.stores import Bounds, Stores
+from gateway.controllers.external.worker import Outcome, Tools, Worker
+from gateway.kube import Key, connect
+from gateway.kube.pace import Pacer
+from gateway.native.templates import Renderer
+from gateway_secrets.stores.credentials import KubeCredentials
 
 Json = dict[str, Any]
 STORE = (EXTERNAL[0], "SecretStore")
@@ -105,6 +120,38 @@ def test_a_store_that_goes_is_told_of(site: Site) -> None:
     site.wait_values(password="one")
     site.api.patch(made, {"spec": {"secretStoreRef": {"name": "misspelt"}}})
     site.wait_refused("SecretStore misspelt does not exist")
+
+
+class Nowhere:
+    """Nothing is read, so there is nothing to put on record."""
+
+    async def note(self, detail: Any, kind: str = "") -> None:
+        raise AssertionError("nothing is read")
+
+
+async def test_a_name_that_no_store_has_and_nobody_tells_of(site: Site, cluster: Cluster) -> None:
+    """After a minute in which nobody else said so, govgate does; before that it may be another's."""
+    one = site.external("misspelt")
+    one["spec"]["secretStoreRef"] = {"name": "nobodys"}
+    made = datetime.fromisoformat(site.api.create(one)["metadata"]["creationTimestamp"]).timestamp()
+    key = Key(site.namespace, "misspelt")
+    client = await connect(Settings(connect="kubeconfig", kubeconfig=str(cluster.kubeconfig(GOVGATE))))
+    assert client is not None
+    known = Known(Claims())
+    known.externals = lambda key: held.external(site.api.get(*EXTERNAL, *key))
+    shared, stores = Shared(0, 0), Stores(KubeCredentials(client), Bounds(1.0))
+    sources = Sources(known, stores, shared, Nowhere(), "tests", Generators(client))
+    now = [made]
+    with closing(Renderer()) as renderer:
+        worker = Worker(Tools(client, sources, renderer, b"k" * 32, Pacer(100.0, 100), now=lambda: now[0]))
+        early = await worker.sync(key, 0.0)
+        assert (early.outcome, site.ready("misspelt")) == (Outcome.UNCLAIMED, {})
+        assert early.again_in is not None
+        now[0] += early.again_in
+        assert (await worker.sync(key, 0.0)).outcome is Outcome.REFUSED
+    site.wait_refused("SecretStore nobodys does not exist", "misspelt")
+    await stores.close()
+    await client.close()
 
 
 def test_a_push_whose_store_went_first_can_be_deleted(site: Site) -> None:
