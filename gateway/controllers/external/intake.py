@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import math
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path as File
 from typing import TYPE_CHECKING, Annotated
@@ -17,7 +18,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from gateway.controllers.external.uses import Change
+from gateway.controllers.external.names import Change
 from gateway.core.errors import ConfigError
 from gateway_secrets.stores.pace import TokenBucket
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 MAX_BODY_BYTES = 64 * 1024
 MAX_TOKEN_BYTES = 4_096
 REQUEST_SECONDS = 10.0
+MAX_CHANGES = 1_000
+"""In one notice."""
 CHANGES_PER_SECOND = 200.0
 _KEEP_ALIVE_SECONDS = 15.0
 _SHUTDOWN_SECONDS = 2.0
@@ -37,16 +40,19 @@ _SHUTDOWN_SECONDS = 2.0
 class Notice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of a request."""
 
-    changes: Annotated[tuple[Change, ...], Meta(min_length=1, max_length=1_000)]
+    changes: Annotated[tuple[Change, ...], Meta(min_length=1, max_length=MAX_CHANGES)]
+
+
+Told = Callable[[list[Change]], Awaitable[None]]
 
 
 class Desk:
     """Answers requests. ``told`` gets what changed."""
 
-    def __init__(self, token_file: File, told: Callable[[list[Change]], None]) -> None:
+    def __init__(self, token_file: File, told: Told) -> None:
         self._token_file = token_file
         self._told = told
-        self._bucket = TokenBucket(CHANGES_PER_SECOND, 1_000)
+        self._bucket = TokenBucket(CHANGES_PER_SECOND, MAX_CHANGES)
 
     def app(self) -> web.Application:
         """As aiohttp serves it."""
@@ -64,10 +70,12 @@ class Desk:
             return web.json_response({"error": "too slow"}, status=408)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             return web.json_response({"error": str(error)[:200]}, status=400)
-        if self._bucket.take(0.0) is None:
-            return web.json_response({"error": "too many"}, status=429, headers={"Retry-After": "1"})
-        self._told(list(notice.changes))
-        return web.json_response({"accepted": len(notice.changes)}, status=202)
+        count = len(notice.changes)
+        if self._bucket.take(0.0, count) is None:
+            later = {"Retry-After": str(math.ceil(count / CHANGES_PER_SECOND))}
+            return web.json_response({"error": "too many"}, status=429, headers=later)
+        await self._told(list(notice.changes))
+        return web.json_response({"accepted": count}, status=202)
 
     def _knows(self, header: str) -> bool:
         """Whether it is the token; the file is read each time, since it may be replaced."""
@@ -99,7 +107,7 @@ def read_token(file: File) -> bytes:
 
 
 @asynccontextmanager
-async def serving(settings: Intake, told: Callable[[list[Change]], None]) -> AsyncIterator[int]:
+async def serving(settings: Intake, told: Told) -> AsyncIterator[int]:
     """Serve while this lasts; the port.
 
     Raises:

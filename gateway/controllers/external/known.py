@@ -38,6 +38,9 @@ class Index:
     def __getitem__(self, one: object) -> frozenset[Key]:
         return frozenset(self._keys.get(one, ()))
 
+    def __contains__(self, one: object) -> bool:
+        return one in self._keys
+
 
 class Known:
     """Fed by the caches' events. ``externals``, ``stores`` … give what is held now."""

@@ -21,6 +21,7 @@ from gateway.controllers.external.known import Known
 from gateway.controllers.external.polling import Poller
 from gateway.controllers.external.pushes import Pushes
 from gateway.controllers.external.reading import Sources
+from gateway.controllers.external.refreshing import Refresher
 from gateway.controllers.external.rollouts import Rollouts
 from gateway.controllers.external.run import Run
 from gateway.controllers.external.shards import shard_of
@@ -117,6 +118,7 @@ class ExternalLoop:
                 run.rollouts = Rollouts(context.client, pace, key, settle, restarted)
                 run.rollouts.mine = self._shard.has
                 ends.callback(run.rollouts.close)
+            run.polls = settings.poll_seconds > 0
             await self._watch(run, ends)
             self._running = run
             actor = f"govgate-controller in {context.config.cluster.own_namespace}"
@@ -125,7 +127,9 @@ class ExternalLoop:
             if settings.intake.enabled:
                 port = await ends.enter_async_context(serving(settings.intake, run.told))
                 _log.info("changes are taken", extra={"fields": {"port": port}})
+            refresher = Refresher(sources, run.uses, run.outdated)
             async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(lasting(refresher.run()))
                 tasks.create_task(lasting(run.upkeep()))
                 tasks.create_task(lasting(run.store_status.run()))
                 tasks.create_task(lasting(run.store_checks.run()))
@@ -137,7 +141,7 @@ class ExternalLoop:
                 if run.rollouts is not None:
                     tasks.create_task(lasting(run.rollouts.run()))
                 if settings.poll_seconds:
-                    poller = Poller(known, stores, run.uses, settings.poll_seconds, run.paths_changed)
+                    poller = Poller(known, stores, run.uses, settings.poll_seconds, run.outdated)
                     tasks.create_task(lasting(poller.run()))
                 for _ in range(settings.concurrency):
                     tasks.create_task(lasting(run.work(worker)))

@@ -4,44 +4,93 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 
 from gateway.controllers.external.known import Known
 from gateway.controllers.external.shared import Path
 from gateway.controllers.external.stores import Stores
-from gateway.controllers.external.uses import Uses, key_of_path, store_of_path
+from gateway.controllers.external.uses import Stamp, Uses, identity_of_path, key_of_path, ref_of_path
 from gateway.core.errors import GovgateError
-from gateway_secrets.external.spec import StoreRef
-from gateway_secrets.stores.errors import MisconfiguredError, UnreadyError
+from gateway.kube import Key
+from gateway_secrets.stores.errors import (
+    NoVersionsError,
+    RejectedError,
+    StoreError,
+    ThrottledError,
+    UnavailableError,
+    UnreadyError,
+)
 
 CONCURRENCY = 8
+MAX_PAUSE_SECONDS = 300.0
 _EMPTY_SECONDS = 1.0
 """At the start nothing is known to be read yet."""
 _log = logging.getLogger(__name__)
 
 
+class Pauses:
+    """Paths whose version could not be had: they are asked for ever later, and stores that keep none not at all. What is known
+    of a path or a store goes when nobody reads it any more; another manifest makes it another one. Pure.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._failures: dict[Path, tuple[int, float]] = {}
+        self._without: set[tuple[str, ...]] = set()
+
+    def open(self, paths: list[Path], now: float) -> list[Path]:
+        """Those of all that are read that are to be asked for."""
+        there, stores = frozenset(paths), {identity_of_path(path) for path in paths}
+        self._failures = {path: paused for path, paused in self._failures.items() if path in there}
+        self._without &= stores
+        return [
+            path
+            for path in paths
+            if identity_of_path(path) not in self._without and self._failures.get(path, (0, 0.0))[1] <= now
+        ]
+
+    def failed(self, path: Path, error: StoreError, now: float) -> bool:
+        """It could not be had. Whether that is worth telling: it is new, and not the passing trouble of a store."""
+        if isinstance(error, UnavailableError | ThrottledError | RejectedError | UnreadyError):
+            return False  # of the store as a whole, which is spared, and told of, already
+        if isinstance(error, NoVersionsError):
+            new = identity_of_path(path) not in self._without
+            self._without.add(identity_of_path(path))
+            return new
+        times, _ = self._failures.get(path, (0, 0.0))
+        # Half a round less: the round in which it is its turn may begin a little early.
+        pause = min(self._seconds * 2.0**times, max(self._seconds, MAX_PAUSE_SECONDS)) - self._seconds / 2
+        self._failures[path] = (times + 1, now + pause)
+        return not times
+
+    def answered(self, path: Path) -> None:
+        """It could be had."""
+        self._failures.pop(path, None)
+
+
 class Poller:
-    """Asks for each path once in ``seconds``, evenly spread. ``changed`` is told of paths that have another version."""
+    """Asks for each path once in ``seconds``, evenly spread. ``outdated`` is told of objects that have another version."""
 
     def __init__(
-        self, known: Known, stores: Stores, uses: Uses, seconds: float, changed: Callable[[list[Path]], None]
+        self, known: Known, stores: Stores, uses: Uses, seconds: float, outdated: Callable[[Iterable[Key]], None]
     ) -> None:
         self._known = known
         self._stores = stores
         self._uses = uses
         self._seconds = seconds
-        self._changed = changed
-        self._without: set[tuple[str, ...]] = set()
+        self._outdated = outdated
+        self._pauses = Pauses(seconds)
         self._room = asyncio.Semaphore(CONCURRENCY)
 
     async def run(self) -> None:
         """Until cancelled."""
         while True:
-            paths = self._uses.polled()
+            began = asyncio.get_running_loop().time()
+            paths = self._pauses.open(self._uses.polled(), began)
             if not paths:
                 await asyncio.sleep(min(self._seconds, _EMPTY_SECONDS))
                 continue
-            began = asyncio.get_running_loop().time()
             async with asyncio.TaskGroup() as asked:
                 for index, path in enumerate(paths, 1):
                     await self._room.acquire()
@@ -52,32 +101,32 @@ class Poller:
 
     async def _one(self, path: Path) -> None:
         try:
-            await self._ask(path)
-        except GovgateError:
-            pass  # what is wrong is told when it is read
+            self._outdated(await self.ask(path))
         finally:
             self._room.release()
 
-    async def _ask(self, path: Path) -> None:
-        kind, namespace, name, whose = store_of_path(path)
-        if path[:6] in self._without:
-            return
-        asking = whose or namespace or next((key.namespace for key in self._uses.users(path)), "")
-        ref = StoreRef(name, "ClusterSecretStore" if kind == "ClusterSecretStore" else "SecretStore")
-        store = self._known.store(ref, asking)
-        if store.identity(asking) != path[:6]:
-            return  # it is another store now: who reads it is looked at anew, and polls what that has
+    async def ask(self, path: Path) -> list[Key]:
+        """Which objects have another version of a path than its store has, or may have."""
+        users = self._uses.users(path)
+        asking = min((key.namespace for key in users), default="")
+        ref = ref_of_path(path)
         try:
-            found = await self._stores.ask(store, asking, lambda reader: reader.describe(key_of_path(path)))
-        except UnreadyError:
-            raise  # of the store, for now: it says nothing of versions
-        except MisconfiguredError as error:
-            # KV version 1 and the like: there is nothing to poll.
-            self._without.add(path[:6])
-            _log.warning("versions are not polled", extra={"fields": {"store": str(ref), "problem": str(error)}})
-            return
-        before = self._uses.version(path)
-        if found.version:
-            self._uses.saw(path, found.version)
-        if before is not None and found.version and found.version != before:
-            self._changed([path])
+            store = self._known.store(ref, asking)
+            if store.identity(asking) != identity_of_path(path):
+                return []  # it is another store now: who reads it is looked at anew, and polls what that has
+            key = key_of_path(path)
+            found = await self._stores.ask(store, asking, lambda reader: reader.describe(key), about=key)
+        except StoreError as error:
+            if self._pauses.failed(path, error, asyncio.get_running_loop().time()):
+                fields = {"store": str(ref), "key": key_of_path(path), "problem": str(error)}
+                _log.warning("a version cannot be polled", extra={"fields": fields})
+            return []
+        except GovgateError:
+            return []  # what is wrong is told when it is read
+        self._pauses.answered(path)
+        if not found.version:
+            return []
+        behind = self._uses.behind(path, Stamp(found.version), users)
+        if behind:
+            self._uses.outdate(path, time.time())
+        return behind

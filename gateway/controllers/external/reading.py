@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
@@ -14,6 +16,7 @@ from gateway.controllers.external.known import Known
 from gateway.controllers.external.outcomes import outcome_of
 from gateway.controllers.external.shared import Path, Shared
 from gateway.controllers.external.stores import Stores
+from gateway.controllers.external.uses import Stamp
 from gateway.core.errors import GovgateError
 from gateway.native import paths
 from gateway_secrets.external.allowed import canonical
@@ -25,6 +28,8 @@ from gateway_secrets.stores.model import Find, Payload, Reference
 
 Since = Callable[[Path], float]
 """When what is at a path must have been read, at the earliest: seconds since the epoch."""
+_DIGEST_KEY = os.urandom(32)
+"""Of this process: what is noted of a value says nothing to others, and nothing later."""
 
 
 class Sources(msgspec.Struct, frozen=True):
@@ -39,13 +44,16 @@ class Sources(msgspec.Struct, frozen=True):
 
 
 class Reading:
-    """The reads of one look at one object. ``versions``: of what was read."""
+    """The reads of one look at one object. ``paths``: what was read, each with the one name that its store has for it;
+    ``stamps``: in which state.
+    """
 
     def __init__(self, external: ExternalSecret, sources: Sources, since: Since) -> None:
         self._external = external
         self._sources = sources
         self._since = since
-        self.versions: dict[Path, str] = {}
+        self.paths: dict[Path, str] = {}
+        self.stamps: dict[Path, Stamp] = {}
 
     async def payload(self, store: StoreRef, reference: Reference) -> Payload:
         """What is under a key, if it may be read.
@@ -58,6 +66,7 @@ class Reading:
         found = self._store(store)
         self._allow(found, reference.key)
         path = path_of(found, self._external.namespace, reference)
+        self.paths[path] = _name(found, reference.key)
         return await self._shared(found, path, reference, lambda reader: reader.gathered(reference))
 
     async def find(self, store: StoreRef, find: Find) -> Sequence[str]:
@@ -69,6 +78,7 @@ class Reading:
             return Payload(json.dumps(list(listed)).encode())
 
         path = find_path(found, self._external.namespace, find)
+        self.paths[path] = find.path
         payload = await self._shared(found, path, Reference(f"{find.path}*"), names)
         listed: list[str] = json.loads(payload.whole or b"[]")
         return [name for name in listed if is_allowed(found, self._external.namespace, name)]
@@ -94,14 +104,14 @@ class Reading:
         sources, namespace = self._sources, self._external.namespace
 
         async def read() -> Payload:
-            return await sources.stores.ask(store, namespace, question)  # type: ignore[arg-type]
+            return await sources.stores.ask(store, namespace, question, about=reference.key)  # type: ignore[arg-type]
 
         try:
             kept = await sources.shared.get(path, namespace, self._since(path), read)
         except StoreError as error:
             await self._note(store, reference, reference.version, outcome_of(error), shared=False)
             raise
-        self.versions[path] = kept.payload.version
+        self.stamps[path] = stamp_of(kept.payload)
         await self._note(store, reference, kept.payload.version, "read", shared=kept.shared)
         return kept.payload
 
@@ -140,6 +150,12 @@ def is_allowed(store: Store, namespace: str, key: str) -> bool:
 def path_of(store: Store, namespace: str, reference: Reference) -> Path:
     """Of what a reference leads to: one secret of one version, or what is known of it."""
     return (*store.identity(namespace), "key", reference.key, reference.version, reference.metadata_policy)
+
+
+def stamp_of(payload: Payload) -> Stamp:
+    """In which state something was read."""
+    content = msgspec.msgpack.encode((payload.whole, payload.fields), order="sorted")
+    return Stamp(payload.version, hashlib.blake2b(content, digest_size=16, key=_DIGEST_KEY).digest())
 
 
 def find_path(store: Store, namespace: str, find: Find) -> Path:

@@ -5,20 +5,23 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Iterable
 from typing import Any
 
 from gateway.controllers.contests import Contests
 from gateway.controllers.external import held
 from gateway.controllers.external.held import Held, HeldSecret, Json
 from gateway.controllers.external.known import Known, kind_of
+from gateway.controllers.external.names import Change
 from gateway.controllers.external.pushes import Pushes
+from gateway.controllers.external.reading import Since
 from gateway.controllers.external.rollouts import Rollouts
 from gateway.controllers.external.shards import Shard
-from gateway.controllers.external.shared import Path, Shared
+from gateway.controllers.external.shared import Shared
 from gateway.controllers.external.store_checks import StoreChecks
 from gateway.controllers.external.store_status import FAILED, INVALID, UNKNOWN, VALID, StoreStatus
 from gateway.controllers.external.stores import Stores
-from gateway.controllers.external.uses import Change, Uses
+from gateway.controllers.external.uses import Uses
 from gateway.controllers.external.worker import Outcome, Result, Worker
 from gateway.controllers.frame import Checks
 from gateway.controllers.metrics import ExternalMetrics
@@ -34,6 +37,8 @@ from gateway_secrets.external.validate import faults
 from gateway_secrets.stores.errors import StoreError, UnavailableError
 
 _UPKEEP_SECONDS = 5.0
+_TOLD_AT_A_TIME = 100
+"""Objects, before others have their turn."""
 _STATES = {Outcome.REFUSED: "refused", Outcome.WAITING: "waiting", Outcome.FAILED: "failing"}
 _STORE_STATES = {VALID: "valid", UNKNOWN: "unknown", INVALID: "failed", FAILED: "failed"}
 _log = logging.getLogger(__name__)
@@ -64,6 +69,7 @@ class Run:
         self.uses = Uses()
         self.rollouts: Rollouts | None = None
         self.pushes: Pushes | None = None
+        self.polls = False
         self._since: dict[Key, float] = {}
         self._told: set[Key] = set()
         self._began = time.time()
@@ -183,20 +189,26 @@ class Run:
             if self._states.of(external) in ("waiting", "failing"):
                 self._add(external, urgent=True)
 
-    def told(self, changes: list[Change]) -> None:
-        """Somebody says that secrets changed."""
+    async def told(self, changes: list[Change]) -> None:
+        """Somebody says that secrets changed: who reads them is looked at at once. Others have their turns meanwhile."""
         self._metrics.notices.inc(len(changes))
-        for change in changes:
-            self.paths_changed(self.uses.changed(change))
+        now, done = time.time(), 0
+        for change in dict.fromkeys(changes):
+            for path in self.uses.changed(change):
+                self.uses.outdate(path, now)
+                users = self.uses.users(path)
+                self.outdated(users)
+                done += len(users)
+            done += 1
+            if done >= _TOLD_AT_A_TIME:
+                done = 0
+                await asyncio.sleep(0)
 
-    def paths_changed(self, paths: list[Path]) -> None:
-        """What is at these paths is another than it was: who reads it is looked at at once."""
-        now = time.time()
-        for path in paths:
-            for key in self.uses.users(path):
-                self._since[key] = now
-                self._told.add(key)
-                self._add(key, urgent=True)
+    def outdated(self, keys: Iterable[Key]) -> None:
+        """What these read is another than it was: they are looked at at once."""
+        for key in keys:
+            self._told.add(key)
+            self._add(key, urgent=True)
 
     def _add(self, key: Key, *, urgent: bool = False) -> None:
         """Have one looked at, if it is this process's to look at."""
@@ -231,7 +243,7 @@ class Run:
         told = key in self._told
         self._told.discard(key)
         try:
-            result = await worker.sync(key, self._since.get(key, self._began), told=told)
+            result = await worker.sync(key, self._since_of(key), told=told)
         except ClusterError as error:
             self._failed(key, str(error), told=told, quiet=is_outdated(error))
         except Exception as error:  # noqa: BLE001 - whatever is odd about one object, the others go on; no text: it may hold a value
@@ -243,13 +255,21 @@ class Run:
         else:
             self._done(key, result, began, told=told)
 
+    def _since_of(self, key: Key) -> Since:
+        """Since when what an object reads is good enough, window or not."""
+        least = self._since.get(key, self._began)
+        return lambda path: max(least, self.uses.outdated_at(path))
+
     def _done(self, key: Key, result: Result, began: float, *, told: bool) -> None:
         self._metrics.looks.labels(result.outcome).inc()
         gone = result.outcome in (Outcome.GONE, Outcome.UNCLAIMED)
         if gone:
             self.uses.forget(key)
         else:
-            self.uses.note(key, result.paths, result.versions)
+            self.uses.note(key, result.reads)
+            if result.partial and not self.uses.whole(key) and (self.polls or result.reads.interval > 0):
+                # What its searches found before this process began is not known, so nobody would see it change.
+                self.outdated([key])
         self._note(key, None if gone else _STATES.get(result.outcome, "synced"), result.problem)
         if result.outcome in _STATES:
             # What failed is not believed a second time: the next try reads anew, once for all who wait for the same.

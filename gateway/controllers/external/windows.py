@@ -1,7 +1,7 @@
 """When a path is read again. Pure.
 
-Time is cut into windows as long as the refresh interval, which begin at another moment for each path: all objects that read
-one path come to be read in the same moment, so that one read serves them, and different paths are spread evenly.
+Time is cut into windows as long as the refresh interval, which begin at another moment for each path: one read in each serves
+all objects that read the path, and different paths are spread evenly.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ import math
 from collections.abc import Iterable
 from functools import lru_cache
 
-MAX_PATHS = 16
-"""Of one object, so many count; the others are read along with them."""
-
 Path = tuple[str, ...]
 
 
 def window_end(path: Path, interval: float, at: float) -> float:
     """The end of the window of ``path`` that ``at`` is in. Seconds since the epoch."""
     phase = _fraction(path) * interval
-    return phase + (math.floor((at - phase) / interval) + 1) * interval
+    number = math.floor((at - phase) / interval) + 1
+    end = phase + number * interval
+    # The very end is the next one's, however it is rounded.
+    return end if end > at else phase + (number + 1) * interval
 
 
 def window_start(path: Path, interval: float, at: float) -> float:
@@ -29,14 +29,19 @@ def window_start(path: Path, interval: float, at: float) -> float:
 
 
 def due(paths: Iterable[Path], interval: float, read_at: float) -> float | None:
-    """When an object is read again that was read last at ``read_at``; None if it has no path, or no interval."""
-    if interval <= 0:
-        return None
-    ends = [window_end(path, interval, read_at) for path in list(dict.fromkeys(paths))[:MAX_PATHS]]
-    return min(ends, default=None)
+    """When an object is looked at again that was read last at ``read_at``: at the end of the window of the path that leads,
+    the first one. None if it has no path, or no interval.
+    """
+    lead = next(iter(paths), None)
+    return window_end(lead, interval, read_at) if lead is not None and interval > 0 else None
 
 
-@lru_cache(maxsize=16_384)
+def good_since(path: Path, interval: float, at: float) -> float:
+    """What was read of a path at this moment or later need not be read again at ``at``: its window's beginning."""
+    return window_start(path, interval, at) if interval > 0 else -math.inf
+
+
+@lru_cache(maxsize=65_536)
 def _fraction(path: Path) -> float:
     """From 0 to 1, evenly, and the same in each process."""
     digest = hashlib.sha256("\0".join(path).encode("utf-8", "replace")).digest()

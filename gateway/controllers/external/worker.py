@@ -11,7 +11,7 @@ import binascii
 import logging
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -23,8 +23,8 @@ from gateway.controllers.external.held import CONFIG_MAPS, EXTERNAL, SECRETS, He
 from gateway.controllers.external.reading import Reading, Since, Sources, paths_of
 from gateway.controllers.external.shared import Path
 from gateway.controllers.external.telling import Teller
-from gateway.controllers.external.uses import key_of_path
-from gateway.controllers.external.windows import due, window_start
+from gateway.controllers.external.uses import Reads, Stamp, key_of_path, policy_of_path
+from gateway.controllers.external.windows import due, good_since
 from gateway.core.errors import AuditError, ClusterError
 from gateway.kube import ApiError, Key, KubeClient, is_outdated
 from gateway.kube.discovery import Pace
@@ -32,9 +32,9 @@ from gateway_secrets.external.collect import Values, collect
 from gateway_secrets.external.content import content_of, templates_needed
 from gateway_secrets.external.errors import ExternalError
 from gateway_secrets.external.faults import refusal, remarks
-from gateway_secrets.external.record import PREFIX, annotations_of, intact
+from gateway_secrets.external.record import annotations_of, intact, prefix_of
 from gateway_secrets.external.renderer import Renderer
-from gateway_secrets.external.spec import VERSION, ExternalSecret, external_of
+from gateway_secrets.external.spec import VERSION, ExternalSecret, Spec, external_of
 from gateway_secrets.external.status import read_at, read_needed, ready_of
 from gateway_secrets.external.target import Action, Decision, Intent, is_owner, plan, plan_empty, refused
 from gateway_secrets.external.validate import LEAST_REFRESH_SECONDS, faults
@@ -68,14 +68,14 @@ class Outcome(StrEnum):
 
 class Result(msgspec.Struct, frozen=True):
     """``again_in``: seconds until it is looked at again, None: when something changes. ``problem``: why it is not in sync.
-    ``paths``: what it reads, each with the one name that its store has for it; ``versions``: of these, as far as they are known.
+    ``reads``: what it reads, as far as that is known; ``partial``: something that it reads may only be known when it is read.
     """
 
     outcome: Outcome
     again_in: float | None = None
     problem: str = ""
-    paths: Mapping[Path, str] = {}
-    versions: Mapping[Path, str] = {}
+    reads: Reads = Reads()
+    partial: bool = False
 
 
 class Tools(msgspec.Struct, frozen=True):
@@ -101,9 +101,9 @@ class Worker:
         self._known = tools.sources.known
         self._failing = Failing()
 
-    async def sync(self, key: Key, since: float, *, told: bool = False) -> Result:
-        """Bring one in sync. ``since``: what is read because of a change must have been read then, or later. ``told``: that
-        what it reads has changed.
+    async def sync(self, key: Key, since: Since, *, told: bool = False) -> Result:
+        """Bring one in sync. ``since``: what is read of a path must have been read then, or later. ``told``: that what it reads
+        has changed.
 
         Raises:
             ClusterError: the API server could not be asked, or what was looked at is outdated.
@@ -135,7 +135,8 @@ class Worker:
                 raise
             await self._teller.say(key, document, external, refused(str(error)), read=False)
             paths = paths_of(external.spec, self._known, key.namespace)
-            return Result(Outcome.FAILED, problem=str(error), paths=paths)
+            reads = Reads(paths, interval=external.spec.refresh_seconds(self._tools.least_refresh))
+            return Result(Outcome.FAILED, problem=str(error), reads=reads)
         self._failing.passed(key)
         return result
 
@@ -145,7 +146,7 @@ class Worker:
         return alone_in(document, self._tools.now()) if missing and len(missing) == len(held.stores) else None
 
     async def _one(
-        self, key: Key, document: Json, external: ExternalSecret, since: float, *, told: bool, remark: str
+        self, key: Key, document: Json, external: ExternalSecret, since: Since, *, told: bool, remark: str
     ) -> Result:
         tools, spec, status = self._tools, external.spec, document.get("status") or {}
         now = tools.now()
@@ -163,23 +164,25 @@ class Worker:
         missing = interval > 0 and self._known.missing(refs_of(document["spec"]), key.namespace)
         left_alone = self._left_alone(external, present, str(ready.get("reason")))
         if needed == "no" and settled and left_alone and not missing:
-            return Result(Outcome.UNCHANGED, _until(end, now), paths=paths, versions=_noted(present, paths))
-        earliest = _since("changed" if needed == "no" and not settled else needed, since, interval, now)
-        reading = Reading(external, tools.sources, earliest)
+            reads = Reads(paths, noted(present, external, paths), interval)
+            return Result(Outcome.UNCHANGED, _until(end, now), reads=reads, partial=_searches(spec))
+        anew = needed != "no" or not settled
+        reading = Reading(external, tools.sources, _earliest(since, interval, now) if anew else _any_time)
         try:
             decision, written = await self._brought(external, present, reading)
         except (StoreError, ExternalError, AuditError) as error:
             waiting = isinstance(error, StoreError | AuditError)
             await self._teller.say(key, document, external, refused(str(error)), read=False)
-            return Result(Outcome.WAITING if waiting else Outcome.REFUSED, problem=str(error), paths=paths)
-        told_too = decision.and_said(remark)
-        await self._teller.say(key, document, external, told_too, read=needed != "no" or not settled)
+            reads = Reads(paths, {}, interval)
+            return Result(Outcome.WAITING if waiting else Outcome.REFUSED, problem=str(error), reads=reads)
+        await self._teller.say(key, document, external, decision.and_said(remark), read=anew)
+        reads = Reads({**paths, **reading.paths}, reading.stamps, interval, whole=True)
         if decision.action is Action.REFUSE:
-            return Result(Outcome.REFUSED, problem=decision.message, paths=paths, versions=reading.versions)
+            return Result(Outcome.REFUSED, problem=decision.message, reads=reads)
         await self._sweep(external)
         # What was read counts from now: the next window is the one after this moment's.
         again = due(paths, interval, now)
-        return Result(written, _until(again, tools.now()), paths=paths, versions=reading.versions)
+        return Result(written, _until(again, tools.now()), reads=reads)
 
     def _left_alone(self, external: ExternalSecret, present: Json | None, reason: str) -> bool:
         """Whether the Secret is as it was written, or is not to be mended."""
@@ -301,21 +304,30 @@ class Worker:
 _WRITTEN = {Action.CREATE: Outcome.CREATED, Action.UPDATE: Outcome.UPDATED, Action.DELETE: Outcome.DELETED}
 
 
-def _since(needed: str, changed: float, interval: float, now: float) -> Since:
-    """Since when what is given must have been read: for what is due, its path's window; for what changed, its change."""
-    if needed == "due" and interval > 0:
-        return lambda path: window_start(path, interval, now)
-    if needed == "no":
-        return lambda _: float("-inf")
-    return lambda _: changed
+def _any_time(_: Path) -> float:
+    return float("-inf")
 
 
-def _noted(secret: Json | None, paths: Mapping[Path, str]) -> dict[Path, str]:
+def _earliest(since: Since, interval: float, now: float) -> Since:
+    """When what is given must have been read: since it changed, or was changed, and in the window of its path."""
+    return lambda path: max(since(path), good_since(path, interval, now))
+
+
+def _searches(spec: Spec) -> bool:
+    """Whether what is read is known only when it is; and it is read, if there is a reason."""
+    return spec.refresh_policy != "CreatedOnce" and any(entry.find is not None for entry in spec.data_from)
+
+
+def noted(secret: Json | None, external: ExternalSecret, paths: Iterable[Path]) -> dict[Path, Stamp]:
     """The versions that a Secret says it is of, as far as it can be told which is whose."""
-    annotations = annotations_of(secret)
-    keys, versions = (annotations.get(f"{PREFIX}/{name}", "").split(",") for name in ("key", "version"))
-    known = dict(zip(keys, versions, strict=True)) if len(keys) == len(versions) else {}
-    return {path: known[key_of_path(path)] for path in paths if known.get(key_of_path(path))}
+    annotations, prefix = annotations_of(secret), prefix_of(external)
+    keys, versions = (annotations.get(f"{prefix}/{name}", "").split(",") for name in ("key", "version"))
+    if len(keys) != len(versions):
+        return {}
+    known = {key: version for key, version in zip(keys, versions, strict=True) if version and keys.count(key) == 1}
+    # Of metadata the version of the value says nothing.
+    plain = (path for path in paths if policy_of_path(path) == "None")
+    return {path: Stamp(known[key_of_path(path)]) for path in plain if key_of_path(path) in known}
 
 
 def _until(end: float | None, now: float) -> float | None:

@@ -47,6 +47,10 @@ class UnreadyError(MisconfiguredError):
     """Credentials cannot be had, or certificates are not trusted. That concerns all that is in the store."""
 
 
+class NoVersionsError(MisconfiguredError):
+    """The store keeps no versions, nor anything else about a secret but its value. That concerns all that is in the store."""
+
+
 class UnusableError(StoreError):
     """What is stored is not what was asked for: not JSON, not base64, not text, too large."""
 

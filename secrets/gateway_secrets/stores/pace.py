@@ -26,15 +26,15 @@ class TokenBucket:
         self._left = float(burst)
         self._at = clock()
 
-    def take(self, within: float) -> float | None:
-        """Seconds to wait for this turn; None, and no turn is taken, if they are more than ``within``."""
+    def take(self, within: float, turns: int = 1) -> float | None:
+        """Seconds to wait for so many turns; None, and no turn is taken, if they are more than ``within``."""
         now = self._clock()
         left = min(self._burst, self._left + (now - self._at) * self._rate)
-        wait = max(0.0, (1.0 - left) / self._rate)
+        wait = max(0.0, (turns - left) / self._rate)
         self._left, self._at = left, now
         if wait > within:
             return None
-        self._left -= 1.0
+        self._left -= turns
         return wait
 
 

@@ -12,6 +12,7 @@ from gateway_secrets.stores.errors import (
     ForbiddenError,
     MisconfiguredError,
     NotFoundError,
+    NoVersionsError,
     UnavailableError,
     UnusableError,
 )
@@ -80,7 +81,7 @@ class VaultStore:
 
     async def describe(self, key: str, *, within: float) -> Metadata:
         if self._spec.version == "v1":
-            raise MisconfiguredError(f"{key}: KV v1 has no metadata")
+            raise NoVersionsError(f"{key}: KV v1 has no metadata")
         path = metadata_path(self._spec, key)
         answer = await self.ask(lambda client: client.adapter.get(f"/v1/{path}"), key, within)
         data = _member(answer, "data", key)

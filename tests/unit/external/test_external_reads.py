@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from typing import Any
+import math
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -12,8 +13,10 @@ from hypothesis import strategies as st
 
 from gateway.controllers.external.breaker import Breaker
 from gateway.controllers.external.shared import Shared
-from gateway.controllers.external.windows import due, window_end, window_start
+from gateway.controllers.external.stores import Bounds, Stores
+from gateway.controllers.external.windows import due, good_since, window_end, window_start
 from gateway.kube import Key
+from gateway_secrets.external.store import Store, store_of
 from gateway_secrets.stores.errors import NotFoundError, UnavailableError
 from gateway_secrets.stores.model import Payload
 
@@ -27,14 +30,17 @@ def test_windows(path: str, interval: float, at: float) -> None:
     assert at < end <= at + interval * 1.0001
     assert window_start((path,), interval, at) == end - interval
     assert due([(path,)], interval, at) == end
+    assert good_since((path,), interval, at) == window_start((path,), interval, at)
+    assert window_end((path,), interval, end) > end
     assert due([(path,)], 0, at) is due([], interval, at) is None
+    assert good_since((path,), 0, at) == -math.inf
 
 
 def test_paths_are_spread_and_their_objects_are_not() -> None:
     """Thousands of paths do not come due in one moment; all that read one path do."""
     ends = sorted(window_end((str(number),), 3600, 1e9) - 1e9 for number in range(2_000))
     assert max(later - earlier for earlier, later in itertools.pairwise(ends)) < 60
-    assert due([("p",), ("q",)], 3600, 1e9) == min(window_end(("p",), 3600, 1e9), window_end(("q",), 3600, 1e9))
+    assert due([("p",), ("q",)], 3600, 1e9) == window_end(("p",), 3600, 1e9)
     assert window_end(("p",), 3600, 1e9) == window_end(("p",), 3600, window_end(("p",), 3600, 1e9) - 1)
 
 
@@ -145,6 +151,47 @@ def test_a_store_that_does_not_answer_is_asked_by_one() -> None:
     assert breaker.answered()
     assert not breaker.answered()
     assert breaker.refusal(1_000.0) == breaker.refusal(1_000.0) == ""
+
+
+def test_one_outage_is_told_of_in_the_same_words() -> None:
+    """However often it is tried, and however they change from try to try; what stays another trouble is told of."""
+    breaker, now, told = Breaker(), 0.0, []
+    for text in ("sealed", "no answer", "sealed", "no answer", "no answer", "sealed"):
+        breaker.failed(UnavailableError(text), now)
+        told.append(breaker.refusal(now))
+        now += 100.0
+    assert told == ["sealed"] * 4 + ["no answer"] * 2
+
+
+class Deaf:
+    """A reader that is never answered."""
+
+    async def payload(self, key: str) -> Payload:
+        raise UnavailableError(f"{key}: sealed")
+
+    async def close(self) -> None:
+        pass
+
+
+async def test_a_key_that_one_asks_for_is_not_told_to_others() -> None:
+    """Whose store does not answer: all have the same words for it, which name the store."""
+
+    async def opener(store: Store, namespace: str) -> Any:
+        return Deaf()
+
+    told: list[str] = []
+    stores = Stores(cast("Any", None), Bounds(1e6), opener=opener, failed=lambda _, error: told.append(str(error)))
+    store = store_of({
+        "apiVersion": "external-secrets.io/v1",
+        "kind": "SecretStore",
+        "metadata": {"name": "vault", "namespace": "web", "uid": "s", "generation": 1},
+        "spec": {"provider": {"vault": {}}},
+    })  # fmt: skip
+    for key in ("team-a/db", "team-b/db"):
+        with pytest.raises(UnavailableError) as refused:
+            await stores.ask(store, "web", lambda reader, key=key: cast("Any", reader).payload(key), about=key)
+        assert str(refused.value) == "SecretStore vault: sealed"
+    assert told == ["SecretStore vault: sealed"]
 
 
 def test_who_asks_and_leaves_holds_nobody_up() -> None:
