@@ -44,7 +44,7 @@ class ClusterExternalLoop:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._metrics = ClusterExternalMetrics(context.registry)
-        self._running: _Run | None = None
+        self._running: Run | None = None
 
     def checks(self) -> Checks:
         """Whether objects can be read, and nobody else works on the same ones."""
@@ -53,7 +53,7 @@ class ClusterExternalLoop:
     async def run(self) -> None:
         """Until cancelled."""
         settings = self._context.config.controller.external
-        run = _Run(Known(Claims(settings.namespaces)), self._metrics)
+        run = Run(Known(Claims(settings.namespaces)), self._metrics)
         async with contextlib.AsyncExitStack() as ends:
             ends.callback(run.queue.close)
             self._running = run
@@ -63,7 +63,7 @@ class ClusterExternalLoop:
                 for _ in range(_WORKERS):
                     tasks.create_task(run.work(worker))
 
-    async def _watch(self, run: _Run, ends: contextlib.AsyncExitStack) -> None:
+    async def _watch(self, run: Run, ends: contextlib.AsyncExitStack) -> None:
         """Start the caches, and wait until all have been read: nothing is made or deleted of half a picture."""
         client = self._context.client
         clusters = WatchCache(client, held.CLUSTER_EXTERNAL, held.held_cluster, on_change=run.cluster_changed)
@@ -82,7 +82,7 @@ class ClusterExternalLoop:
         await until_synced(run.caches)
 
 
-class _Run:
+class Run:
     """What is known while the loop runs once."""
 
     caches: list[WatchCache[Any]]

@@ -167,7 +167,7 @@ class Worker:
             reads = Reads(paths, noted(present, external, paths), interval)
             return Result(Outcome.UNCHANGED, _until(end, now), reads=reads, partial=_searches(spec))
         anew = needed != "no" or not settled
-        reading = Reading(external, tools.sources, _earliest(since, interval, now) if anew else _any_time)
+        reading = Reading(external, tools.sources, earliest(since, interval, now) if anew else _any_time)
         try:
             decision, written = await self._brought(external, present, reading)
         except (StoreError, ExternalError, AuditError) as error:
@@ -308,7 +308,7 @@ def _any_time(_: Path) -> float:
     return float("-inf")
 
 
-def _earliest(since: Since, interval: float, now: float) -> Since:
+def earliest(since: Since, interval: float, now: float) -> Since:
     """When what is given must have been read: since it changed, or was changed, and in the window of its path."""
     return lambda path: max(since(path), good_since(path, interval, now))
 

@@ -56,6 +56,33 @@ def test_it_is_read_again_when_its_time_has_come(site: Site) -> None:
     assert secret["metadata"]["annotations"]["secrets.govgate.dev/version"] == "2"
 
 
+def test_each_of_many_paths_is_read_again_in_its_time(site: Site) -> None:
+    """Whichever it is that has changed: what is named first, last, or found by a search, also when there is more of it."""
+    paths = ("first", "last", "found/a")
+    for path in paths:
+        site.put(path, word="one")
+    data = [
+        {"secretKey": path, "remoteRef": {"key": f"{site.namespace}/{path}", "property": "word"}} for path in paths[:2]
+    ]
+    search = {"path": f"{site.namespace}/found", "name": {"regexp": "."}}
+    rename = {"regexp": {"source": ".*/(.)/?", "target": "$1"}}
+    site.create(keys=(), data=data, dataFrom=[{"find": search, "rewrite": [rename]}], refreshInterval="2s")
+
+    def reads(first: str, last: str, *found: str) -> bool:
+        values = site.values() or {}
+        return (values.get("first"), values.get("last")) == (first, last) and [
+            word in values.get(name, "") for name, word in zip("ab", found, strict=False)
+        ] == [True] * len(found)
+
+    wait_for(lambda: reads("one", "one", "one"), seconds=SECONDS)
+    site.put("last", word="two")
+    wait_for(lambda: reads("one", "two", "one"), seconds=SECONDS)
+    site.put("found/a", word="three")
+    wait_for(lambda: reads("one", "two", "three"), seconds=SECONDS)
+    site.put("found/b", word="four")
+    wait_for(lambda: reads("one", "two", "three", "four"), seconds=SECONDS)
+
+
 def test_two_that_want_one_secret(site: Site) -> None:
     """The first has it; the second says whose it is, and has it when the first is gone."""
     site.put("db", password="one")

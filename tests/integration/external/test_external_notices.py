@@ -36,10 +36,13 @@ def test_what_changed_is_read_at_once(site: Site, running: ControllerProcess) ->
     site.create(refreshInterval=NEVER)
     site.wait_values(password="one")
     site.put("db", password="two")
-    assert tell(running, {"changes": [{"key": f"{site.namespace}/db"}, {"key": "nobody/reads/this"}]}) == 202
+    wait_for(
+        lambda: tell(running, {"changes": [{"key": f"{site.namespace}/db"}, {"key": "nobody"}]}) == 202, seconds=SECONDS
+    )
     site.wait_values(password="two")
     site.put("db", password="three")
-    assert tell(running, {"changes": [{"key": f"{site.namespace}/db", "store": site.store_name}]}) == 202
+    change = {"key": f"{site.namespace}/db", "store": site.store_name}
+    wait_for(lambda: tell(running, {"changes": [change]}) == 202, seconds=SECONDS)
     site.wait_values(password="three")
 
 
@@ -58,3 +61,11 @@ def test_what_changed_is_read_at_once(site: Site, running: ControllerProcess) ->
 def test_what_is_not_taken(running: ControllerProcess, body: Any, token: str, status: int) -> None:
     """Without the token nothing is looked at; with it, only what can be read."""
     assert tell(running, body, token=token) == status
+
+
+def test_more_changes_than_can_be_looked_at_are_for_later(running: ControllerProcess) -> None:
+    """They are counted, and not the notices that they come in; what comes later is taken."""
+    many = {"changes": [{"key": f"nobody/reads/{number}"} for number in range(1_000)]}
+    wait_for(lambda: tell(running, many) == 429, seconds=SECONDS)
+    wait_for(lambda: tell(running, {"changes": [{"key": "one"}]}) == 202, seconds=SECONDS)
+    wait_for(lambda: tell(running, many) == 202, seconds=SECONDS)

@@ -141,6 +141,37 @@ def test_versions_are_polled(site: Site, controller: Start) -> None:
     assert process.metric(READS) == 3
 
 
+def test_what_changed_while_no_controller_ran_is_polled(site: Site, controller: Start) -> None:
+    """Also what is merged into a Secret, what a search found, and beside a key that no store takes, of the same store."""
+    for key in ("own", "merged", "found/a"):
+        site.put(key, password="one")
+    meta = {"name": "shared", "namespace": site.namespace}
+    site.api.create({"apiVersion": "v1", "kind": "Secret", "metadata": meta})
+    first = controller(pollSeconds=0.5)
+    site.create("bad", path="x/../y", refreshInterval=NEVER)
+    site.wait_refused("", "bad")
+    site.create("own", path="own", refreshInterval=NEVER)
+    site.create("merged", path="merged", refreshInterval=NEVER, target={"name": "shared", "creationPolicy": "Merge"})
+    search = {"path": f"{site.namespace}/found", "name": {"regexp": "."}}
+    rename = {"regexp": {"source": ".*/(.)/?", "target": "$1"}}
+    site.create("found", keys=(), dataFrom=[{"find": search, "rewrite": [rename]}], refreshInterval=NEVER)
+
+    def wait(value: str) -> None:
+        site.wait_values("own", password=value)
+        wait_for(lambda: site.values("shared") == {"password": value}, seconds=SECONDS)
+        wait_for(lambda: value in str(site.values("found")), seconds=SECONDS)
+
+    wait("one")
+    first.kill()
+    for key in ("own", "merged", "found/a"):
+        site.put(key, password="two")
+    controller("controller", pollSeconds=0.5)
+    wait("two")
+    for key in ("own", "merged", "found/a"):
+        site.put(key, password="three")
+    wait("three")
+
+
 def test_namespaces_are_shared_out(site: Site, controller: Start) -> None:
     """Of two controllers each works on its own part, at the same time."""
     site.put("db", password="one")

@@ -15,6 +15,7 @@ from gateway.controllers.external.breaker import Breaker
 from gateway.controllers.external.shared import Shared
 from gateway.controllers.external.stores import Bounds, Stores
 from gateway.controllers.external.windows import due, good_since, window_end, window_start
+from gateway.controllers.external.worker import earliest
 from gateway.kube import Key
 from gateway_secrets.external.store import Store, store_of
 from gateway_secrets.stores.errors import NotFoundError, UnavailableError
@@ -201,3 +202,11 @@ def test_who_asks_and_leaves_holds_nobody_up() -> None:
     assert breaker.refusal(10.0) == ""
     breaker.abandoned()
     assert breaker.refusal(10.0) == ""
+
+
+def test_what_failed_is_not_believed_again_within_its_window() -> None:
+    """Who tries again reads what was read since, window or not; else what the window holds is good enough."""
+    window = window_start(("p",), 3600.0, 1e9)
+    assert earliest(lambda _: -math.inf, 3600.0, 1e9)(("p",)) == window
+    assert earliest(lambda _: 1e9 - 0.5, 3600.0, 1e9)(("p",)) == max(window, 1e9 - 0.5)
+    assert earliest(lambda _: 5.0, 0.0, 1e9)(("p",)) == 5.0

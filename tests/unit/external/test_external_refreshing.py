@@ -194,3 +194,43 @@ def _paths(world: World, key: str) -> list[Path]:
     if key.endswith("*"):
         return [(*identity, "find", key[:-1], "", "{}")]
     return [(*identity, "key", key, "", "None")]
+
+
+async def test_what_was_read_in_the_window_serves_the_group_as_well() -> None:
+    """Whoever read it, and a little earlier; what was said to be outdated since then is read again."""
+    specs = {"o0": {"data": [{"secretKey": f"own-{key}", "remoteRef": {"key": key}} for key in "ab"]}}
+    world = World(specs, 3600.0, numbered=True)
+    world.versions = {"a": 1, "b": 1}
+    await world.begin()
+    group = world.agenda.take(math.inf)
+    assert group is not None
+    path, interval = group
+    ends = window_end(path, interval, world.now)
+    world.now = ends + 1.0
+    await world.look(Key("web", "o0"))
+    count = len(world.reads)
+    assert await world.refresher.refresh(group, ends + 2.0) == []
+    assert len(world.reads) == count
+    world.now, world.versions["b"] = ends + 4.0, 2
+    world.uses.outdate(path, ends + 3.0)
+    assert await world.refresher.refresh(group, ends + 4.0) == [Key("web", "o0")]
+    assert await world.refresher.refresh(group, ends + 4.0) == []
+    del world.versions["b"]
+    world.now = ends + 3600.0
+    assert await world.refresher.refresh(group, world.now) == [Key("web", "o0")]
+
+
+async def test_looks_and_records_of_an_object_with_many_paths() -> None:
+    """In an interval it is looked at once; each path is on record as it is read, and as it is used."""
+    specs = {"o0": {"data": [{"secretKey": f"own-{n}", "remoteRef": {"key": f"k{n}"}} for n in range(16)]}}
+    world = World(specs, 3600.0, numbered=True)
+    world.versions = {f"k{n}": 1 for n in range(16)}
+    await world.begin()
+    await world.until(BEGAN + 7200.0)
+    world.records.clear()
+    world.reads.clear()
+    looks = world.looks.total()
+    await world.until(BEGAN + 10_800.0)
+    assert world.looks.total() - looks == 1
+    assert len(world.reads) == 16
+    assert len(world.records) == 31
