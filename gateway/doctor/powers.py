@@ -218,7 +218,11 @@ def _of_namespace(namespace: str) -> list[Power]:
 
     where = f"in {namespace}"
     return [
-        Power("write-gateway", f"write ConfigMaps {where}: the configuration, and which approvals were seen", (written("", "configmaps"),)),
+        Power(
+            "write-gateway",
+            f"write ConfigMaps {where}: the configuration, and which approvals were seen",
+            (written("", "configmaps"),),
+        ),
         Power("write-gateway", f"write Secrets {where}: certificates, keys", (written("", "secrets"),)),
         Power(
             "write-gateway",
