@@ -179,8 +179,7 @@ def test_tail_and_follow(folder: Path) -> None:
 def test_whoever_follows_is_told_to_end_and_prints_the_rest(folder: Path, tmp_path: Path) -> None:
     """SIGTERM: what lies in the log by then is printed, however much, and the exit code is 0."""
     log = Log(create_state(folder), Audit())
-    for number in range(1_500):
-        log.append([entry(500 + number)])
+    log.append([entry(500 + number) for number in range(1_500)])
     command = [sys.executable, "-m", "gateway", "audit", "tail", "-f", "-n", "42", "-o", "json"]
     printed = tmp_path / "printed"
     with printed.open("w") as output:
