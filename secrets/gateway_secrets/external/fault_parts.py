@@ -71,9 +71,9 @@ def unknown(document: Any, kind: type, where: str, *, rule: str = "unknown-field
     """
     for one in unknown_fields(document, kind, where):
         if one.nearest:
-            yield Fault(rule, one.field, f"is no field there is: {one.nearest} is meant", f"write {one.nearest}")
+            yield Fault(rule, one.field, f"is no field: {one.nearest} is meant", f"write {one.nearest}")
         elif one.belongs:
-            yield Fault(rule, one.field, f"is no field of this place: it is {one.belongs}", "put it there")
+            yield Fault(rule, one.field, f"is no field here: it is {one.belongs}", "put it there")
         else:
             action = Action.WARN if rule == "unknown-field" else Action.DENY
             yield Fault(rule, one.field, "is not known here", NEWER, action)

@@ -306,7 +306,7 @@ def test_fields_that_an_api_server_took_are_newer_ones() -> None:
     assert findings_of(document, about, Heed())[0] == msgspec.structs.replace(finding, action=Action.DENY)
     found = faults(document)
     assert refusal(found) == ""
-    assert remarks(found) == "spec.dataForm: is no field there is: dataFrom is meant; write dataFrom"
+    assert remarks(found) == "spec.dataForm: is no field: dataFrom is meant; write dataFrom"
 
 
 @pytest.mark.parametrize("kind", ["ExternalSecret", "ClusterExternalSecret", "SecretStore", "ClusterSecretStore"])
