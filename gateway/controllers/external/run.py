@@ -284,10 +284,10 @@ class Run:
         """It comes again. ``told``: and is read then. ``quiet``: what was looked at was not the newest: nothing to tell of."""
         if told:
             self._told.add(key)
-        delay = self.queue.retry(key)
+        self.queue.retry(key)
         self._metrics.looks.labels("failed").inc()
         if not quiet:
-            self._note(key, "failing", f"{problem} (again in {delay:.0f} s)")
+            self._note(key, "failing", problem)
 
     def _contested(self, key: Key, new: Held) -> None:
         held_now = self.known.externals(key)

@@ -28,7 +28,7 @@ from gateway.controllers.external.windows import due, good_since
 from gateway.core.errors import AuditError, ClusterError
 from gateway.kube import ApiError, Key, KubeClient, is_outdated
 from gateway.kube.discovery import Pace
-from gateway_secrets.external.collect import Values, collect
+from gateway_secrets.external.collect import MAX_SOURCES, Values, collect
 from gateway_secrets.external.content import content_of, templates_needed
 from gateway_secrets.external.errors import ExternalError
 from gateway_secrets.external.faults import refusal, remarks
@@ -322,8 +322,8 @@ def noted(secret: Json | None, external: ExternalSecret, paths: Iterable[Path]) 
     """The versions that a Secret says it is of, as far as it can be told which is whose."""
     annotations, prefix = annotations_of(secret), prefix_of(external)
     keys, versions = (annotations.get(f"{prefix}/{name}", "").split(",") for name in ("key", "version"))
-    if len(keys) != len(versions):
-        return {}
+    if len(keys) != len(versions) or len(keys) >= MAX_SOURCES:
+        return {}  # it does not say all, or not readably
     known = {key: version for key, version in zip(keys, versions, strict=True) if version and keys.count(key) == 1}
     # Of metadata the version of the value says nothing.
     plain = (path for path in paths if policy_of_path(path) == "None")

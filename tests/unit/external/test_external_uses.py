@@ -215,6 +215,7 @@ def annotated(prefix: str, keys: str, versions: str) -> dict[str, Any]:
         ("Owner", annotated("", "a,a,b", "1,2,3"), {"b": "3"}),
         ("Owner", annotated("", "a,b", "1"), {}),
         ("Owner", annotated("", "a,b", ",2"), {"b": "2"}),
+        ("Owner", annotated("", ",".join(["a", *"cdefghij" * 6, "b"]), ",".join(["1"] * 50)), {}),
         ("Owner", None, {}),
     ],
 )
