@@ -375,7 +375,8 @@ def test_a_cluster_that_does_not_answer_fails_the_run(doctor: Doctor):
     file.write_text(yaml.safe_dump(document))
     code, report = doctor.run(kubeconfig=file)
     assert code == 1
-    assert len(report["indeterminate"]) == 5
+    missing = {one["rule"].removeprefix("doctor/") for one in report["indeterminate"]}
+    assert missing >= {"full-access", "registration-changed", "grant-unseen", "rules-differ", "clock-skew"}
     assert "was not reached" in report["problems"][0]["message"]
 
 
