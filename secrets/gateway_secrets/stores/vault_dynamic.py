@@ -19,7 +19,14 @@ from gateway_secrets.stores.manifest import typed
 from gateway_secrets.stores.pace import Pace
 from gateway_secrets.stores.values import fields_of, go_json
 from gateway_secrets.stores.vault import VaultStore, open_store
-from gateway_secrets.stores.vault_spec import quoted
+from gateway_secrets.stores.vault_spec import parse_spec, quoted
+
+
+Sort = Literal["lease", "token"]
+_LEASE: Sort = "lease"
+_TOKEN: Sort = "token"
+_ENDLESS = 10.0 * 365 * 86_400
+"""Seconds of a token that never ends."""
 
 
 class DynamicSpec(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -37,12 +44,18 @@ class DynamicSpec(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fi
 
 
 class Lease(msgspec.Struct, frozen=True):
-    """What a secret that was made may be used for: until ``ends`` (seconds since the epoch), ``seconds`` in all."""
+    """What a secret that was made may be used for: until ``ends`` (seconds since the epoch), ``seconds`` in all.
+
+    ``sort``: whether ``id`` is a lease's, or the accessor of a token. ``until``: when the token ends that it was asked for
+    with, if nobody renews that, and the lease with it; None: never.
+    """
 
     id: str
     ends: float
     seconds: float
     renewable: bool = False
+    sort: Sort = "lease"
+    until: float | None = None
 
     def due(self, part: float) -> float:
         """When ``part`` of its life is over, in seconds since the epoch: the time to renew or replace it."""
@@ -59,13 +72,25 @@ class Generated(msgspec.Struct, frozen=True):
         return f"Generated({sorted(self.values)}, lease={self.lease!r})"
 
 
+def dynamic_spec(document: Any, *, where: str) -> DynamicSpec:
+    """``spec`` of a VaultDynamicSecret, checked.
+
+    Raises:
+        MisconfiguredError: it is wrong; names ``where`` and the field.
+    """
+    spec = typed(document, DynamicSpec, where=where)
+    parse_spec(spec.provider, where=f"{where}.provider")
+    _path_of(spec)
+    return spec
+
+
 async def open_dynamic(document: Any, scope: Scope, limits: StoreLimits | None = None) -> VaultDynamic:
     """What ``spec`` of a VaultDynamicSecret describes; ``scope`` is that of a SecretStore in its namespace.
 
     Raises:
         StoreError: the manifest is wrong, or certificates cannot be had.
     """
-    spec = typed(document, DynamicSpec, where=f"{scope.label}: spec")
+    spec = dynamic_spec(document, where=f"{scope.label}: spec")
     bounds = limits or StoreLimits()
     return VaultDynamic(spec, await open_store(spec.provider, scope, bounds), bounds)
 
@@ -75,10 +100,12 @@ class VaultDynamic:
 
     def __init__(self, spec: DynamicSpec, store: VaultStore, limits: StoreLimits) -> None:
         self._spec = spec
-        self._path = quoted([spec.path.strip("/").removeprefix("v1/")], spec.path)
+        self._path = _path_of(spec)
         self._store = store
         self._pace = Pace(limits)
         self._held: set[str] = set()
+        self._parents: dict[str, tuple[int | None, float | None]] = {}
+        """By lease: the login whose token it was made with, None if that is not here or does not matter; and its end."""
 
     async def generate(self) -> Generated:
         """Have a secret made. One whose answer was lost ends with its lease."""
@@ -91,10 +118,7 @@ class VaultDynamic:
         if not isinstance(part, dict):
             raise NotFoundError(f"{self._spec.path}: the answer has no {self._spec.result_type.lower()}")
         values = fields_of(go_json(part, html=True))
-        lease = self._lease(answer, str(answer.get("lease_id") or ""))
-        if lease is not None:
-            self._held.add(lease.id)
-        return Generated(values or {}, lease)
+        return Generated(values or {}, self._made(answer))
 
     async def renew(self, lease: Lease) -> Lease:
         """The same lease with a later end: at its greatest life, with the one that it had.
@@ -102,23 +126,32 @@ class VaultDynamic:
         Raises:
             NotFoundError: there is no such lease any more, and the secret is no good.
         """
-        body = {"lease_id": lease.id, "increment": max(1, int(lease.seconds))}
+        increment = max(1, int(lease.seconds))
+        url, body = "/v1/sys/leases/renew", {"lease_id": lease.id, "increment": increment}
+        if lease.sort == _TOKEN:
+            url, body = "/v1/auth/token/renew-accessor", {"accessor": lease.id, "increment": increment}
         try:
-            answer = await self._ask(lambda client: client.adapter.put("/v1/sys/leases/renew", json=body), "renewing")
+            answer = await self._ask(lambda client: client.adapter.put(url, json=body), "renewing")
         except MisconfiguredError as error:
-            if "lease not found" in str(error) or "expired" in str(error):
-                raise NotFoundError(str(error)) from None
-            raise
-        renewed = self._lease(answer, lease.id)
+            raise _gone(error) or error from None
+        found = answer.get("auth") if lease.sort == _TOKEN and isinstance(answer, dict) else answer
+        renewed = self._lease(found, lease.id, lease.sort, lease.until)
         if renewed is None:
             raise UnavailableError("renewing a lease: the answer holds none")
         return renewed
 
     async def revoke(self, lease: Lease) -> None:
-        """End a secret; it is no good from here on."""
-        body = {"lease_id": lease.id, "sync": True}
-        await self._ask(lambda client: client.adapter.put("/v1/sys/leases/revoke", json=body), "revoking")
+        """End a secret; it is no good from here on. One that has ended is no error."""
+        url, body = "/v1/sys/leases/revoke", {"lease_id": lease.id, "sync": True}
+        if lease.sort == _TOKEN:
+            url, body = "/v1/auth/token/revoke-accessor", {"accessor": lease.id}
+        try:
+            await self._ask(lambda client: client.adapter.put(url, json=body), "revoking")
+        except MisconfiguredError as error:
+            if _gone(error) is None:
+                raise
         self._held.discard(lease.id)
+        self._parents.pop(lease.id, None)
 
     async def close(self) -> None:
         """Give back connections; and the token, if nothing that was made with it would end with it."""
@@ -137,10 +170,55 @@ class VaultDynamic:
     async def _ask(self, ask: Any, what: str) -> Any:
         return await self._pace.call(lambda within: self._store.ask(ask, what, within))
 
-    def _lease(self, answer: Any, lease_id: str) -> Lease | None:
-        if not lease_id or not isinstance(answer, dict):
+    def _made(self, answer: Any) -> Lease | None:
+        """The lease of what was made; that of a token is the token's own life, known by its accessor."""
+        if not isinstance(answer, dict):
+            return None
+        auth = answer.get("auth")
+        if isinstance(auth, dict) and auth.get("accessor"):
+            answer, lease_id, sort = auth, str(auth["accessor"]), _TOKEN
+        else:
+            lease_id, sort = str(answer.get("lease_id") or ""), _LEASE
+        if not lease_id:
+            return None
+        self._held.add(lease_id)
+        if answer.get("orphan") is True:
+            self._parents[lease_id] = (None, None)
+        return self._lease(answer, lease_id, sort, None)
+
+    def _lease(self, answer: Any, lease_id: str, sort: Sort, until: float | None) -> Lease | None:
+        if not isinstance(answer, dict):
             return None
         seconds = float(answer.get("lease_duration") or 0)
-        # It is revoked with the token.
-        seconds = min(seconds, self._store.tokens.seconds_left())
-        return Lease(lease_id, time.time() + seconds, seconds, answer.get("renewable") is True)
+        now = time.time()
+        if sort == _TOKEN and not seconds:
+            seconds = _ENDLESS
+        # It is revoked with the token that it was asked for with.
+        until = self._parent_ends(lease_id, until)
+        if until is not None:
+            seconds = min(seconds, until - now)
+        return Lease(lease_id, now + seconds, seconds, answer.get("renewable") is True, sort, until)
+
+    def _parent_ends(self, lease_id: str, known: float | None) -> float | None:
+        """When the token ends that a lease was made with. ``known``: what is known of it, if another process made it."""
+        tokens = self._store.tokens
+        ends: float | None = time.time() + tokens.seconds_left()
+        if ends == float("inf"):
+            ends = None
+        theirs = lease_id not in self._held and not tokens.given
+        logins, before = self._parents.get(lease_id, (None if theirs else tokens.logins, known))
+        if logins != tokens.logins:
+            return before
+        self._parents[lease_id] = (tokens.logins, ends)
+        return ends
+
+
+def _path_of(spec: DynamicSpec) -> str:
+    return quoted([spec.path.strip("/").removeprefix("v1/")], spec.path)
+
+
+def _gone(error: MisconfiguredError) -> NotFoundError | None:
+    """What an error is, if it says that there is no such lease or token any more."""
+    said = str(error)
+    known = any(text in said for text in ("lease not found", "invalid lease", "expired", "invalid accessor"))
+    return NotFoundError(said) if known else None

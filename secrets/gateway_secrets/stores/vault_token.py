@@ -119,6 +119,11 @@ class Tokens:
                 return True
             return False
 
+    @property
+    def given(self) -> bool:
+        """Whether it is one that was put there for the store, and not obtained by logging in."""
+        return self._spec.auth.token_secret_ref is not None
+
     def seconds_left(self) -> float:
         """How long the present token is good, if it is not renewed."""
         return self._held.ends - time.monotonic() if self._held is not None else 0.0

@@ -18,6 +18,9 @@ RIGHTS = """
 path "rabbitmq/creds/*" { capabilities = ["read"] }
 path "pki/*" { capabilities = ["read", "update", "list"] }
 path "auth/token/create" { capabilities = ["update"] }
+path "auth/token/renew-accessor" { capabilities = ["update"] }
+path "auth/token/revoke-accessor" { capabilities = ["update"] }
+path "auth/userpass/login/*" { capabilities = ["update"] }
 path "kv/*" { capabilities = ["read", "update", "delete"] }
 path "sys/leases/renew" { capabilities = ["update"] }
 path "sys/leases/revoke" { capabilities = ["update"] }
@@ -162,11 +165,45 @@ async def test_what_part_of_the_answer_is_given(bao, dynamic):
     made = await token.generate()
     assert made.values["policies"] == b'["default","dynamic"]'
     assert made.values["client_token"]
-    assert made.lease is None
     raw = await (await dynamic("auth/token/create", method="POST", resultType="Raw")).generate()
     assert b'"client_token"' in raw.values["auth"]
     with pytest.raises(NotFoundError, match="has no data"):
         await (await dynamic("auth/token/create", method="POST")).generate()
+
+
+async def test_a_token_that_was_made_is_renewed_and_ended_by_its_accessor(bao, dynamic):
+    """As a lease is; also twice."""
+    source = await dynamic("auth/token/create", method="POST", parameters={"ttl": "1h"}, resultType="Auth")
+    made = await source.generate()
+    assert (made.lease.sort, made.lease.renewable) == ("token", True)
+    assert made.lease.id == made.values["accessor"].decode()
+    assert made.lease.until - time.time() == pytest.approx(36_000, abs=600)
+    assert (await source.renew(made.lease)).seconds == pytest.approx(3600, abs=600)
+    token = made.values["client_token"].decode()
+    await asyncio.to_thread(_looked_up, bao, token)
+    await source.revoke(made.lease)
+    await source.revoke(made.lease)
+    with pytest.raises(hvac.exceptions.Forbidden):
+        await asyncio.to_thread(_looked_up, bao, token)
+    with pytest.raises(NotFoundError, match="accessor"):
+        await source.renew(made.lease)
+
+
+async def test_a_token_of_a_login_ends_by_itself_alone(bao, dynamic):
+    """Not with the token that it was asked for with."""
+    bao.root.auth.userpass.create_or_update_user("bob", password="of-bob", token_policies=["default"])
+    login = {"method": "POST", "parameters": {"password": "of-bob"}, "resultType": "Auth"}
+    made = await (await dynamic("auth/userpass/login/bob", **login)).generate()
+    assert (made.lease.sort, made.lease.until) == ("token", None)
+
+
+async def test_what_another_process_made_ends_with_what_it_was_made_with(bao, broker, dynamic):
+    """It is renewed, and told to last no longer than its own token does as far as is known: not as this process's."""
+    bao.root.auth.approle.create_or_update_approle("dynamic", token_policies=["dynamic"], token_ttl="10m")
+    lease = (await (await dynamic("rabbitmq/creds/app")).generate()).lease
+    bao.root.auth.approle.create_or_update_approle("dynamic", token_policies=["dynamic"], token_ttl="10h")
+    renewed = await (await dynamic("rabbitmq/creds/app")).renew(lease)
+    assert renewed.ends == pytest.approx(lease.until, abs=1)
 
 
 async def test_an_empty_answer_may_be_allowed(bao, dynamic):
