@@ -23,7 +23,7 @@ from gateway_secrets.admission.rules import CERTIFICATE, ELSEWHERE, PLAIN, RULES
 from gateway_secrets.external.faults import PREFIX
 from gateway_secrets.external.faults import RULES as EXTERNAL_RULES
 from gateway_secrets.external.findings import Heed, findings_of
-from gateway_secrets.external.validate import KINDS
+from gateway_secrets.external.validate import OBJECTS
 from gateway_secrets.sealed.errors import InputError
 from gateway_secrets.sealed.moved import Difference, Moved, hinted, moved
 from gateway_secrets.sealed.objects import KIND as SEALED_KIND
@@ -35,7 +35,7 @@ from policies.surroundings import Surroundings
 SECRETS = ResourceType("", ("v1",), "secrets")
 _METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _RULE_OF = {Difference.PLACE: ELSEWHERE, Difference.SCOPE: SCOPE}
-_DECIDES = frozenset((("", "Secret"), ("bitnami.com", SEALED_KIND), *((targets.GROUP, kind) for kind in KINDS)))
+_DECIDES = frozenset((("", "Secret"), ("bitnami.com", SEALED_KIND), *OBJECTS))
 
 INFOS = {
     rule.id: RuleInfo(rule.id, rule.title, rule.severity, rule.action, sets=("secrets",), kinds=(rule.kind,))
@@ -130,6 +130,8 @@ class SecretObjects:
             case (targets.GROUP, kind):
                 found = [] if self._settings.external == "off" else _unworkable(subject, self._heed)
                 return found + await self._external(subject) if kind == targets.KIND else found
+            case named if named in OBJECTS and self._settings.external != "off":
+                return _unworkable(subject, self._heed)
             case _:
                 return []
 

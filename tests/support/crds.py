@@ -79,6 +79,7 @@ EXTERNAL_SECRETS = (
     Crd("external-secrets.io", "PushSecret", "pushsecrets", ("v1alpha1",)),
     Crd("generators.external-secrets.io", "Password", "passwords", ("v1alpha1",)),
     Crd("generators.external-secrets.io", "UUID", "uuids", ("v1alpha1",)),
+    Crd("generators.external-secrets.io", "VaultDynamicSecret", "vaultdynamicsecrets", ("v1alpha1",)),
     Crd("generators.external-secrets.io", "ClusterGenerator", "clustergenerators", ("v1alpha1",), scope="Cluster"),
 )
 CONFIG_SYNC = (

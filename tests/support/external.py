@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from gateway_secrets.external.collect import Fresh
 from gateway_secrets.external.errors import ContentError
 from gateway_secrets.external.spec import ExternalSecret, GeneratorRef, StoreRef, external_of
 from gateway_secrets.stores.errors import NotFoundError
@@ -51,9 +52,11 @@ class Shelf:
     async def find(self, store: StoreRef, find: Find) -> Sequence[str]:
         return sorted(key for key in self.documents if key.startswith(find.path))
 
-    async def generate(self, generator: GeneratorRef) -> dict[str, bytes]:
+    async def generate(self, generator: GeneratorRef, where: str) -> Fresh:
         self.made += 1
-        return {"password": f"{generator.name}-{self.made}".encode()}
+        return Fresh(
+            {"password": f"{generator.name}-{self.made}".encode()}, remembered=generator.kind != "VaultDynamicSecret"
+        )
 
 
 class Words:

@@ -6,6 +6,8 @@ What tests put into the store is planted (support.planted): they write words, an
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from support.api import Api, ApiError
@@ -134,3 +136,45 @@ class Site:
         """Keep what was said in the namespace, and tidy up."""
         SAID.namespace(self.api, self.namespace, TOLD)
         self.api.delete_collection(*EXTERNAL, self.namespace)
+
+
+@contextmanager
+def unwritable(site: Site) -> Iterator[None]:
+    """While this lasts, the API server takes no new Secret of the name ``db``."""
+    deny = {
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": site.namespace},
+        "spec": {
+            "matchConstraints": {"resourceRules": [
+                {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["secrets"]}
+            ]},
+            "matchConditions": [{"name": "one", "expression": "request.name == 'db'"}],
+            "validations": [{"expression": "false", "message": "not now"}],
+        },
+    }  # fmt: skip
+    binding = {
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": {"name": site.namespace},
+        "spec": {"policyName": site.namespace, "validationActions": ["Deny"], "matchResources": {
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": site.namespace}}
+        }},
+    }  # fmt: skip
+    site.api.create(deny)
+    site.api.create(binding)
+    try:
+        wait_for(lambda: not _created(site), seconds=SECONDS)
+        yield
+    finally:
+        site.api.delete(binding)
+        site.api.delete(deny)
+
+
+def _created(site: Site) -> bool:
+    """Whether such a Secret can be made; it is not left there."""
+    item = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "db", "namespace": site.namespace}}
+    try:
+        site.api.create(item)
+    except ApiError:
+        return False
+    site.api.delete(item)
+    return True

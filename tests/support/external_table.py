@@ -100,7 +100,7 @@ TABLE = (
     Row("unheeded", "SecretStore", {"provider": {"vault": VAULT}, "retrySettings": {"maxRetries": 3}},
         "unsupported", "spec.retrySettings", "warned"),
     Row("push-nothing", "PushSecret", {"selector": {}}, "push", "spec.selector.secret.name"),
-    Row("push-interval", "PushSecret", {"refreshInterval": "soon"}, "push", "spec"),
+    Row("push-interval", "PushSecret", {"refreshInterval": "soon"}, "malformed", "spec.refreshInterval"),
     Row("cluster-bad", "ClusterExternalSecret", {"externalSecretSpec": {"target": {"name": "No Name"}}},
         "malformed", "spec.externalSecretSpec.target.name"),
 )  # fmt: skip

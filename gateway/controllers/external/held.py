@@ -8,6 +8,7 @@ import msgspec
 
 from gateway.controllers.contests import MANAGER
 from gateway.kube import Key, ResourceType
+from gateway_secrets.external.generators import CLUSTER as CLUSTER_GENERATOR
 from gateway_secrets.external.record import PREFIX
 from gateway_secrets.external.spec import API_VERSION, GROUP, KIND, VERSION, StoreRef
 from gateway_secrets.external.status import ready_of
@@ -29,8 +30,8 @@ _decode = msgspec.json.Decoder(Json).decode
 
 
 class Held(msgspec.Struct, frozen=True):
-    """An ExternalSecret. ``trigger``: of what it does is decided. ``stranger``: who else wrote its status after govgate did.
-    ``ours``: nobody did, and govgate did.
+    """An ExternalSecret. ``trigger``: of what it does is decided. ``generators``: kind and name of each. ``stranger``: who else
+    wrote its status after govgate did. ``ours``: nobody did, and govgate did.
     """
 
     text: bytes
@@ -38,6 +39,7 @@ class Held(msgspec.Struct, frozen=True):
     target: str
     uid: str
     stores: tuple[StoreRef, ...]
+    generators: tuple[tuple[str, str], ...]
     ready: bool
     stranger: str = ""
     stranger_at: str = ""
@@ -80,6 +82,7 @@ def external(document: Json) -> Held:
         str(_mapping(spec, "target").get("name") or metadata.get("name")),
         str(metadata.get("uid") or ""),
         tuple(dict.fromkeys(refs_of(spec))),
+        tuple(dict.fromkeys(_generators(spec))),
         ready_of(status).get("status") == "True",
         stranger,
         at,
@@ -153,6 +156,22 @@ def refs_of(spec: Any) -> list[StoreRef]:
             source = _mapping(entry, "sourceRef") if isinstance(entry, dict) else {}
             found.append(_ref(source.get(field)))
     return [one for one in found if one is not None]
+
+
+def generator_key(kind: str, name: str, namespace: str) -> Key:
+    """Of the generator that an ExternalSecret of ``namespace`` refers to."""
+    return Key("" if kind == CLUSTER_GENERATOR else namespace, name)
+
+
+def _generators(spec: Any) -> list[tuple[str, str]]:
+    """Those that a spec names, as far as it can be read."""
+    entries = spec.get("dataFrom")
+    found = []
+    for entry in entries if isinstance(entries, list) else ():
+        ref = _mapping(_mapping(entry, "sourceRef"), "generatorRef")
+        if isinstance(ref.get("kind"), str) and isinstance(ref.get("name"), str):
+            found.append((ref["kind"], ref["name"]))
+    return found
 
 
 def _ref(value: Any) -> StoreRef | None:

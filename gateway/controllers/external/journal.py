@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import logging
 from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -20,10 +21,15 @@ from gateway.audit.log import Log
 from gateway.audit.state import LogInUseError, create_state, writer_lock
 from gateway.audit.wire import Entry
 from gateway.config.model import Audit
+from gateway.controllers.external.outcomes import outcome_of
 from gateway.core.errors import AuditError
+from gateway_secrets.external.spec import ExternalSecret
+from gateway_secrets.stores.errors import StoreError
+from gateway_secrets.stores.vault_dynamic import Lease
 
 KIND = "secret-read"
-_RETRY_SECONDS = 1.0
+MADE = "secret-made"
+"""What Vault made, and what of it was ended."""
 _BATCH = 4_096
 _log = logging.getLogger(__name__)
 
@@ -38,6 +44,33 @@ class Journal(Protocol):
             AuditError: it cannot be recorded.
         """
         ...
+
+
+async def lease_note(
+    journal: Journal,
+    actor: str,
+    external: ExternalSecret,
+    generator: str,
+    *,
+    path: str,
+    what: Lease | StoreError | None,
+    outcome: str,
+) -> None:
+    """Record that a secret was made, could not be made, or is ended; of its lease a digest, which gives no rights.
+
+    Raises:
+        AuditError: it cannot be recorded.
+    """
+    lease = hashlib.sha256(what.id.encode()).hexdigest()[:16] if isinstance(what, Lease) else ""
+    await journal.note(
+        {
+            "actor": {"username": actor},
+            "for": {"kind": "ExternalSecret", "namespace": external.namespace, "name": external.name},
+            "provider": "vault", "generator": generator, "key": path, "lease": lease,
+            "outcome": outcome_of(what) if isinstance(what, StoreError) else outcome,
+        },
+        MADE,
+    )  # fmt: skip
 
 
 class _Handed:

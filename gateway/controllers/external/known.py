@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import msgspec
 
 from gateway.controllers.external.claims import Claims, Whose
-from gateway.controllers.external.held import Held, HeldSecret, Json, store_key
+from gateway.controllers.external.held import Held, HeldSecret, Json, generator_key, store_key
 from gateway.core.errors import GovgateError
 from gateway.kube import Key
 from gateway_secrets.external.errors import SpecError
+from gateway_secrets.external.generators import DYNAMIC
 from gateway_secrets.external.spec import StoreRef
 from gateway_secrets.external.store import CLUSTER_STORE, Store, store_of
 from gateway_secrets.stores.errors import StoreError
@@ -55,6 +56,8 @@ class Known:
         self._controllers: dict[tuple[str, Key], str] = {}
         self._gone: OrderedDict[tuple[str, Key], str] = OrderedDict()
         self._by_target, self._by_store, self._by_uid, self._by_owner = Index(), Index(), Index(), Index()
+        self._by_generator = Index()
+        self._generators: dict[tuple[str, Key], str] = {}
 
     def external_changed(self, key: Key, old: Held | None, new: Held | None) -> None:
         """An ExternalSecret came, changed, or went."""
@@ -64,6 +67,20 @@ class Known:
             key,
             *([(ref.kind, store_key(ref, key.namespace)) for ref in one.stores] if one else [] for one in (old, new)),
         )
+
+        self._by_generator.put(
+            key,
+            *(
+                [(kind, generator_key(kind, name, key.namespace)) for kind, name in one.generators] if one else []
+                for one in (old, new)
+            ),
+        )
+
+    def generator_changed(self, kind: str, key: Key, controller: str | None) -> None:
+        """A generator did. ``controller``: whose it says that it is; None: that does not matter, or it is no more."""
+        self._generators.pop((kind, key), None)
+        if controller is not None:
+            self._generators[kind, key] = controller
 
     def secret_changed(self, key: Key, old: HeldSecret | None, new: HeldSecret | None) -> None:
         """A Secret did."""
@@ -101,8 +118,18 @@ class Known:
         """Whether an ExternalSecret is govgate's."""
         namespace = key.namespace
         was_ours = held.ours and not self._others_last(held.stores, namespace)
-        said = (self.controller(ref, namespace) for ref in held.stores)
+        said = [self.controller(ref, namespace) for ref in held.stores]
+        for kind, name in held.generators:
+            controller = self._generators.get((kind, generator_key(kind, name, namespace)))
+            said += [controller] if controller is not None else []
         return self.claims.external(said, namespace, was_ours=was_ours)
+
+    def makes_leases(self, key: Key, held: Held) -> bool:
+        """Whether an ExternalSecret has something made by Vault."""
+        return any(
+            kind == DYNAMIC or (kind, generator_key(kind, name, key.namespace)) in self._generators
+            for kind, name in held.generators
+        )
 
     def pushes(self, stores: Sequence[StoreRef], namespace: str, *, was_ours: bool) -> Whose:
         """Whose a PushSecret to these stores is. ``was_ours``: nobody but govgate wrote its status last."""
@@ -120,6 +147,10 @@ class Known:
     def of_store(self, kind: str, key: Key) -> frozenset[Key]:
         """The ExternalSecrets that refer to a store."""
         return self._by_store[kind, key]
+
+    def of_generator(self, kind: str, key: Key) -> frozenset[Key]:
+        """The ExternalSecrets that refer to a generator."""
+        return self._by_generator[kind, key]
 
     def owned_by(self, uid: str) -> frozenset[Key]:
         """The Secrets whose controller has this uid."""

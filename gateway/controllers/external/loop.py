@@ -12,7 +12,8 @@ import msgspec
 
 from gateway.controllers.external import held
 from gateway.controllers.external.claims import Claims
-from gateway.controllers.external.generators import Generators
+from gateway.controllers.external.dynamic import Dynamics
+from gateway.controllers.external.generators import Generators, caches_of
 from gateway.controllers.external.held import Json
 from gateway.controllers.external.intake import serving
 from gateway.controllers.external.journal import journal
@@ -20,10 +21,12 @@ from gateway.controllers.external.key import mark_key
 from gateway.controllers.external.known import Known
 from gateway.controllers.external.polling import Poller
 from gateway.controllers.external.pushes import Pushes
+from gateway.controllers.external.pushing import Pushing
 from gateway.controllers.external.reading import Sources
 from gateway.controllers.external.refreshing import Refresher
 from gateway.controllers.external.rollouts import Rollouts
 from gateway.controllers.external.run import Run
+from gateway.controllers.external.sessions import Sessions
 from gateway.controllers.external.shards import shard_of
 from gateway.controllers.external.shared import Shared
 from gateway.controllers.external.store_checks import StoreChecks
@@ -122,7 +125,11 @@ class ExternalLoop:
             await self._watch(run, ends)
             self._running = run
             actor = f"govgate-controller in {context.config.cluster.own_namespace}"
-            sources = Sources(known, stores, run.shared, notes, actor, Generators(context.client))
+            sessions = Sessions(context.client, credentials, stores.threads)
+            generators = self._generate(
+                run, Dynamics(context.client, sessions, notes, pace, key=key, actor=actor), ends
+            )
+            sources = Sources(known, stores, run.shared, notes, actor, generators)
             worker = Worker(Tools(context.client, sources, renderer, key, pace, settings.min_refresh_seconds))
             if settings.intake.enabled:
                 port = await ends.enter_async_context(serving(settings.intake, run.told))
@@ -134,7 +141,13 @@ class ExternalLoop:
                 tasks.create_task(lasting(run.store_status.run()))
                 tasks.create_task(lasting(run.store_checks.run()))
                 run.pushes = Pushes(
-                    context.client, sources, pace, self._shard.has, metrics=self._push_metrics, not_ready=run.not_ready
+                    context.client,
+                    sources,
+                    Pushing(context.client, sources, renderer, self._push_metrics),
+                    pace,
+                    self._shard.has,
+                    metrics=self._push_metrics,
+                    not_ready=run.not_ready,
                 )
                 run.pushes.least_refresh = settings.min_refresh_seconds
                 tasks.create_task(lasting(run.pushes.run()))
@@ -145,6 +158,16 @@ class ExternalLoop:
                     tasks.create_task(lasting(poller.run()))
                 for _ in range(settings.concurrency):
                     tasks.create_task(lasting(run.work(worker)))
+
+    def _generate(self, run: Run, dynamics: Dynamics, ends: contextlib.AsyncExitStack) -> Generators:
+        """Start the caches of generators, which a cluster need not know."""
+        dynamics.least_refresh = self._context.config.controller.external.min_refresh_seconds
+        ends.push_async_callback(dynamics.close)
+        for cache in caches_of(self._context.client, run.generator_changed):
+            run.generators.append(cache)
+            cache.start()
+            ends.push_async_callback(cache.close)
+        return Generators(dynamics, run.known.claims)
 
     async def _watch(self, run: Run, ends: contextlib.AsyncExitStack) -> None:
         """Start the caches, and wait until all have been read: stores first, or all would be without one."""

@@ -11,7 +11,8 @@ from gateway.core.errors import ClusterError
 from gateway.kube import Key, KubeClient, ResourceType
 from gateway.kube.discovery import Pace
 from gateway.kube.events import EVENTS, event, involved_in
-from gateway_secrets.external.push import API_VERSION, KIND, Synced, status_of
+from gateway_secrets.external.push_spec import API_VERSION, KIND
+from gateway_secrets.external.push_status import Synced, status_of
 from gateway_secrets.external.spec import GROUP
 from gateway_secrets.external.status import ready_of
 

@@ -7,11 +7,9 @@ write over what the other notes of what is stored.
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -19,9 +17,10 @@ import msgspec
 from gateway.controllers.contests import Contests
 from gateway.controllers.external.claims import alone_in
 from gateway.controllers.external.failing import Failing
-from gateway.controllers.external.held import NAMESPACES, SECRETS, stranger_of, was_ours
+from gateway.controllers.external.held import NAMESPACES, stranger_of, was_ours
 from gateway.controllers.external.push_status import PUSHES, PushTeller
-from gateway.controllers.external.reading import Sources, is_allowed, usable
+from gateway.controllers.external.pushing import Pushing
+from gateway.controllers.external.reading import Sources
 from gateway.controllers.metrics import PushMetrics
 from gateway.controllers.not_ready import NotReady
 from gateway.controllers.queue import WorkQueue
@@ -30,33 +29,17 @@ from gateway.core.errors import AuditError, ClusterError
 from gateway.kube import Key, KubeClient, WatchCache, is_outdated
 from gateway.kube.discovery import Pace
 from gateway.tasks import lasting
-from gateway_secrets.external.errors import ExternalError, NotAllowedError, SpecError
-from gateway_secrets.external.push import (
-    API_VERSION,
-    FINALIZER,
-    KIND,
-    Push,
-    PushSpec,
-    Synced,
-    name_of,
-    outdated,
-    push_of,
-    pushes_of,
-    reference_of,
-    store_name,
-    stores_of,
-    synced_of,
-)
+from gateway_secrets.external.errors import ExternalError
+from gateway_secrets.external.faults import refusal
+from gateway_secrets.external.push import name_of, stores_of
+from gateway_secrets.external.push_spec import API_VERSION, KIND, PushSpec, spec_of
+from gateway_secrets.external.push_status import FINALIZER, Synced, outdated, store_name, synced_of
 from gateway_secrets.external.spec import StoreRef
-from gateway_secrets.external.store import CLUSTER_STORE, Store
-from gateway_secrets.external.validate import LEAST_REFRESH_SECONDS
-from gateway_secrets.stores.errors import MisconfiguredError, NotFoundError, StoreError
-from gateway_secrets.stores.model import Reference
-from gateway_secrets.stores.reader import Reader
-from gateway_secrets.stores.values import select
+from gateway_secrets.external.store import CLUSTER_STORE
+from gateway_secrets.external.validate import LEAST_REFRESH_SECONDS, faults
+from gateway_secrets.stores.errors import MisconfiguredError, StoreError
 
 Json = dict[str, Any]
-WRITTEN = "secret-write"
 MIXED = "only some of its stores are govgate's: nothing is pushed until all are, or none"
 _WORKERS = 4
 _log = logging.getLogger(__name__)
@@ -103,6 +86,7 @@ class Pushes:
         self,
         client: KubeClient,
         sources: Sources,
+        pushing: Pushing,
         pace: Pace,
         mine: Callable[[str], bool],
         *,
@@ -111,6 +95,7 @@ class Pushes:
     ) -> None:
         self._client = client
         self._sources = sources
+        self._pushing = pushing
         self._pace = pace
         self._mine = mine
         self._metrics = metrics
@@ -216,13 +201,12 @@ class Pushes:
         metadata, status = document["metadata"], document.get("status") or {}
         before = synced_of(status)
         named = [*_named_by(document), *(_ref(*reversed(one.split("/", 1))) for one in before if "/" in one)]
-        try:
-            spec, problem = push_of(document), ""
-            stores = stores_of(spec, self._sources.known.labelled(key.namespace))
-        except SpecError as error:
-            spec, problem, stores = None, str(error), []
+        problem = refusal(faults(document))
+        spec = spec_of(document) if not problem else None
         known = self._sources.known
-        whose = known.pushes(stores or named, key.namespace, was_ours=held.ours)
+        labelled = known.labelled(key.namespace)
+        stores = {ref: labelled.get(ref) for ref in stores_of(spec, labelled)} if spec is not None else {}
+        whose = known.pushes([*stores] or named, key.namespace, was_ours=held.ours)
         if whose != "ours":
             wait = alone_in(document, time.time()) if whose == "unknown" and (stores or named) else None
             if wait is None or wait > 0:
@@ -246,95 +230,36 @@ class Pushes:
             await self._teller.tell(key, document, "Warning", "Mixed", MIXED)
         self._is(key, "mixed" if mixed else None)
 
-    async def _push(self, key: Key, spec: PushSpec, stores: list[StoreRef], before: Synced) -> tuple[str, Synced]:
+    async def _push(
+        self, key: Key, spec: PushSpec, stores: Mapping[StoreRef, dict[str, str] | None], before: Synced
+    ) -> tuple[str, Synced]:
         """What went wrong first, and what is stored now. What was to be taken away goes first: it may be a part of what comes."""
         synced = {store: dict(entries) for store, entries in before.items()}
         problems: list[str] = []
         try:
-            assert spec.selector.secret is not None  # noqa: S101 - it was looked at
-            pushes = pushes_of(spec, await self._secret(key.namespace, spec.selector.secret.name))
+            wanted = await self._pushing.wanted(key.namespace, spec, stores)
         except ExternalError as error:
             return str(error), synced
-        for ref, entry in outdated(before, spec, stores):
+        entries = {ref: [one.entry for one in pushes] for ref, pushes in wanted.items()}
+        for ref, entry in outdated(before, entries):
             try:
                 if spec.deletion_policy == "Delete":
-                    await self._remove(key, ref, reference_of(entry))
+                    await self._pushing.remove(key, ref, entry)
                 synced[store_name(ref)].pop(name_of(entry))
             except (StoreError, ExternalError, AuditError) as error:
                 problems.append(f"{ref}: {error}")
                 self._metrics.changes.labels("failed").inc()
-        for ref in stores if not problems else ():
+        for ref, pushes in wanted.items() if not problems else ():
             for push in pushes:
                 try:
-                    stored = await self._store(key, ref, push, spec.update_policy)
+                    stored = await self._pushing.store(key, ref, push, spec.update_policy)
                 except (StoreError, ExternalError, AuditError) as error:
                     problems.append(f"{ref}: {error}")
                     self._metrics.changes.labels("failed").inc()
                     continue
                 if stored or name_of(push.entry) in synced.get(store_name(ref), {}):
                     synced.setdefault(store_name(ref), {})[name_of(push.entry)] = push.entry
-        return "; ".join(problems[:3]), {store: entries for store, entries in synced.items() if entries}
-
-    async def _store(self, key: Key, ref: StoreRef, push: Push, policy: str) -> bool:
-        """Store one; whether that was done, or something was there that stays."""
-        reference = push.reference
-        store = self._usable(ref, key.namespace, reference.key)
-
-        async def write(reader: Reader) -> bool:
-            if policy == "IfNotExists":
-                try:
-                    payload = await reader.payload(Reference(reference.key))
-                    select(payload, reference.property, key=reference.key)
-                except NotFoundError:
-                    pass
-                else:
-                    return False
-            await reader.put(reference, push.value)
-            return True
-
-        # On record before it is done: what cannot be recorded is not written.
-        await self._note(key, store, reference, "push")
-        stored = await self._sources.stores.ask(store, key.namespace, write, about=reference.key)
-        self._metrics.changes.labels("pushed" if stored else "kept").inc()
-        return stored
-
-    async def _remove(self, key: Key, ref: StoreRef, reference: Reference) -> None:
-        store = self._usable(ref, key.namespace, reference.key)
-        await self._note(key, store, reference, "remove")
-        stores = self._sources.stores
-        await stores.ask(store, key.namespace, lambda reader: reader.delete(reference), about=reference.key)
-        self._metrics.changes.labels("removed").inc()
-
-    async def _note(self, key: Key, store: Store, reference: Reference, what: str) -> None:
-        await self._sources.journal.note(
-            {
-                "actor": {"username": self._sources.actor},
-                "for": {"kind": KIND, "namespace": key.namespace, "name": key.name},
-                "provider": store.provider, "store": str(store.ref), "key": reference.key,
-                "property": reference.property, "outcome": what,
-            },
-            WRITTEN,
-        )  # fmt: skip
-
-    def _usable(self, ref: StoreRef, namespace: str, remote_key: str) -> Store:
-        """The store, if the namespace may write this key of it.
-
-        Raises:
-            ExternalError: it may not.
-        """
-        store = usable(self._sources.known, ref, namespace)
-        if not is_allowed(store, namespace, remote_key):
-            raise NotAllowedError(f"namespace {namespace} may not write {remote_key!r}: no rule of its keys lets it")
-        return store
-
-    async def _secret(self, namespace: str, name: str) -> dict[str, bytes]:
-        document = await self._client.find(SECRETS.path("v1", namespace, name))
-        if document is None:
-            raise SpecError(f"spec.selector.secret.name: there is no Secret {name}")
-        try:
-            return {key: base64.b64decode(value) for key, value in (document.get("data") or {}).items()}
-        except (binascii.Error, TypeError):
-            raise SpecError(f"Secret {name} cannot be read") from None
+        return "; ".join(problems[:3]), {store: stored for store, stored in synced.items() if stored}
 
     async def _let_go(self, key: Key, document: Json, before: Synced) -> tuple[bool, float | None]:
         """Take away what was stored, if it says so, and then the finalizer."""
@@ -345,14 +270,14 @@ class Pushes:
         deletes = isinstance(spec, dict) and spec.get("deletionPolicy") == "Delete"
         left: list[str] = []
         closed: dict[StoreRef, str] = {}
-        for ref, entry in outdated(before, None, ()) if deletes else ():
+        for ref, entry in outdated(before, {}) if deletes else ():
             if self._sources.known.controller(ref, key.namespace) is None:
                 closed[ref] = "which is gone"
             if ref in closed:
                 left.append(f"{ref}, {closed[ref]}: {name_of(entry)}")
                 continue
             try:
-                await self._remove(key, ref, reference_of(entry))
+                await self._pushing.remove(key, ref, entry)
             except (StoreError, ExternalError, AuditError) as error:
                 if isinstance(error, MisconfiguredError) and await self._ends(key.namespace):
                     # What the store logs in with went with the namespace, and does not come back.

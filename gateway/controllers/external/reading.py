@@ -20,7 +20,9 @@ from gateway.controllers.external.uses import Stamp
 from gateway.core.errors import GovgateError
 from gateway.native import paths
 from gateway_secrets.external.allowed import canonical
+from gateway_secrets.external.collect import Fresh
 from gateway_secrets.external.errors import NotAllowedError
+from gateway_secrets.external.made import Made
 from gateway_secrets.external.spec import ExternalSecret, GeneratorRef, Spec, StoreRef
 from gateway_secrets.external.store import Store
 from gateway_secrets.stores.errors import StoreError
@@ -45,10 +47,15 @@ class Sources(msgspec.Struct, frozen=True):
 
 class Reading:
     """The reads of one look at one object. ``paths``: what was read, each with the one name that its store has for it;
-    ``stamps``: in which state.
+    ``stamps``: in which state; ``made``: what generators made elsewhere.
+
+    ``before``: what they had made; ``present``: the values that the Secret holds, set before anything is made.
     """
 
-    def __init__(self, external: ExternalSecret, sources: Sources, since: Since) -> None:
+    def __init__(self, external: ExternalSecret, sources: Sources, since: Since, before: Sequence[Made] = ()) -> None:
+        self._before = before
+        self.present: Mapping[str, bytes] = {}
+        self.made: list[Made] = []
         self._external = external
         self._sources = sources
         self._since = since
@@ -83,14 +90,20 @@ class Reading:
         listed: list[str] = json.loads(payload.whole or b"[]")
         return [name for name in listed if is_allowed(found, self._external.namespace, name)]
 
-    async def generate(self, generator: GeneratorRef) -> Mapping[str, bytes]:
-        """New values by a generator.
+    async def generate(self, generator: GeneratorRef, where: str) -> Fresh:
+        """Values by a generator, for the entry at the field ``where``.
 
         Raises:
             ExternalError: there is none, or it says what cannot be done.
             ClusterError: the API server could not be asked.
+            StoreError: what makes them elsewhere does not give them.
+            AuditError: it cannot be put on record.
         """
-        return await self._sources.generators.generate(generator, self._external.namespace)
+        fresh, made = await self._sources.generators.generate(
+            generator, self._external, where, self._before, self.present
+        )
+        self.made += [made] if made is not None else []
+        return fresh
 
     def _store(self, ref: StoreRef) -> Store:
         return usable(self._sources.known, ref, self._external.namespace, named=f"{ref} ")

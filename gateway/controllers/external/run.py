@@ -59,6 +59,7 @@ class Run:
         self.queue = queue
         self._shard = shard
         self.caches: list[WatchCache[Any]] = []
+        self.generators: list[WatchCache[Any]] = []
         self._metrics = metrics
         self._key_problem = key_problem
         self._contests = Contests("ExternalSecrets that govgate works on are worked on by somebody else, too")
@@ -79,6 +80,7 @@ class Run:
         problems = [f"{cache.resource}: {cache.problem}" for cache in self.caches if cache.problem]
         if self.pushes is not None and self.pushes.problem:
             problems.append(self.pushes.problem)
+        problems += [f"{one.resource}: {one.problem}" for one in self.generators if one.problem and not one.absent]
         absent = [f"the cluster does not know {cache.resource}" for cache in self.caches if cache.absent]
         unreadable = sum(cache.unreadable for cache in self.caches)
         odd = [f"{unreadable} objects cannot be read"] if unreadable else []
@@ -140,6 +142,12 @@ class Run:
         if self.pushes is not None:
             self.pushes.stores_changed()
         for external in self.known.of_store(kind, key):
+            self._add(external)
+
+    def generator_changed(self, kind: str, key: Key, controller: str | None) -> None:
+        """A generator did: those that refer to it may be others' now, or may be made now."""
+        self.known.generator_changed(kind, key, controller)
+        for external in self.known.of_generator(kind, key):
             self._add(external)
 
     def store_failed(self, store: Store, error: StoreError) -> None:

@@ -96,7 +96,7 @@ class Stores:
         rate = bounds.requests_per_second
         self._limits = StoreLimits(requests_per_second=rate, burst_requests=max(1, round(rate)))
         self._most = bounds.open
-        self._threads = Threads(bounds.threads)
+        self.threads = Threads(bounds.threads)
         self._recovered = recovered
         self._told_failed = failed
         self._asked = asked
@@ -170,7 +170,7 @@ class Stores:
             )
         return await open_reader(
             store.manifest, credentials=self._credentials, namespace=namespace, limits=self._limits,
-            threads=self._threads,
+            threads=self.threads,
         )  # fmt: skip
 
     async def _answer(

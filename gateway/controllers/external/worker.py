@@ -19,7 +19,8 @@ import msgspec
 
 from gateway.controllers.external.claims import alone_in
 from gateway.controllers.external.failing import Failing
-from gateway.controllers.external.held import CONFIG_MAPS, EXTERNAL, SECRETS, Held, Json, refs_of
+from gateway.controllers.external.held import CONFIG_MAPS, SECRETS, Held, Json, refs_of
+from gateway.controllers.external.leaving import Leaving, leaves
 from gateway.controllers.external.reading import Reading, Since, Sources, paths_of
 from gateway.controllers.external.shared import Path
 from gateway.controllers.external.telling import Teller
@@ -34,14 +35,12 @@ from gateway_secrets.external.errors import ExternalError
 from gateway_secrets.external.faults import refusal, remarks
 from gateway_secrets.external.record import annotations_of, intact, prefix_of
 from gateway_secrets.external.renderer import Renderer
-from gateway_secrets.external.spec import VERSION, ExternalSecret, Spec, external_of
+from gateway_secrets.external.spec import ExternalSecret, Spec, external_of
 from gateway_secrets.external.status import read_at, read_needed, ready_of
 from gateway_secrets.external.target import Action, Decision, Intent, is_owner, plan, plan_empty, refused
 from gateway_secrets.external.validate import LEAST_REFRESH_SECONDS, faults
 from gateway_secrets.stores.errors import StoreError
 
-CLEANUP = "externalsecrets.external-secrets.io/externalsecret-cleanup"
-"""A finalizer of ESO's. What it is for, states of generators, is not there in what govgate claims."""
 _NOT_FOUND, _CONFLICT = 404, 409
 _INVALID = 422
 _REFUSALS = frozenset((400, 403, 413, _INVALID))
@@ -100,6 +99,8 @@ class Worker:
         self._teller = Teller(tools.client, tools.pace, tools.now)
         self._known = tools.sources.known
         self._failing = Failing()
+        dynamics = tools.sources.generators.dynamics
+        self._leaving = Leaving(tools.client, self._known, dynamics, tools.pace, tools.now)
 
     async def sync(self, key: Key, since: Since, *, told: bool = False) -> Result:
         """Bring one in sync. ``since``: what is read of a path must have been read then, or later. ``told``: that what it reads
@@ -113,14 +114,16 @@ class Worker:
             self._failing.passed(key)
             return Result(Outcome.GONE)
         document = held.document
-        if not self._known.claimed(key, held):
+        if not self._known.claimed(key, held) and not leaves(held):
             wait = self._alone_in(key, held, document)
             if wait is None or wait > 0:
                 self._failing.passed(key)
                 return Result(Outcome.UNCLAIMED, wait)
         if document["metadata"].get("deletionTimestamp"):
-            await self._let_go(key, document)
-            return Result(Outcome.GONE)
+            gone = await self._leaving.let_go(key, held, document)
+            return Result(
+                Outcome.GONE if gone else Outcome.WAITING, problem="" if gone else "its leases are not ended yet"
+            )
         found = faults(document, least_refresh=self._tools.least_refresh)
         problem = refusal(found)
         if problem:
@@ -129,6 +132,7 @@ class Worker:
             return Result(Outcome.REFUSED, problem=decision.message)
         external = external_of(document)
         try:
+            document = await self._leaving.guarded(key, held, document)
             result = await self._one(key, document, external, since, told=told, remark=remarks(found))
         except ClusterError as error:
             if not self._failing.lasts(key, error):
@@ -149,25 +153,28 @@ class Worker:
         self, key: Key, document: Json, external: ExternalSecret, since: Since, *, told: bool, remark: str
     ) -> Result:
         tools, spec, status = self._tools, external.spec, document.get("status") or {}
-        now = tools.now()
+        now, dynamics = tools.now(), tools.sources.generators.dynamics
         interval = spec.refresh_seconds(tools.least_refresh)
         paths = paths_of(spec, self._known, key.namespace)
         last = read_at(status)
-        end = due(paths, interval, last.timestamp()) if last is not None else None
+        secret = self._known.secrets(Key(key.namespace, external.target_name))
+        tended = await dynamics.tend(external, secret.document if secret is not None else None)
+        present = tended.present
+        end = _first(due(paths, interval, last.timestamp()) if last is not None else None, tended.replaced_at)
         needed = read_needed(external, status, _time(now), _time(end) if end is not None else None).why
         if told and spec.refresh_policy != "CreatedOnce":
             needed = "changed"
-        secret = self._known.secrets(Key(key.namespace, external.target_name))
-        present = secret.document if secret is not None else None
         ready = ready_of(status)
         settled = ready.get("status") == "True"
         missing = interval > 0 and self._known.missing(refs_of(document["spec"]), key.namespace)
         left_alone = self._left_alone(external, present, str(ready.get("reason")))
         if needed == "no" and settled and left_alone and not missing:
             reads = Reads(paths, noted(present, external, paths), interval)
-            return Result(Outcome.UNCHANGED, _until(end, now), reads=reads, partial=_searches(spec))
+            again = _until(_first(end, tended.next_at), now)
+            return Result(Outcome.UNCHANGED, again, reads=reads, partial=_searches(spec))
         anew = needed != "no" or not settled
-        reading = Reading(external, tools.sources, earliest(since, interval, now) if anew else _any_time)
+        since = earliest(since, interval, now) if anew else _any_time
+        reading = Reading(external, tools.sources, since, tended.made)
         try:
             decision, written = await self._brought(external, present, reading)
         except (StoreError, ExternalError, AuditError) as error:
@@ -175,13 +182,15 @@ class Worker:
             await self._teller.say(key, document, external, refused(str(error)), read=False)
             reads = Reads(paths, {}, interval)
             return Result(Outcome.WAITING if waiting else Outcome.REFUSED, problem=str(error), reads=reads)
+        if decision.action is not Action.REFUSE:
+            dynamics.settled(external, tended.made, reading.made)
         await self._teller.say(key, document, external, decision.and_said(remark), read=anew)
         reads = Reads({**paths, **reading.paths}, reading.stamps, interval, whole=True)
         if decision.action is Action.REFUSE:
             return Result(Outcome.REFUSED, problem=decision.message, reads=reads)
         await self._sweep(external)
         # What was read counts from now: the next window is the one after this moment's.
-        again = due(paths, interval, now)
+        again = _first(due(paths, interval, now), dynamics.next_at(external, reading.made))
         return Result(written, _until(again, tools.now()), reads=reads)
 
     def _left_alone(self, external: ExternalSecret, present: Json | None, reason: str) -> bool:
@@ -202,8 +211,10 @@ class Worker:
         if present is None and generated:
             # One that bears no mark yet is not held, and remembers all the same.
             present = await self._present(external)
-        values = await collect(external.spec, reading, self._tools.renderer, _data(present))
-        decide = await self._decider(external, values)
+        reading.present = _data(present)
+        values = await collect(external.spec, reading, self._tools.renderer, reading.present)
+        made = self._tools.sources.generators.dynamics.note(external, reading.made)
+        decide = await self._decider(external, values, made)
         target = external.spec.target
         taken_away = not values.data and target.deletion_policy == "Delete"
         if present is None and (target.creation_policy == "Merge" or taken_away):
@@ -227,7 +238,7 @@ class Worker:
             return decision, _WRITTEN[decision.action]
         raise ClusterError("the Secret changes faster than it can be written")
 
-    async def _decider(self, external: ExternalSecret, values: Values) -> Callable[[Json | None], Decision]:
+    async def _decider(self, external: ExternalSecret, values: Values, made: str) -> Callable[[Json | None], Decision]:
         """What decides, with these values, about whatever Secret is there."""
         tools = self._tools
         now = _time(tools.now())
@@ -237,7 +248,7 @@ class Worker:
                 return lambda present: plan_empty(external, present) or empty
         documents = await self._documents(external)
         content = await content_of(external, values.data, documents, tools.renderer)
-        intent = Intent(external, content, values.sources, tools.key)
+        intent = Intent(external, content, values.sources, tools.key, made)
         return lambda present: plan(intent, present, now=now, alive=self._known)
 
     async def _documents(self, external: ExternalSecret) -> dict[tuple[str, str], Mapping[str, bytes]]:
@@ -291,15 +302,6 @@ class Worker:
                 if error.code not in (_NOT_FOUND, _CONFLICT):
                     raise
 
-    async def _let_go(self, key: Key, document: Json) -> None:
-        """Take ESO's finalizer from an object that is deleted: nobody else would, since it is govgate's now."""
-        finalizers = document["metadata"].get("finalizers") or []
-        if CLEANUP not in finalizers:
-            return
-        metadata = document["metadata"] | {"finalizers": [one for one in finalizers if one != CLEANUP]}
-        await self._tools.pace()
-        await self._tools.client.replace(EXTERNAL.path(VERSION, *key), document | {"metadata": metadata})
-
 
 _WRITTEN = {Action.CREATE: Outcome.CREATED, Action.UPDATE: Outcome.UPDATED, Action.DELETE: Outcome.DELETED}
 
@@ -328,6 +330,10 @@ def noted(secret: Json | None, external: ExternalSecret, paths: Iterable[Path]) 
     # Of metadata the version of the value says nothing.
     plain = (path for path in paths if policy_of_path(path) == "None")
     return {path: Stamp(known[key_of_path(path)]) for path in plain if key_of_path(path) in known}
+
+
+def _first(*ends: float | None) -> float | None:
+    return min((one for one in ends if one is not None), default=None)
 
 
 def _until(end: float | None, now: float) -> float | None:

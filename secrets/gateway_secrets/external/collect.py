@@ -45,6 +45,19 @@ class Values(msgspec.Struct, frozen=True):
         return f"Values({len(self.data)} keys)"
 
 
+class Fresh(msgspec.Struct, frozen=True):
+    """What a generator gives. ``remembered``: the Secret is what remembers it, and what that holds stays. ``source``: where
+    it was made, if that is elsewhere.
+    """
+
+    values: Mapping[str, bytes]
+    remembered: bool = True
+    source: Source | None = None
+
+    def __repr__(self) -> str:
+        return f"Fresh({sorted(self.values)})"
+
+
 class Reads(Protocol):
     """What stores hold. Raises the errors of stores, and ExternalError where something may not be read."""
 
@@ -56,8 +69,8 @@ class Reads(Protocol):
         """The keys of all secrets that match."""
         ...
 
-    async def generate(self, generator: GeneratorRef) -> Mapping[str, bytes]:
-        """New values by a generator."""
+    async def generate(self, generator: GeneratorRef, where: str) -> Fresh:
+        """Values by a generator, for the entry at the field ``where``."""
         ...
 
 
@@ -69,7 +82,6 @@ async def collect(spec: Spec, reads: Reads, renderer: Renderer, kept: Mapping[st
         StoreError: a store does not give what is asked of it; of several errors, the first by the order of the fields.
         ExternalError: something may not be read, or cannot become a value of a Secret.
     """
-    check_kept(spec)
     collector = _Collector(spec, reads, renderer, kept or {})
     asked = [collector.entry(entry, f"spec.dataFrom[{index}]") for index, entry in enumerate(spec.data_from)]
     asked.append(collector.entries())
@@ -131,11 +143,16 @@ class _Collector:
             return {}
 
     async def _generated(self, entry: EntryFrom, generator: GeneratorRef, where: str) -> dict[str, bytes]:
-        values = dict(await self._reads.generate(generator))
+        fresh = await self._reads.generate(generator, where)
+        if fresh.remembered:
+            check_kept(self._spec, (generator.kind,))
+        if fresh.source is not None:
+            self.sources.add(fresh.source)
+        values = dict(fresh.values)
         if entry.rewrite:
             values = await rewritten(values, entry.rewrite, self._renderer, where=f"{where}.rewrite")
         made = _finished(values, FindRef(), where, convert=False)
-        return {key: self._kept.get(key, value) for key, value in made.items()}
+        return {key: self._kept.get(key, value) for key, value in made.items()} if fresh.remembered else made
 
     async def _found(self, store: StoreRef, find: FindRef) -> dict[str, bytes]:
         names = await self._reads.find(store, Find(find.path, find.name.regexp, find.tags))

@@ -91,11 +91,7 @@ async def content_of(
     if template is None:
         copied = _copied(external.labels), _copied(external.annotations)
         return _bounded(Content(dict(values), *copied))
-    pieces = _pieces(template, documents)
-    texts = await rendered(renderer, [one.text for one in pieces], values, [one.where for one in pieces])
-    made: dict[str, dict[str, bytes]] = {"data": {}, "labels": {}, "annotations": {}}
-    for piece, text in zip(pieces, texts, strict=True):
-        made[piece.target] |= piece.made(text)
+    made = await filled_in(template, values, documents, renderer, where="spec.target.template")
     own = template.data or template.template_from
     if not own or template.merge_policy == "Merge":
         made["data"] = dict(values) | made["data"]
@@ -106,8 +102,23 @@ async def content_of(
     return _bounded(Content(made["data"], labels, annotations, template.type, template.metadata.finalizers))
 
 
-def _pieces(template: Template, documents: Documents) -> list[_Piece]:
-    where = "spec.target.template"
+async def filled_in(
+    template: Template, values: Mapping[str, bytes], documents: Documents, renderer: Renderer, *, where: str
+) -> dict[str, dict[str, bytes]]:
+    """What a template makes: ``data``, ``labels`` and ``annotations``. ``where``: its field.
+
+    Raises:
+        ContentError: it fails.
+    """
+    pieces = _pieces(template, documents, where)
+    texts = await rendered(renderer, [one.text for one in pieces], values, [one.where for one in pieces])
+    made: dict[str, dict[str, bytes]] = {"data": {}, "labels": {}, "annotations": {}}
+    for piece, text in zip(pieces, texts, strict=True):
+        made[piece.target] |= piece.made(text)
+    return made
+
+
+def _pieces(template: Template, documents: Documents, where: str) -> list[_Piece]:
     pieces: list[_Piece] = []
     for index, source in enumerate(template.template_from):
         pieces += _from(source, documents, f"{where}.templateFrom[{index}]")

@@ -17,6 +17,7 @@ from gateway.native.templates import TemplateError, check_templates
 from gateway_secrets.external.faults import Fault
 from gateway_secrets.external.fields import unknown_fields
 from gateway_secrets.external.renderer import DIALECT
+from gateway_secrets.external.spec import Rewrite
 
 _KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
@@ -63,6 +64,18 @@ def template(text: str, where: str) -> Iterator[Fault]:
             check_templates([text], dialect=DIALECT)
         except TemplateError as error:
             yield Fault("template", where, str(error)[:300], "it is a template of Go, with sprig and ESO's functions")
+
+
+def rewrite_faults(rewrite: Rewrite, where: str) -> Iterator[Fault]:
+    """Faults of an item of ``rewrite``."""
+    if [rewrite.regexp, rewrite.transform, rewrite.merge].count(None) != 2:  # noqa: PLR2004 - one of three
+        yield Fault("rewrite", where, "needs exactly one of regexp, transform and merge", "make an item of each")
+    if rewrite.regexp is not None:
+        yield from pattern(rewrite.regexp.source, f"{where}.regexp.source")
+    if rewrite.transform is not None:
+        yield from template(rewrite.transform.template, f"{where}.transform.template")
+    if rewrite.merge is not None and rewrite.merge.strategy == "JSON" and not rewrite.merge.into:
+        yield Fault("rewrite", f"{where}.merge.into", "is missing, and strategy JSON needs it", "name the key")
 
 
 def unknown(document: Any, kind: type, where: str, *, rule: str = "unknown-field") -> Iterator[Fault]:

@@ -14,6 +14,7 @@ SCHEMA_RULES = frozenset(("api-version", "unknown-field"))
 STORES = ("SecretStore", "ClusterSecretStore")
 EXTERNALS = ("ExternalSecret", "ClusterExternalSecret")
 PUSHES = ("PushSecret",)
+GENERATORS = ("VaultDynamicSecret", "ClusterGenerator")
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -37,12 +38,12 @@ RULES = {
     "privileged-template": Rule("Templates make no tokens of the cluster", severity=Severity.HIGH),
     "template-target": Rule("Templates make data, labels and annotations"),
     "template-source": Rule("Each entry of templateFrom names a template"),
-    "template": Rule("Templates can be read, and call what there is"),
-    "pattern": Rule("Patterns are RE2's", (*EXTERNALS, *STORES)),
-    "rewrite": Rule("Each rewrite is one operation"),
+    "template": Rule("Templates can be read, and call what there is", (*EXTERNALS, *PUSHES)),
+    "pattern": Rule("Patterns are RE2's", (*EXTERNALS, *PUSHES, *STORES)),
+    "rewrite": Rule("Each rewrite is one operation", (*EXTERNALS, *PUSHES)),
     "duplicate-key": Rule("Each key of the Secret is made once"),
     "find-all": Rule("Searches have bounds", action=Action.WARN),
-    "generator": Rule("Generators are run here, and what they make is remembered"),
+    "generator": Rule("Generators are run here, and what they make is remembered", (*EXTERNALS, *GENERATORS)),
     "refresh-interval": Rule("Intervals are not below the least", (*EXTERNALS, *PUSHES), action=Action.WARN),
     "push": Rule("PushSecrets say what is pushed, and where", PUSHES),
     "provider": Rule("A store has one provider, which can be used", STORES),

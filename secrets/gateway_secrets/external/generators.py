@@ -1,6 +1,6 @@
-"""Values that are made, not read: Password and UUID of ``generators.external-secrets.io/v1alpha1``.
+"""Values that are made, not read: by Password and UUID of ``generators.external-secrets.io/v1alpha1``, and which are made elsewhere.
 
-A value is made once. The Secret is what remembers it: what is there under a key that a generator fills stays there, whatever
+A value is made here once. The Secret is what remembers it: what is there under a key that a generator fills stays there, whatever
 becomes of the ExternalSecret, and however often it is looked at. Whoever wants another one deletes the key, or the Secret.
 
 Source: ``apis/generators/v1alpha1`` and ``generators/v1`` of ESO.
@@ -12,18 +12,32 @@ import base64
 import random
 import string
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from typing import Any, Literal
 
 import msgspec
 
 from gateway_secrets.external.errors import SpecError, UnsupportedError
+from gateway_secrets.external.fault_parts import fault_of, unknown
+from gateway_secrets.external.faults import Fault
 from gateway_secrets.external.spec import GeneratorRef, Json, Spec, without_nulls
+from gateway_secrets.external.store import CONTROLLER
+from gateway_secrets.stores.errors import StoreError
+from gateway_secrets.stores.vault_dynamic import DynamicSpec, dynamic_spec
 
 GROUP = "generators.external-secrets.io"
 API_VERSION = f"{GROUP}/v1alpha1"
-PLURALS = {"Password": "passwords", "UUID": "uuids", "ClusterGenerator": "clustergenerators"}
+DYNAMIC = "VaultDynamicSecret"
+"""What Vault makes: see :mod:`.made`."""
+PLURALS = {
+    "Password": "passwords",
+    "UUID": "uuids",
+    DYNAMIC: "vaultdynamicsecrets",
+    "ClusterGenerator": "clustergenerators",
+}
 CLUSTER = "ClusterGenerator"
+REMEMBERED = ("Password", "UUID")
+"""Kinds of what is made once, and remembered by the Secret; also by a ClusterGenerator, which does not say it itself."""
 MAX_LENGTH = 4_096
 MAX_KEYS = 100
 _SYMBOLS = '~!@#$%^&*()_+`-={}|[]\\:"<>?,./'
@@ -56,15 +70,15 @@ _ENCODINGS: Mapping[str, Callable[[bytes], bytes]] = {
 }
 
 
-def check_kept(spec: Spec) -> None:
-    """Whether the Secret can remember what generators make.
+def check_kept(spec: Spec, kinds: Container[str] = REMEMBERED) -> None:
+    """Whether the Secret can remember what generators of these kinds make.
 
     Raises:
         UnsupportedError: its template puts something else in the place of the values.
     """
     template = spec.target.template
     replaced = template is not None and (template.data or template.template_from) and template.merge_policy == "Replace"
-    if replaced and any(entry.generator is not None for entry in spec.data_from):
+    if replaced and any(entry.generator is not None and entry.generator.kind in kinds for entry in spec.data_from):
         raise UnsupportedError(
             "spec.target.template: replaces the values, and what generators make is remembered in the Secret: "
             "set mergePolicy: Merge"
@@ -83,6 +97,31 @@ def resource_of(ref: GeneratorRef) -> str:
             f"generator {ref.kind[:64]} of {ref.api_version[:64]} is not run here: use one of {known} of {API_VERSION}"
         )
     return PLURALS[ref.kind]
+
+
+def dynamic_of(document: Json) -> Json | None:
+    """``spec`` of the VaultDynamicSecret that a generator is, or wraps; None if it is another one."""
+    kind, spec = document.get("kind"), document.get("spec")
+    if kind == CLUSTER and isinstance(spec, dict):
+        kind, inner = spec.get("kind"), spec.get("generator")
+        spec = inner.get("vaultDynamicSecretSpec") if isinstance(inner, dict) else None
+    if kind != DYNAMIC:
+        return None
+    found: Json = without_nulls(spec) if isinstance(spec, dict) else {}
+    return found
+
+
+def generator_faults(document: Json) -> Iterator[Fault]:
+    """What is wrong with a generator that is govgate's: what others know is for them to say."""
+    spec = dynamic_of(document)
+    if spec is None or spec.get("controller") != CONTROLLER:
+        return
+    where = "spec.generator.vaultDynamicSecretSpec" if document.get("kind") == CLUSTER else "spec"
+    yield from unknown(spec, DynamicSpec, where, rule="generator")
+    try:
+        dynamic_spec(spec, where=where)
+    except StoreError as error:
+        yield fault_of(error, "generator", f"see the fields of {API_VERSION}")
 
 
 def made_by(document: Json, choice: Choice | None = None) -> dict[str, bytes]:

@@ -19,6 +19,8 @@ from gateway_secrets.external.spec import ExternalSecret, Json
 PREFIX = "secrets.govgate.dev"
 MERGING = frozenset(("Merge", "CreateOrMerge"))
 MAX_NOTE = 4_000
+GENERATED = "generated"
+"""The last part of the name of a note of :mod:`.made`, which is authentic by itself."""
 
 
 class Record(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -90,6 +92,7 @@ def _digest(secret: Json, record: Record, key: bytes, prefix: str) -> str:
     own = {name: value for name, value in annotations_of(secret).items() if name.startswith(f"{prefix}/")}
     own.pop(f"{prefix}/record", None)
     own.pop(f"{prefix}/refreshed", None)
+    own.pop(f"{prefix}/{GENERATED}", None)
     message = [
         record.uid,
         _part(data, record.keys) if prefix != PREFIX else data,

@@ -33,22 +33,28 @@ async def rewritten(
         if one.merge is not None:
             found = merged(found, one.merge, where=f"{at}.merge")
             continue
-        names = list(found)
-        if one.regexp is not None:
-            try:
-                new = paths.replaced(one.regexp.source, one.regexp.target, names)
-            except NativeError as error:
-                raise ContentError(f"{at}.regexp: {error}") from None
-        elif one.transform is not None:
-            template = one.transform.template
-            new = [
-                (await rendered(renderer, [template], {"value": name.encode()}, [f"{at}.transform"]))[0].decode()
-                for name in names
-            ]
-        else:
-            continue
+        new = await _names(list(found), one, renderer, at)
         found = _renamed(found, new, where=at)
     return found
+
+
+async def renamed(names: Sequence[str], operations: Sequence[Rewrite], renderer: Renderer, *, where: str) -> list[str]:
+    """What each name becomes, by one operation after the other; errors as :func:`rewritten`."""
+    for index, one in enumerate(operations):
+        names = await _names(names, one, renderer, f"{where}[{index}]")
+    return list(names)
+
+
+async def _names(names: Sequence[str], one: Rewrite, renderer: Renderer, at: str) -> list[str]:
+    if one.regexp is not None:
+        try:
+            return paths.replaced(one.regexp.source, one.regexp.target, names)
+        except NativeError as error:
+            raise ContentError(f"{at}.regexp: {error}") from None
+    if one.transform is None:
+        return list(names)
+    template, where = one.transform.template, [f"{at}.transform"]
+    return [(await rendered(renderer, [template], {"value": name.encode()}, where))[0].decode() for name in names]
 
 
 def merged(values: Values, operation: MergeRewrite, *, where: str) -> dict[str, bytes]:

@@ -19,6 +19,7 @@ import msgspec
 from gateway_secrets.external.collect import Source
 from gateway_secrets.external.content import Content
 from gateway_secrets.external.record import (
+    GENERATED,
     MERGING,
     PREFIX,
     Record,
@@ -46,12 +47,13 @@ FROZEN = (
 
 
 class Intent(msgspec.Struct, frozen=True):
-    """What the Secret shall be: ``content``, read from ``sources``. ``key``: of marks."""
+    """What the Secret shall be: ``content``, read from ``sources``. ``key``: of marks. ``made``: the note of what generators made."""
 
     external: ExternalSecret
     content: Content
     sources: Sequence[Source]
     key: bytes
+    made: str = ""
 
     def __repr__(self) -> str:
         return f"Intent({self.external.namespace}/{self.external.name})"
@@ -223,6 +225,7 @@ def _noted(intent: Intent, wanted: Json, when: datetime | str) -> Json:
     kept = {name: text for name, text in annotations_of(wanted).items() if not name.startswith(tuple(dropped))}
     time = when if isinstance(when, str) else refreshed(when)
     own = notes(intent.sources, prefix) | ({f"{prefix}/refreshed": time} if time else {})
+    own |= {f"{prefix}/{GENERATED}": intent.made} if intent.made else {}
     secret: Json = {**wanted, "metadata": {**wanted["metadata"], "annotations": kept | own}}
     merging = external.spec.target.creation_policy in MERGING
     record = Record(

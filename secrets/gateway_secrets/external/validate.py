@@ -14,10 +14,20 @@ from typing import Any
 import msgspec
 
 from gateway.core.finding import Action
-from gateway_secrets.external import push
+from gateway_secrets.external import generators
+from gateway_secrets.external import push_spec as push
 from gateway_secrets.external.cluster import CLUSTER_KIND, ClusterSpec
-from gateway_secrets.external.errors import SpecError, UnsupportedError
-from gateway_secrets.external.fault_parts import fault_of, is_key, is_label, named, pattern, template, unknown
+from gateway_secrets.external.errors import SpecError
+from gateway_secrets.external.fault_parts import (
+    fault_of,
+    is_key,
+    is_label,
+    named,
+    pattern,
+    rewrite_faults,
+    template,
+    unknown,
+)
 from gateway_secrets.external.faults import Fault
 from gateway_secrets.external.generators import check_kept, resource_of
 from gateway_secrets.external.spec import (
@@ -26,7 +36,6 @@ from gateway_secrets.external.spec import (
     KIND,
     EntryFrom,
     Json,
-    Rewrite,
     SourceRef,
     Spec,
     Template,
@@ -41,6 +50,10 @@ BOOTSTRAP_TOKEN = "bootstrap.kubernetes.io/token"  # noqa: S105 - the same
 ACCOUNT_NAME = "kubernetes.io/service-account.name"
 CLUSTER_PUSH = "ClusterPushSecret"
 KINDS = frozenset((KIND, "SecretStore", CLUSTER_STORE, CLUSTER_KIND, push.KIND, CLUSTER_PUSH))
+OBJECTS = frozenset((
+    *((GROUP, kind) for kind in KINDS), *((generators.GROUP, kind) for kind in (generators.DYNAMIC, generators.CLUSTER)),
+))  # fmt: skip
+"""Groups and kinds of what faults are looked for in."""
 TARGETS = frozenset(("", "data", "annotations", "labels"))
 UNOWNED = frozenset(("Merge", "None", "CreateOrMerge"))
 LEAST_REFRESH_SECONDS = 10.0
@@ -74,6 +87,8 @@ def faults(document: Json, *, least_refresh: float = LEAST_REFRESH_SECONDS, clai
         NativeMissingError: it has patterns, and there is no native library to read them.
     """
     kind, version = document.get("kind"), str(document.get("apiVersion"))
+    if version == generators.API_VERSION:
+        return list(generators.generator_faults(document))
     if kind not in KINDS or version.partition("/")[0] != GROUP:
         return []
     if kind == CLUSTER_PUSH:
@@ -104,7 +119,9 @@ def _faults(kind: str, spec: Any, document: Json, least: float, *, claimed: bool
         msgspec.ValidationError: it cannot be read at all.
     """
     if kind == push.KIND:
-        yield from _push(document, least)
+        found = msgspec.convert(spec, push.PushSpec)
+        yield from push.push_faults(found)
+        yield from _interval(found.interval_seconds, "spec.refreshInterval", least)
     elif kind == KIND:
         yield from _external(msgspec.convert(spec, Spec), least)
     elif kind == CLUSTER_KIND:
@@ -164,18 +181,6 @@ def _cluster(spec: ClusterSpec, least: float) -> Iterator[Fault]:
     inner: Json = {"apiVersion": API_VERSION, "kind": KIND, "spec": spec.external_secret_spec}
     for fault in faults(inner, least_refresh=least):
         yield msgspec.structs.replace(fault, field=fault.field.replace("spec", "spec.externalSecretSpec", 1))
-
-
-def _push(document: Json, least: float) -> Iterator[Fault]:
-    try:
-        spec = push.push_of(document)
-    except UnsupportedError as error:
-        yield fault_of(error, "unsupported", "leave it out, or leave this PushSecret to ESO", here=True)
-        return
-    except SpecError as error:
-        yield fault_of(error, "push", "see the fields of PushSecret")
-        return
-    yield from _interval(spec.interval_seconds, "spec.refreshInterval", least)
 
 
 def _target(spec: Spec) -> Iterator[Fault]:
@@ -270,7 +275,7 @@ def _from(entry: EntryFrom, where: str) -> Iterator[Fault]:
             yield Fault("find-all", f"{where}.find", "finds all that the store holds", "narrow it", Action.WARN)
         yield from pattern(entry.find.name.regexp, f"{where}.find.name.regexp")
     for index, rewrite in enumerate(entry.rewrite):
-        yield from _rewrite(rewrite, f"{where}.rewrite[{index}]")
+        yield from rewrite_faults(rewrite, f"{where}.rewrite[{index}]")
 
 
 def _source(source: SourceRef | None, where: str) -> Iterator[Fault]:
@@ -281,17 +286,6 @@ def _source(source: SourceRef | None, where: str) -> Iterator[Fault]:
         yield Fault("one-source", where, "names neither a store nor a generator", "name one")
     if source.generator_ref is not None and source.store_ref is not None:
         yield Fault("one-source", where, "names a store and a generator", "name one")
-
-
-def _rewrite(rewrite: Rewrite, where: str) -> Iterator[Fault]:
-    if [rewrite.regexp, rewrite.transform, rewrite.merge].count(None) != 2:  # noqa: PLR2004 - one of three
-        yield Fault("rewrite", where, "needs exactly one of regexp, transform and merge", "make an item of each")
-    if rewrite.regexp is not None:
-        yield from pattern(rewrite.regexp.source, f"{where}.regexp.source")
-    if rewrite.transform is not None:
-        yield from template(rewrite.transform.template, f"{where}.transform.template")
-    if rewrite.merge is not None and rewrite.merge.strategy == "JSON" and not rewrite.merge.into:
-        yield Fault("rewrite", f"{where}.merge.into", "is missing, and strategy JSON needs it", "name the key")
 
 
 def _keys(spec: Spec) -> Iterator[Fault]:

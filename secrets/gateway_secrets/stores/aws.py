@@ -17,6 +17,7 @@ from gateway_secrets.stores.limits import StoreLimits
 from gateway_secrets.stores.model import Find, Metadata, Payload
 from gateway_secrets.stores.pace import Turns
 from gateway_secrets.stores.probing import PROBE, probed
+from gateway_secrets.stores.pushed import TagMetadata, metadata_of, wanted_pairs
 from gateway_secrets.stores.values import document_payload, matching_names
 from gateway_secrets.stores.writing import MANAGED, check_managed, with_member, without_member
 
@@ -124,6 +125,27 @@ class SecretsManagerStore:
             await self._turns.left(ends)
             put = await self._ask("put_secret_value", key, SecretId=secret, **_content(new_value))
             return str(put["VersionId"])
+
+    def check_metadata(self, metadata: Any, *, where: str) -> None:
+        metadata_of(metadata, TagMetadata, where=where)
+
+    async def annotate(self, key: str, metadata: Any, *, within: float) -> None:
+        ends = time.monotonic() + within
+        shall, secret = metadata_of(metadata, TagMetadata, where="metadata"), self._spec.prefix + key
+        async with self._writing:
+            found = await self._ask("describe_secret", key, SecretId=secret)
+            present = tags_of(found)
+            check_managed(present, key)
+            wanted = wanted_pairs(shall.tags, present, "Replace")
+            if gone := sorted(name for name in present.keys() - wanted.keys() if not name.startswith("aws:")):
+                await self._turns.left(ends)
+                await self._ask("untag_resource", key, SecretId=secret, TagKeys=gone)
+            if new := [{"Key": name, "Value": text} for name, text in wanted.items() if present.get(name) != text]:
+                await self._turns.left(ends)
+                await self._ask("tag_resource", key, SecretId=secret, Tags=new)
+            if shall.description and shall.description != found.get("Description"):
+                await self._turns.left(ends)
+                await self._ask("update_secret", key, SecretId=secret, Description=shall.description)
 
     async def remove(self, key: str, name: str, *, within: float) -> None:
         ends = time.monotonic() + within

@@ -21,6 +21,7 @@ from gateway_secrets.stores.limits import StoreLimits
 from gateway_secrets.stores.model import Find, Metadata, Payload
 from gateway_secrets.stores.pace import Turns
 from gateway_secrets.stores.probing import PROBE, probed
+from gateway_secrets.stores.pushed import TagMetadata, metadata_of, wanted_pairs
 from gateway_secrets.stores.values import document_payload, matching_names
 from gateway_secrets.stores.writing import MANAGED, check_managed, with_member, without_member
 
@@ -92,6 +93,25 @@ class ParameterStore:
             await self._turns.left(ends)
             tags = {} if current else {"Tags": [{"Key": MANAGED[0], "Value": MANAGED[1]}]}
             return await self._put(key, new, overwrite=current is not None, **tags)
+
+    def check_metadata(self, metadata: Any, *, where: str) -> None:
+        if metadata_of(metadata, TagMetadata, where=where).description:
+            raise MisconfiguredError(f"{where}.spec.description: is not done here for Parameter Store: leave it out")
+
+    async def annotate(self, key: str, metadata: Any, *, within: float) -> None:
+        ends = time.monotonic() + within
+        shall = metadata_of(metadata, TagMetadata, where="metadata")
+        about = {"ResourceType": "Parameter", "ResourceId": self._spec.prefix + key}
+        async with self._writing:
+            present = await self._tags(key)
+            check_managed(present, key)
+            wanted = wanted_pairs(shall.tags, present, "Replace")
+            if gone := sorted(name for name in present.keys() - wanted.keys() if not name.startswith("aws:")):
+                await self._turns.left(ends)
+                await self._ask("remove_tags_from_resource", key, TagKeys=gone, **about)
+            if new := [{"Key": name, "Value": text} for name, text in wanted.items() if present.get(name) != text]:
+                await self._turns.left(ends)
+                await self._ask("add_tags_to_resource", key, Tags=new, **about)
 
     async def remove(self, key: str, name: str, *, within: float) -> None:
         ends = time.monotonic() + within

@@ -145,13 +145,14 @@ class Scope:
         *,
         namespace: str = "default",
         threads: Threads | None = None,
+        label: str = "",
     ) -> None:
-        """``namespace``: of who asks; a store without one in its manifest is taken to be there."""
+        """``namespace``: of who asks; a store without one in its manifest is taken to be there. ``label``: what to call it."""
         self._credentials = credentials
         self.threads = threads or Threads(StoreLimits().connections)
         self.kind = manifest.kind
         self.name = manifest.metadata.name
-        self.label = manifest.label
+        self.label = label or manifest.label
         self.cluster_wide = manifest.kind == "ClusterSecretStore"
         self.namespace = namespace if self.cluster_wide else manifest.metadata.namespace or namespace
 

@@ -140,3 +140,16 @@ class WritableStore(Store, Protocol):
     async def remove(self, key: str, name: str, *, within: float) -> None:
         """Remove ``name``, and the secret with the last of its names; what is not there is removed already."""
         ...
+
+
+@runtime_checkable
+class AnnotatedStore(WritableStore, Protocol):
+    """A store that keeps something else of a secret that is pushed, besides its value."""
+
+    def check_metadata(self, metadata: Any, *, where: str) -> None:
+        """Whether it knows all that ``metadata`` of a PushSecret says; raises MisconfiguredError."""
+        ...
+
+    async def annotate(self, key: str, metadata: Any, *, within: float) -> None:
+        """Have it kept, of a secret that was pushed; what is so already is not written again."""
+        ...

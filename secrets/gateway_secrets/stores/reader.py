@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from gateway.tasks import is_cancelled
 from gateway_secrets.stores.batches import identity, payloads_of
@@ -12,6 +12,7 @@ from gateway_secrets.stores.errors import MisconfiguredError, StoreError, Unavai
 from gateway_secrets.stores.gathering import Gathering
 from gateway_secrets.stores.limits import StoreLimits
 from gateway_secrets.stores.model import (
+    AnnotatedStore,
     BatchStore,
     CheckedStore,
     Find,
@@ -128,15 +129,25 @@ class Reader:
                 found.append(error)
         return found
 
-    async def put(self, reference: Reference, value: bytes) -> str:
+    async def put(self, reference: Reference, value: bytes, metadata: Any = None) -> str:
         """Store ``value`` under the key, or as the literal property of the object there. The version that holds it.
 
+        ``metadata``: of a PushSecret; what else the store is to keep of it.
+
         Raises:
-            StoreError: see :mod:`.errors`; the store cannot be written to.
+            StoreError: see :mod:`.errors`; the store cannot be written to, or knows nothing of such metadata.
         """
         store = self._writable()
         self._check_size(reference, value)
-        return await self._asked(lambda within: store.write(reference.key, reference.property, value, within=within))
+        if metadata is not None:
+            if not isinstance(store, AnnotatedStore):
+                raise MisconfiguredError(f"metadata: a store of {self.provider} keeps none that is pushed from here")
+            store.check_metadata(metadata, where="metadata")
+        version = await self._asked(lambda within: store.write(reference.key, reference.property, value, within=within))
+        if metadata is not None and isinstance(store, AnnotatedStore):
+            annotated = store
+            await self._asked(lambda within: annotated.annotate(reference.key, metadata, within=within))
+        return version
 
     async def delete(self, reference: Reference) -> None:
         """Remove the property, or the key with all that is there; what is not there is removed already.

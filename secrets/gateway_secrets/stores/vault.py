@@ -109,6 +109,12 @@ class VaultStore:
     async def write(self, key: str, name: str, value: bytes, *, within: float) -> str:
         return await self._push.write(key, name, value, within=within)
 
+    def check_metadata(self, metadata: Any, *, where: str) -> None:
+        self._push.check_metadata(metadata, where=where)
+
+    async def annotate(self, key: str, metadata: Any, *, within: float) -> None:
+        await self._push.annotate(key, metadata, within=within)
+
     async def remove(self, key: str, name: str, *, within: float) -> None:
         await self._push.remove(key, name, within=within)
 

@@ -21,10 +21,9 @@ from gateway_secrets.stores.values import fields_of, go_json
 from gateway_secrets.stores.vault import VaultStore, open_store
 from gateway_secrets.stores.vault_spec import parse_spec, quoted
 
-
 Sort = Literal["lease", "token"]
 _LEASE: Sort = "lease"
-_TOKEN: Sort = "token"
+_TOKEN: Sort = "token"  # noqa: S105 - the name of a sort
 _ENDLESS = 10.0 * 365 * 86_400
 """Seconds of a token that never ends."""
 
@@ -80,7 +79,10 @@ def dynamic_spec(document: Any, *, where: str) -> DynamicSpec:
     """
     spec = typed(document, DynamicSpec, where=where)
     parse_spec(spec.provider, where=f"{where}.provider")
-    _path_of(spec)
+    try:
+        _path_of(spec)
+    except MisconfiguredError as error:
+        raise MisconfiguredError(f"{where}.path: {error}") from None
     return spec
 
 

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from gateway_secrets.stores.errors import MisconfiguredError, NotFoundError, UnavailableError
 from gateway_secrets.stores.model import Metadata, Payload
 from gateway_secrets.stores.pace import Turns
+from gateway_secrets.stores.pushed import VaultMetadata, metadata_of, wanted_pairs
 from gateway_secrets.stores.values import go_json, parse_json
 from gateway_secrets.stores.vault_spec import VaultSpec, data_path, metadata_path
 from gateway_secrets.stores.writing import MANAGED, as_object, check_managed, with_member, without_member
@@ -52,6 +53,26 @@ class VaultPush:
                 await self._remove_v1(key, name, time.monotonic() + within)
             else:
                 await self._again(lambda ends: self._remove_v2(key, name, ends), within)
+
+    def check_metadata(self, metadata: Any, *, where: str) -> VaultMetadata:
+        """As :class:`.model.AnnotatedStore`: custom metadata, which KV v1 does not have."""
+        if self._spec.version == "v1":
+            raise MisconfiguredError(f"{where}: KV v1 has no metadata")
+        return metadata_of(metadata, VaultMetadata, where=where)
+
+    async def annotate(self, key: str, metadata: Any, *, within: float) -> None:
+        """As :class:`.model.AnnotatedStore`."""
+        ends = time.monotonic() + within
+        shall = self.check_metadata(metadata, where="metadata")
+        async with self._turn:
+            path = metadata_path(self._spec, key)
+            answer = await self._ask(lambda client: client.adapter.get(f"/v1/{path}"), key, within)
+            data = answer.get("data") if isinstance(answer, dict) else None
+            present = {name: str(value) for name, value in ((data or {}).get("custom_metadata") or {}).items()}
+            check_managed(present, key)
+            wanted = wanted_pairs(shall.custom_metadata, present, shall.merge_policy)
+            if wanted != present:
+                await self._post(path, json.dumps({"custom_metadata": wanted}).encode(), key, ends)
 
     async def _again(self, change: Callable[[float], Awaitable[_T]], within: float) -> _T:
         """The change, made anew from what is there if somebody else was quicker."""

@@ -7,12 +7,11 @@ import sys
 from collections.abc import Callable
 
 import pytest
-from support.api import ApiError
-from support.cluster import Cluster, wait_for
+from support.cluster import wait_for
 from support.controller import ControllerProcess
-from support.external_site import NEVER, SECONDS, Site
+from support.external_site import NEVER, SECONDS, Site, unwritable
+from support.generated import Maker
 from support.leaks import leaks
-from support.users import ROOT
 
 from gateway.controllers.external.shards import Shard
 
@@ -77,54 +76,42 @@ def test_whose_stores_are_claimed(site: Site, controller: Start) -> None:
     site.wait_values("later", password="one")
 
 
-def test_killed_between_reading_and_writing(site: Site, controller: Start, cluster: Cluster) -> None:
+def test_killed_between_reading_and_writing(site: Site, controller: Start) -> None:
     """It had the value and could not write it: the next one writes it, whole, and nothing was there before."""
     site.put("db", password="one", user="bob")
-    api = cluster.api(ROOT)
-    deny = {
-        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",
-        "metadata": {"name": site.namespace},
-        "spec": {
-            "matchConstraints": {"resourceRules": [
-                {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["secrets"]}
-            ]},
-            "matchConditions": [{"name": "one", "expression": "request.name == 'db'"}],
-            "validations": [{"expression": "false", "message": "not now"}],
-        },
-    }  # fmt: skip
-    binding = {
-        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",
-        "metadata": {"name": site.namespace},
-        "spec": {"policyName": site.namespace, "validationActions": ["Deny"], "matchResources": {
-            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": site.namespace}}
-        }},
-    }  # fmt: skip
-    api.create(deny)
-    api.create(binding)
-    try:
-        wait_for(lambda: not created(site), seconds=SECONDS)
+    with unwritable(site):
         first = controller()
         site.create(keys=("password", "user"))
         site.wait_refused("the API server does not take the Secret")
         assert first.metric(READS) >= 1
         first.kill()
         assert site.secret() is None
-    finally:
-        api.delete(binding)
-        api.delete(deny)
     controller("second")
     site.wait_values(password="one", user="bob")
 
 
-def created(site: Site) -> bool:
-    """Whether such a Secret can be made; it is not left there."""
-    item = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "db", "namespace": site.namespace}}
-    try:
-        site.api.create(item)
-    except ApiError:
-        return False
-    site.api.delete(item)
-    return True
+def test_what_vault_made_outlasts_the_process(site: Site, controller: Start) -> None:
+    """A restart makes nothing anew; and a write that fails makes nothing anew, until the process is killed: then what it
+    made is lost, and ends by itself. What is made is on record, without its value."""
+    maker = Maker(site)
+    with unwritable(site):
+        first = controller()
+        maker.create()
+        site.wait_refused("the API server does not take the Secret")
+        wait_for(lambda: looks(first, "refused") >= 3, seconds=SECONDS)
+        assert maker.count() == 1
+        first.kill()
+    second = controller("second")
+    made = maker.made()
+    assert maker.count() == 2
+    assert second.stop() == 0
+    recorded = records(second)
+    assert recorded.count('"secret-made"') == 1
+    assert leaks(recorded + second.log.read_text() + first.log.read_text(), [made["private_key"]]) == []
+    third = controller("second")
+    wait_for(lambda: looks(third, "unchanged") >= 1, seconds=SECONDS)
+    assert maker.made() == made
+    assert maker.count() == 2
 
 
 def test_versions_are_polled(site: Site, controller: Start) -> None:

@@ -76,6 +76,10 @@ class Pusher:
         assert self.ready()["reason"] == "Errored"
 
 
+def metadata(**spec: Any) -> Json:
+    return {"apiVersion": "kubernetes.external-secrets.io/v1alpha1", "kind": "PushSecretMetadata", "spec": spec}
+
+
 @pytest.fixture
 def pusher(site: Site) -> Iterator[Pusher]:
     """In the test's namespace."""
@@ -133,7 +137,10 @@ def test_what_cannot_be_pushed_says_so(pusher: Pusher) -> None:
     made = pusher.push(pusher.entry("absent", "db", "password"))
     pusher.wait_refused("the Secret has no key 'absent'")
     pusher.api.patch(made, {"spec": {"data": [], "dataTo": [{"storeRef": {"name": "x"}}]}})
-    pusher.wait_refused("spec.dataTo: is not done here")
+    pusher.wait_refused("spec.dataTo[0].storeRef: is none of spec.secretStoreRefs")
+    unknown = pusher.entry("a", "db", "password") | {"metadata": metadata(tags={"a": "b"})}
+    pusher.api.patch(made, {"spec": {"data": [unknown], "dataTo": None}})
+    pusher.wait_refused("metadata.spec: Object contains unknown field `tags`")
     assert pusher.stored("db") is None
 
 
@@ -170,3 +177,50 @@ def test_stores_of_two_controllers(pusher: Pusher, running: ControllerProcess) -
     pusher.api.patch(made, {"spec": {"secretStoreRefs": refs[:1]}})
     pusher.wait_stored("db", {"password": "canary-one"})
     wait_for(lambda: pusher.told() == ["Mixed", "Synced"], seconds=SECONDS)
+
+
+def test_templates_and_many_keys_at_once(pusher: Pusher) -> None:
+    """What a template makes is pushed as one object with the rest; keys that are no more are taken away."""
+    meta = {"name": "tpl", "namespace": pusher.site.namespace}
+    text = '{{ .a }}, {{ upper "loud" }}'
+    pusher.api.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"loud": text}})
+    template = {
+        "data": {"url": "db://{{ .b }}", "json": '{"x": {{ len "1" }}}'},
+        "templateFrom": [{"configMap": {"name": "tpl", "items": [{"key": "loud"}]}}],
+    }
+    prefix = f"{pusher.site.namespace}/"
+    ref = {"name": pusher.site.store_name}
+    bundle = {"storeRef": ref, "match": {"regexp": "^(url|loud)$"}, "remoteKey": f"{prefix}all"}
+    rewrite = [{"regexp": {"source": "^", "target": prefix}}]
+    each = {"storeRef": ref, "match": {"regexp": "^json$"}, "rewrite": rewrite}
+    made = pusher.push(template=template, dataTo=[bundle, each], deletionPolicy="Delete")
+    pusher.wait_stored("all", {"loud": "canary-one, LOUD", "url": "db://canary-two"})
+    pusher.wait_stored("json", {"x": 1})
+    wait_for(lambda: pusher.ready().get("status") == "True", seconds=SECONDS)
+    pusher.api.patch(made, {"spec": {"dataTo": [bundle]}})
+    pusher.wait_stored("json", None)
+    pusher.api.delete(made)
+    wait_for(pusher.gone, seconds=SECONDS)
+    assert pusher.stored("all") is None
+
+
+def test_custom_metadata(pusher: Pusher) -> None:
+    """Merged into what is there, or in its place; never without the mark."""
+
+    def kept() -> Json:
+        path = f"{pusher.site.namespace}/db"
+        found = pusher.site.bao.root.secrets.kv.v2.read_secret_metadata(path, mount_point="kv")
+        custom: Json = found["data"]["custom_metadata"]
+        return custom
+
+    mark = {"managed-by": "external-secrets"}
+    said = metadata(customMetadata={"team": "a", "managed-by": "me"})
+    made = pusher.push(pusher.entry("a", "db", "password") | {"metadata": said})
+    pusher.wait_stored("db", {"password": "canary-one"})
+    wait_for(lambda: kept() == {"team": "a", **mark}, seconds=SECONDS)
+    for policy, shall in (("Merge", {"team": "a", "tier": "1", **mark}), ("Replace", {"tier": "1", **mark})):
+        said = metadata(customMetadata={"tier": "1"}, mergePolicy=policy)
+        pusher.api.patch(made, {"spec": {"data": [pusher.entry("a", "db", "password") | {"metadata": said}]}})
+        wait_for(lambda shall=shall: kept() == shall, seconds=SECONDS)  # type: ignore[misc]
+    version = pusher.site.bao.root.secrets.kv.v2.read_secret_metadata(f"{pusher.site.namespace}/db", mount_point="kv")
+    assert version["data"]["current_version"] == 1

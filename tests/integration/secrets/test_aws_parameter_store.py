@@ -101,3 +101,17 @@ async def test_parameters_are_pushed_and_deleted(ssm, store, name):
     for change in (store.put(Reference(name), b"ours"), store.delete(Reference(name))):
         with pytest.raises(MisconfiguredError, match="not made by pushing"):
             await change
+
+
+async def test_tags_of_parameters_are_pushed(ssm, store, name):
+    """These and the mark, and no others."""
+
+    def metadata(**spec):
+        return {"apiVersion": "kubernetes.external-secrets.io/v1alpha1", "kind": "PushSecretMetadata", "spec": spec}
+
+    await store.put(Reference(name), b"1", metadata(tags={"team": "a", "old": "x"}))
+    await store.put(Reference(name), b"1", metadata(tags={"team": "b"}))
+    found = ssm.list_tags_for_resource(ResourceType="Parameter", ResourceId=name)["TagList"]
+    assert {one["Key"]: one["Value"] for one in found} == {"team": "b", "managed-by": "external-secrets"}
+    with pytest.raises(MisconfiguredError, match="description: is not done here"):
+        await store.put(Reference(name), b"1", metadata(description="x"))

@@ -291,3 +291,24 @@ async def test_what_the_controller_reads_one_by_one_goes_in_batches(moto, open_a
     assert len(moto.asked(operation)) == 2
     assert moto.asked(single) == []
     await stores.close()
+
+
+async def test_tags_and_a_description_are_pushed(moto, manager, open_aws, name):
+    """These tags and the mark, and no others; what is so already is not written again; what is not known is refused."""
+
+    def metadata(**spec):
+        return {"apiVersion": "kubernetes.external-secrets.io/v1alpha1", "kind": "PushSecretMetadata", "spec": spec}
+
+    store = await open_aws()
+    said = metadata(tags={"team": "a", "old": "x"}, description="of the tests")
+    await store.put(Reference(name, "a"), b"1", said)
+    await store.put(Reference(name, "a"), b"1", metadata(tags={"team": "b"}))
+    found = manager.describe_secret(SecretId=name)
+    assert {one["Key"]: one["Value"] for one in found["Tags"]} == {"team": "b", "managed-by": "external-secrets"}
+    assert found["Description"] == "of the tests"
+    moto.forget()
+    await store.put(Reference(name, "a"), b"1", metadata(tags={"team": "b"}))
+    assert not moto.asked("TagResource") + moto.asked("UntagResource") + moto.asked("UpdateSecret")
+    with pytest.raises(MisconfiguredError, match=r"metadata.spec: .*replicationLocations"):
+        await store.put(Reference(name, "a"), b"2", metadata(replicationLocations=["eu-west-1"]))
+    assert (await store.get(Reference(name))).value == b'{"a":"1"}'

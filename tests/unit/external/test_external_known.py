@@ -12,11 +12,14 @@ from gateway.controllers.external import held
 from gateway.controllers.external.claims import Claims, alone_in
 from gateway.controllers.external.events import MAX_MESSAGE_CHARACTERS, event_of, worth_telling
 from gateway.controllers.external.failing import Failing
+from gateway.controllers.external.generators import watched
 from gateway.controllers.external.known import Known
+from gateway.controllers.external.leaving import leaves
 from gateway.controllers.external.reading import paths_of
 from gateway.core.errors import ClusterError
 from gateway.kube import ApiError, Key
 from gateway_secrets.external.errors import SpecError
+from gateway_secrets.external.made import FINALIZER
 from gateway_secrets.external.spec import StoreRef, spec_of
 from gateway_secrets.external.target import Action, Decision, Reason, refused
 
@@ -244,3 +247,40 @@ def test_errors_of_the_api_server_that_are_told() -> None:
     failing.passed(KEY)
     assert not failing.lasts(KEY, ApiError(429, "TooManyRequests", "m"))
     assert str(forbidden.about("ConfigMap c")) == "ConfigMap c: 403 Forbidden: m"
+
+
+def test_a_generator_says_whose_it_is() -> None:
+    """As a store does; and what has leases is known by it."""
+    entry = {"sourceRef": {"generatorRef": {"kind": "ClusterGenerator", "name": "vault"}}}
+    one = held.external(external_secret(dataFrom=[entry]) | {"managedFields": None})
+    found = known(patterns=())
+    found.external_changed(KEY, None, one)
+    shared = Key("", "vault")
+    assert (found.claimed(KEY, one), found.makes_leases(KEY, one)) == (False, False)
+    for controller, claimed in (("govgate", True), ("", False), ("eso", False)):
+        found.generator_changed("ClusterGenerator", shared, controller)
+        assert (found.claimed(KEY, one), found.makes_leases(KEY, one)) == (claimed, True)
+    assert found.of_generator("ClusterGenerator", shared) == {KEY}
+    found.generator_changed("ClusterGenerator", shared, None)
+    assert not found.makes_leases(KEY, one)
+
+
+def test_a_generator_that_does_not_matter_is_not_kept() -> None:
+    """A Password has no controller; one of a Vault is another one when it changes."""
+    meta = {"name": "x", "uid": "u", "generation": 2}
+    assert watched({"metadata": meta, "spec": {"length": 3}}, "Password").controller is None
+    one = watched({"metadata": meta, "spec": {"controller": "govgate", "path": "a"}}, "VaultDynamicSecret")
+    assert (one.controller, one.version) == ("govgate", "u.2")
+
+
+@pytest.mark.parametrize(
+    ("ending", "finalizers", "leaving"),
+    [(True, [FINALIZER], True), (False, [FINALIZER], False), (True, ["other/one"], False)],
+)
+def test_who_is_deleted_with_leases_is_seen_through(ending: bool, finalizers: list[str], leaving: bool) -> None:
+    """Whosever it is by then: nobody else takes the finalizer away."""
+    document = external_secret()
+    document["metadata"] |= {"finalizers": finalizers} | (
+        {"deletionTimestamp": "2026-11-26T00:00:00Z"} if ending else {}
+    )
+    assert leaves(held.external(document)) is leaving

@@ -350,7 +350,7 @@ def test_pushes_are_judged_as_they_are_read() -> None:
         ("unknown-field", "spec.updatePolicies"),
         ("refresh-interval", "spec.refreshInterval"),
     ]
-    assert rules(push(secretStoreRefs="x")) == [("push", "spec")]
+    assert rules(push(secretStoreRefs="x")) == [("malformed", "spec.secretStoreRefs")]
     whole = {"apiVersion": "external-secrets.io/v1alpha1", "kind": "ClusterPushSecret", "spec": {}}
     assert [(one.rule, one.here) for one in faults(whole)] == [("unsupported", True)]
 
@@ -406,3 +406,28 @@ def test_every_rule_is_known() -> None:
     """Those of this file's objects, and those that the schema decides."""
     assert RULES.keys() >= SCHEMA_RULES
     assert all(rule.kinds and rule.title for rule in RULES.values())
+
+
+@pytest.mark.parametrize(
+    ("spec", "field", "text"),
+    [
+        ({}, "", ""),
+        ({"resultType": "All"}, ".resultType", "not one of the values"),
+        ({"path": "../x"}, ".path", "is no path"),
+        ({"provider": {"server": "bao", "auth": {}}}, ".provider.server", "not an http"),
+        ({"methd": "GET"}, ".methd", "method is meant"),
+        ({"controller": "other", "methd": "GET"}, "", ""),
+    ],
+)
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_generators_of_vaults(spec: dict[str, object], field: str, text: str, wrapped: bool) -> None:
+    """Those that are govgate's, also in a ClusterGenerator: by the same decoder that runs them."""
+    auth = {"tokenSecretRef": {"name": "token", "key": "t"}}
+    whole = {"controller": "govgate", "path": "a/b", "provider": {"server": "https://x", "auth": auth}, **spec}
+    kind, stated = "VaultDynamicSecret", whole
+    if wrapped:
+        kind, stated = "ClusterGenerator", {"kind": kind, "generator": {"vaultDynamicSecretSpec": whole}}
+    found = faults({"apiVersion": "generators.external-secrets.io/v1alpha1", "kind": kind, "spec": stated})
+    where = "spec.generator.vaultDynamicSecretSpec" if wrapped else "spec"
+    assert {one.rule for one in found} == ({"generator"} if text else set())
+    assert not text or (found[0].field, text in found[0].message) == (f"{where}{field}", True), found

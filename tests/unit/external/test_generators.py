@@ -16,7 +16,7 @@ from support.external import Shelf, Words, external
 
 from gateway_secrets.external.collect import collect
 from gateway_secrets.external.errors import SpecError
-from gateway_secrets.external.generators import made_by, resource_of
+from gateway_secrets.external.generators import dynamic_of, made_by, resource_of
 from gateway_secrets.external.spec import GeneratorRef
 
 Json = dict[str, Any]
@@ -151,3 +151,34 @@ def test_a_template_that_replaces_what_was_made_is_refused() -> None:
     with pytest.raises(SpecError, match="mergePolicy: Merge"):
         collected(dataFrom=MADE, target={"template": template})
     assert collected(dataFrom=MADE, target={"template": {**template, "mergePolicy": "Merge"}}) == {"password": b"pw-1"}
+
+
+def test_what_is_made_elsewhere_is_what_is_given() -> None:
+    """The Secret does not remember it: it holds what was made last, and a template may replace it."""
+    entry = [{"sourceRef": {"generatorRef": {"kind": "VaultDynamicSecret", "name": "vault"}}}]
+    assert collected({"password": b"old"}, dataFrom=entry) == {"password": b"vault-1"}
+    template = {"data": {"url": "{{ .password }}"}}
+    assert collected(dataFrom=entry, target={"template": template}) == {"password": b"vault-1"}
+
+
+@pytest.mark.parametrize(
+    ("document", "found"),
+    [
+        ({"kind": "VaultDynamicSecret", "spec": {"path": "a", "method": None}}, {"path": "a"}),
+        ({"kind": "VaultDynamicSecret"}, {}),
+        ({"kind": "Password", "spec": {"path": "a"}}, None),
+        (
+            {
+                "kind": "ClusterGenerator",
+                "spec": {"kind": "VaultDynamicSecret", "generator": {"vaultDynamicSecretSpec": {"path": "a"}}},
+            },
+            {"path": "a"},
+        ),
+        ({"kind": "ClusterGenerator", "spec": {"kind": "VaultDynamicSecret", "generator": 7}}, {}),
+        ({"kind": "ClusterGenerator", "spec": {"kind": "UUID", "generator": {"vaultDynamicSecretSpec": {}}}}, None),
+        ({"kind": "ClusterGenerator", "spec": 7}, None),
+    ],
+)
+def test_what_is_made_by_a_vault(document: Json, found: Json | None) -> None:
+    """Said by the kind, also of what a ClusterGenerator wraps; however odd the rest is."""
+    assert dynamic_of(document) == found

@@ -1,0 +1,128 @@
+"""One value into a store, or out of it: if the namespace may write it, and after it is on record."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+
+from gateway.controllers.external.held import CONFIG_MAPS, SECRETS
+from gateway.controllers.external.reading import Sources, is_allowed, usable
+from gateway.controllers.metrics import PushMetrics
+from gateway.kube import Key, KubeClient
+from gateway_secrets.external.content import templates_needed
+from gateway_secrets.external.errors import NotAllowedError, SpecError
+from gateway_secrets.external.push import Push, pushes_of, reference_of, with_template
+from gateway_secrets.external.push_spec import KIND, PushData, PushSpec
+from gateway_secrets.external.renderer import Renderer
+from gateway_secrets.external.spec import StoreRef
+from gateway_secrets.external.store import Store
+from gateway_secrets.stores.errors import NotFoundError
+from gateway_secrets.stores.model import Reference
+from gateway_secrets.stores.reader import Reader
+from gateway_secrets.stores.values import select
+
+WRITTEN = "secret-write"
+
+
+class Pushing:
+    """See the module."""
+
+    def __init__(self, client: KubeClient, sources: Sources, renderer: Renderer, metrics: PushMetrics) -> None:
+        self._metrics = metrics
+        self._client = client
+        self._sources = sources
+        self._renderer = renderer
+
+    async def wanted(
+        self, namespace: str, spec: PushSpec, stores: Mapping[StoreRef, dict[str, str] | None]
+    ) -> dict[StoreRef, list[Push]]:
+        """What is to be in each store. ``stores``: with their labels, if they may be used.
+
+        Raises:
+            ExternalError: the Secret is not there, or does not hold what is to be pushed.
+            ClusterError: the API server could not be asked.
+        """
+        data = await self._secret(namespace, spec.source)
+        documents = {}
+        for kind, name in templates_needed(spec.template):
+            found = await self._found(kind, namespace, name)
+            if found is not None:
+                documents[kind, name] = found
+        data = await with_template(spec, data, documents, self._renderer)
+        return {ref: await pushes_of(spec, data, ref, labels, self._renderer) for ref, labels in stores.items()}
+
+    async def store(self, key: Key, ref: StoreRef, push: Push, policy: str) -> bool:
+        """Store one; whether that was done, or something was there that stays.
+
+        Raises:
+            StoreError, ExternalError, AuditError: it may not be, or could not be.
+        """
+        reference = push.reference
+        store = self._usable(ref, key.namespace, reference.key)
+
+        async def write(reader: Reader) -> bool:
+            if policy == "IfNotExists":
+                try:
+                    payload = await reader.payload(Reference(reference.key))
+                    select(payload, reference.property, key=reference.key)
+                except NotFoundError:
+                    pass
+                else:
+                    return False
+            await reader.put(reference, push.value, push.entry.metadata)
+            return True
+
+        # On record before it is done: what cannot be recorded is not written.
+        await self._note(key, store, reference, "push")
+        stored = await self._sources.stores.ask(store, key.namespace, write, about=reference.key)
+        self._metrics.changes.labels("pushed" if stored else "kept").inc()
+        return stored
+
+    async def remove(self, key: Key, ref: StoreRef, entry: PushData) -> None:
+        """Take one away; errors as :meth:`store`."""
+        reference = reference_of(entry)
+        store = self._usable(ref, key.namespace, reference.key)
+        await self._note(key, store, reference, "remove")
+        stores = self._sources.stores
+        await stores.ask(store, key.namespace, lambda reader: reader.delete(reference), about=reference.key)
+        self._metrics.changes.labels("removed").inc()
+
+    async def _note(self, key: Key, store: Store, reference: Reference, what: str) -> None:
+        await self._sources.journal.note(
+            {
+                "actor": {"username": self._sources.actor},
+                "for": {"kind": KIND, "namespace": key.namespace, "name": key.name},
+                "provider": store.provider, "store": str(store.ref), "key": reference.key,
+                "property": reference.property, "outcome": what,
+            },
+            WRITTEN,
+        )  # fmt: skip
+
+    def _usable(self, ref: StoreRef, namespace: str, remote_key: str) -> Store:
+        """The store, if the namespace may write this key of it.
+
+        Raises:
+            ExternalError: it may not.
+        """
+        store = usable(self._sources.known, ref, namespace)
+        if not is_allowed(store, namespace, remote_key):
+            raise NotAllowedError(f"namespace {namespace} may not write {remote_key!r}: no rule of its keys lets it")
+        return store
+
+    async def _secret(self, namespace: str, name: str) -> dict[str, bytes]:
+        found = await self._found("Secret", namespace, name)
+        if found is None:
+            raise SpecError(f"spec.selector.secret.name: there is no Secret {name}")
+        return found
+
+    async def _found(self, kind: str, namespace: str, name: str) -> dict[str, bytes] | None:
+        resource = SECRETS if kind == "Secret" else CONFIG_MAPS
+        document = await self._client.find(resource.path("v1", namespace, name))
+        if document is None:
+            return None
+        data = document.get("data") or {}
+        try:
+            return {key: base64.b64decode(value) if kind == "Secret" else value.encode() for key, value in data.items()}
+        except (binascii.Error, TypeError):
+            raise SpecError(f"{kind} {name} cannot be read") from None

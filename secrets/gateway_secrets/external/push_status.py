@@ -1,0 +1,79 @@
+"""What a PushSecret says was stored, what of it shall not be any more, and what else it says of itself. Pure.
+
+Source: ``pkg/controllers/pushsecret`` of ESO.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import msgspec
+
+from gateway_secrets.external.push import name_of
+from gateway_secrets.external.push_spec import PushData
+from gateway_secrets.external.record import refreshed
+from gateway_secrets.external.spec import Json, StoreRef, without_nulls
+from gateway_secrets.external.store import CLUSTER_STORE
+
+FINALIZER = "pushsecret.externalsecrets.io/finalizer"
+READY = "Ready"
+
+Synced = dict[str, dict[str, PushData]]
+"""By store (``kind/name``) and name, what was stored."""
+
+
+def synced_of(status: Json) -> Synced:
+    """What a PushSecret says was stored, as far as it can be read."""
+    try:
+        return msgspec.convert(without_nulls(status.get("syncedPushSecrets") or {}), Synced)
+    except msgspec.ValidationError:
+        return {}
+
+
+def store_name(ref: StoreRef) -> str:
+    """What a store is called in ``syncedPushSecrets``."""
+    return f"{ref.kind}/{ref.name}"
+
+
+def outdated(before: Synced, wanted: Mapping[StoreRef, Sequence[PushData]]) -> list[tuple[StoreRef, PushData]]:
+    """What was stored and shall not be any more. ``wanted``: by store, what shall be."""
+    names = {(store_name(ref), name_of(one)) for ref, entries in wanted.items() for one in entries}
+    found = []
+    for store, stored in sorted(before.items()):
+        kind, _, name = store.partition("/")
+        if kind not in ("SecretStore", CLUSTER_STORE):
+            continue
+        ref = StoreRef(name, "ClusterSecretStore" if kind == CLUSTER_STORE else "SecretStore")
+        found += [(ref, entry) for named, entry in sorted(stored.items()) if (store, named) not in names]
+    return found
+
+
+def status_of(status: Json, problem: str, synced: Synced, version: str, now: datetime) -> Json:
+    """The status that it shall have. ``problem``: why it is not ready; empty if it is."""
+    condition: Json = {
+        "type": READY,
+        "status": "False" if problem else "True",
+        "reason": "Errored" if problem else "Synced",
+        "message": problem[:1000] or "PushSecret synced successfully",
+    }
+    conditions = [one for one in status.get("conditions") or [] if isinstance(one, dict)]
+    former = next((one for one in conditions if one.get("type") == READY), {})
+    turned = former.get("status") != condition["status"]
+    condition["lastTransitionTime"] = refreshed(now) if turned else former.get("lastTransitionTime") or refreshed(now)
+    shall = {**status, "conditions": [*(one for one in conditions if one.get("type") != READY), condition]}
+    shall["syncedPushSecrets"] = {
+        store: {name: _entry(entry) for name, entry in sorted(entries.items())}
+        for store, entries in sorted(synced.items())
+    }
+    if not problem:
+        shall |= {"refreshTime": refreshed(now), "syncedResourceVersion": version}
+    return shall
+
+
+def _entry(entry: PushData) -> Json:
+    ref = entry.match.remote_ref
+    match: Json = {"remoteRef": {"remoteKey": ref.remote_key, **({"property": ref.property} if ref.property else {})}}
+    if entry.match.secret_key:
+        match["secretKey"] = entry.match.secret_key
+    return {"match": match, "conversionStrategy": entry.conversion_strategy}
