@@ -4,6 +4,7 @@
     tools/build_native.py           build unless it is in the cache, and place it
     tools/build_native.py --digest  print what the library of these sources is known by
     tools/build_native.py --missing print the requirements, one a line, for the toolchains that this machine lacks
+    tools/build_native.py --compiler print the command of the C compiler
 
 The cache is ``govgate/native/<digest>`` below the user's cache folder (``$GOVGATE_NATIVE_CACHE`` overrides it); the
 digest covers the sources, with every module by way of ``go.sum``, the flags and the Go version. Go is found as
@@ -153,9 +154,15 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description="Build the native library.")
     parser.add_argument("--digest", action="store_true", help="print what the library of these sources is known by")
     parser.add_argument("--missing", action="store_true", help="print requirements for the toolchains that are missing")
+    parser.add_argument("--compiler", action="store_true", help="print the command of the C compiler")
     options = parser.parse_args(arguments)
     if options.missing:
         print("\n".join(missing()))
+        return 0
+    if options.compiler:
+        toolchains = tools.cache_dir(os.environ)
+        with tools.locked(toolchains):
+            print(c_compiler(toolchains)["CC"])
         return 0
     if os.environ.get("GOVGATE_NATIVE") == "skip":
         tools.say("the native library is left out (GOVGATE_NATIVE=skip)")

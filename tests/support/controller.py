@@ -34,8 +34,10 @@ POLICY_REPORTS = (
 class ControllerProcess:
     """One controller with a folder of its own, which a second one may take over."""
 
-    def __init__(self, folder: Path, **config: Any) -> None:
+    def __init__(self, folder: Path, *, environment: dict[str, str] | None = None, **config: Any) -> None:
+        """``environment`` is added to that of the tests."""
         folder.mkdir(exist_ok=True)
+        self._environment = {**os.environ, **(environment or {})}
         self.folder = folder
         self.state = folder / "state"
         self.config_file = folder / "govgate.yaml"
@@ -54,7 +56,7 @@ class ControllerProcess:
         command = [sys.executable, "-m", "gateway", "controller", "--config", str(self.config_file)]
         command += ["--state-dir", str(self.state), "--host", "127.0.0.1", "--health-port", "0"]
         self.log.write_text("")
-        self._server = Server("govgate controller", command, self.log)
+        self._server = Server("govgate controller", command, self.log, self._environment)
         self._server.start()
         self._server.wait_until(lambda: self.events("listening") != [])
         self.port = self.events("listening")[0]["health_port"]

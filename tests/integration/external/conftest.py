@@ -65,21 +65,39 @@ TOKEN = "token-of-the-tests"
 _modules = count(1)
 
 
-def process_in(folder: Path, cluster: Cluster, namespace: str, **external: Any) -> ControllerProcess:
-    """A controller of ExternalSecrets, not started yet, with its own Secret in this namespace, and a place to tell of changes."""
+def process_in(
+    folder: Path,
+    cluster: Cluster,
+    namespace: str,
+    *,
+    environment: dict[str, str] | None = None,
+    api_port: int = 0,
+    election: Json | None = None,
+    **external: Any,
+) -> ControllerProcess:
+    """A controller of ExternalSecrets, not started yet, with its own Secret in this namespace, and a place to tell of changes.
+
+    ``api_port``: where it finds the API server, if that is elsewhere. ``election``: how it becomes the leader, if it must.
+    """
     folder.mkdir(exist_ok=True)
     token = folder / "token"
     token.write_text(f"{TOKEN}\n")
     intake = {"enabled": True, "host": "127.0.0.1", "port": 0, "tokenFile": str(token)}
+    kubeconfig = cluster.kubeconfig(GOVGATE)
+    if api_port:
+        text = kubeconfig.read_text().replace(cluster.url, f"https://127.0.0.1:{api_port}")
+        kubeconfig = folder / "kubeconfig"
+        kubeconfig.write_text(text)
     return ControllerProcess(
         folder,
+        environment=environment,
         cluster={
             "connect": "kubeconfig",
-            "kubeconfig": str(cluster.kubeconfig(GOVGATE)),
+            "kubeconfig": str(kubeconfig),
             "ownNamespace": namespace,
         },
         controller={
-            "election": {"enabled": False},
+            "election": {"enabled": election is not None, **(election or {})},
             "scan": {"enabled": False},
             "external": {"enabled": True, "minRefreshSeconds": 0.5, "intake": intake, **external},
         },
