@@ -27,7 +27,7 @@ from gateway_secrets.external.spec import ExternalSecret
 from gateway_secrets.external.status import synced_version
 from gateway_secrets.external.validate import LEAST_REFRESH_SECONDS
 from gateway_secrets.stores.errors import NotFoundError, StoreError, ThrottledError, UnavailableError
-from gateway_secrets.stores.vault_dynamic import Lease
+from gateway_secrets.stores.vault_dynamic_spec import Lease
 
 _AGAIN_SECONDS = 15.0
 

@@ -25,7 +25,7 @@ from gateway.controllers.external.outcomes import outcome_of
 from gateway.core.errors import AuditError
 from gateway_secrets.external.spec import ExternalSecret
 from gateway_secrets.stores.errors import StoreError
-from gateway_secrets.stores.vault_dynamic import Lease
+from gateway_secrets.stores.vault_dynamic_spec import Lease
 
 KIND = "secret-read"
 MADE = "secret-made"

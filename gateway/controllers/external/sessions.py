@@ -20,7 +20,8 @@ from gateway_secrets.stores.credentials import Credentials, Scope
 from gateway_secrets.stores.errors import ForbiddenError, MisconfiguredError, StoreError
 from gateway_secrets.stores.manifest import parse_manifest
 from gateway_secrets.stores.threads import Threads
-from gateway_secrets.stores.vault_dynamic import VaultDynamic, dynamic_spec, open_dynamic
+from gateway_secrets.stores.vault_dynamic import VaultDynamic, open_dynamic
+from gateway_secrets.stores.vault_dynamic_spec import dynamic_spec
 
 MAX_OPEN = 200
 _REOPEN_SECONDS = 15.0

@@ -23,7 +23,7 @@ from gateway_secrets.external.faults import Fault
 from gateway_secrets.external.spec import GeneratorRef, Json, Spec, without_nulls
 from gateway_secrets.external.store import CONTROLLER
 from gateway_secrets.stores.errors import StoreError
-from gateway_secrets.stores.vault_dynamic import DynamicSpec, dynamic_spec
+from gateway_secrets.stores.vault_dynamic_spec import DynamicSpec, dynamic_spec
 
 GROUP = "generators.external-secrets.io"
 API_VERSION = f"{GROUP}/v1alpha1"

@@ -15,7 +15,7 @@ import msgspec
 from gateway_secrets.external.record import GENERATED, annotations_of, prefix_of
 from gateway_secrets.external.spec import ExternalSecret, GeneratorRef, Json, Spec
 from gateway_secrets.external.status import synced_version
-from gateway_secrets.stores.vault_dynamic import Lease
+from gateway_secrets.stores.vault_dynamic_spec import Lease
 
 FINALIZER = "secrets.govgate.dev/leases"
 """Of ExternalSecrets: leases are ended before the object is gone."""

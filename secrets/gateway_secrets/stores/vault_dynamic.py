@@ -8,57 +8,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from gateway_secrets.stores.credentials import Scope
 from gateway_secrets.stores.errors import MisconfiguredError, NotFoundError, UnavailableError
 from gateway_secrets.stores.limits import StoreLimits
-from gateway_secrets.stores.manifest import typed
 from gateway_secrets.stores.pace import Pace
 from gateway_secrets.stores.values import fields_of, go_json
 from gateway_secrets.stores.vault import VaultStore, open_store
-from gateway_secrets.stores.vault_spec import parse_spec, quoted
+from gateway_secrets.stores.vault_dynamic_spec import DynamicSpec, Lease, Sort, dynamic_spec, path_of
 
-Sort = Literal["lease", "token"]
 _LEASE: Sort = "lease"
 _TOKEN: Sort = "token"  # noqa: S105 - the name of a sort
 _ENDLESS = 10.0 * 365 * 86_400
 """Seconds of a token that never ends."""
-
-
-class DynamicSpec(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """``spec``. ``provider`` is ``spec.provider.vault`` of a store. Retries are ours: ``retrySettings`` is not used."""
-
-    path: str
-    provider: dict[str, Any]
-    method: str = "GET"
-    parameters: dict[str, Any] = {}
-    get_parameters: dict[str, tuple[str, ...]] = {}
-    result_type: Literal["Data", "Auth", "Raw"] = "Data"
-    allow_empty_response: bool = False
-    controller: str = ""
-    retry_settings: dict[str, Any] | None = None
-
-
-class Lease(msgspec.Struct, frozen=True):
-    """What a secret that was made may be used for: until ``ends`` (seconds since the epoch), ``seconds`` in all.
-
-    ``sort``: whether ``id`` is a lease's, or the accessor of a token. ``until``: when the token ends that it was asked for
-    with, if nobody renews that, and the lease with it; None: never.
-    """
-
-    id: str
-    ends: float
-    seconds: float
-    renewable: bool = False
-    sort: Sort = "lease"
-    until: float | None = None
-
-    def due(self, part: float) -> float:
-        """When ``part`` of its life is over, in seconds since the epoch: the time to renew or replace it."""
-        return self.ends - self.seconds * (1.0 - part)
 
 
 class Generated(msgspec.Struct, frozen=True):
@@ -69,21 +34,6 @@ class Generated(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"Generated({sorted(self.values)}, lease={self.lease!r})"
-
-
-def dynamic_spec(document: Any, *, where: str) -> DynamicSpec:
-    """``spec`` of a VaultDynamicSecret, checked.
-
-    Raises:
-        MisconfiguredError: it is wrong; names ``where`` and the field.
-    """
-    spec = typed(document, DynamicSpec, where=where)
-    parse_spec(spec.provider, where=f"{where}.provider")
-    try:
-        _path_of(spec)
-    except MisconfiguredError as error:
-        raise MisconfiguredError(f"{where}.path: {error}") from None
-    return spec
 
 
 async def open_dynamic(document: Any, scope: Scope, limits: StoreLimits | None = None) -> VaultDynamic:
@@ -102,7 +52,7 @@ class VaultDynamic:
 
     def __init__(self, spec: DynamicSpec, store: VaultStore, limits: StoreLimits) -> None:
         self._spec = spec
-        self._path = _path_of(spec)
+        self._path = path_of(spec)
         self._store = store
         self._pace = Pace(limits)
         self._held: set[str] = set()
@@ -213,10 +163,6 @@ class VaultDynamic:
             return before
         self._parents[lease_id] = (tokens.logins, ends)
         return ends
-
-
-def _path_of(spec: DynamicSpec) -> str:
-    return quoted([spec.path.strip("/").removeprefix("v1/")], spec.path)
 
 
 def _gone(error: MisconfiguredError) -> NotFoundError | None:

@@ -298,7 +298,18 @@ def test_a_log_that_nobody_keeps_is_warned_of(cluster: Cluster):
     """In the notes of an installation: without a volume, unless it is shipped."""
 
     def notes(values: str) -> str:
-        command = [tool("helm"), "install", "notes", str(CHART), "--dry-run=server", "--hide-secret", "--set", values]
+        command = [
+            tool("helm"),
+            "install",
+            "notes",
+            str(CHART),
+            "--dry-run=server",
+            "--hide-secret",
+            "--set",
+            "crds.enabled=false",
+            "--set",
+            values,
+        ]
         command += ["--kubeconfig", str(cluster.kubeconfig(ROOT))]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
         assert done.returncode == 0, done.stderr

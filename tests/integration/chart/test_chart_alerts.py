@@ -13,7 +13,15 @@ from prometheus_client import CollectorRegistry
 from support.charts import CHART, of_kind, rendered
 from support.tools import tool
 
-from gateway.controllers.metrics import ControllerMetrics, ReloadMetrics, ScanMetrics, SealedMetrics
+from gateway.controllers.metrics import (
+    ControllerMetrics,
+    ExternalMetrics,
+    PushMetrics,
+    ReloadMetrics,
+    ScanMetrics,
+    SealedMetrics,
+)
+from gateway.controllers.states import States
 from gateway.server.metrics import SupervisorMetrics, WorkerGauges, WorkerMetrics
 
 pytestmark = pytest.mark.servers
@@ -35,6 +43,11 @@ def exposed(component: str) -> Series:
         WorkerMetrics(registry), SupervisorMetrics(registry), WorkerGauges(registry)
     else:
         ControllerMetrics(registry), ScanMetrics(registry), SealedMetrics(registry)
+        external = ExternalMetrics(registry)
+        # As the loop begins.
+        States(external.objects, ("synced", "refused", "waiting", "failing"))
+        States(external.stores_by_state, ("valid", "unknown", "failed"))
+        States(PushMetrics(registry).objects, ("synced", "failed", "mixed"))
         ReloadMetrics().show_in(registry)
     found = {}
     for metric in registry.collect():
@@ -105,6 +118,12 @@ def gauge(name: str, value: float) -> Series:
     return {key: f"{value}x{MINUTES}"}
 
 
+def state_of(name: str, state: str) -> Series:
+    """One object in a state."""
+    (key,) = [key for key in WELL if key.startswith(name + "{") and f'state="{state}"' in key]
+    return {key: f"1x{MINUTES}"}
+
+
 FAST = r'le="(0\.[0-9]+|1\.0)"'
 SLOW = {
     key: f"0+{0 if re.search(FAST, key) else 10}x{MINUTES}"
@@ -140,6 +159,9 @@ DECISIONS = "govgate_admission_decisions_total"
         ({**WELL, **gauge("govgate_policy_problems", 1)}, {"GovgatePolicyProblems"}),
         ({**WELL, **LOOP}, {"GovgateControllerLoopFails"}),
         ({**WELL, "govgate_sealed_overwritten_total": f"0x{MINUTES - 6} 1x6"}, {"GovgateSecretsFoughtOver"}),
+        ({**WELL, **state_of("govgate_external_stores", "failed")}, {"GovgateStoresNotReady"}),
+        ({**WELL, **state_of("govgate_external_secrets", "waiting")}, {"GovgateExternalSecretsNotReady"}),
+        ({**WELL, **state_of("govgate_external_push_secrets", "failed")}, {"GovgateExternalSecretsNotReady"}),
         ({**WELL, **gauge("govgate_sealed_keys_not_backed_up", 1)}, {"GovgateSealingKeysNotBackedUp"}),
     ],
 )  # fmt: skip

@@ -17,9 +17,11 @@ from support.users import GOVGATE, ROOT
 from gateway.config.model import Cluster as Settings
 from gateway.controllers.external import held
 from gateway.controllers.external.claims import Claims
+from gateway.controllers.external.dynamic import Dynamics
 from gateway.controllers.external.generators import Generators
 from gateway.controllers.external.known import Known
 from gateway.controllers.external.reading import Sources
+from gateway.controllers.external.sessions import Sessions
 from gateway.controllers.external.shared import Shared
 from gateway.controllers.external.stores import Bounds, Stores
 from gateway.controllers.external.worker import Outcome, Tools, Worker
@@ -139,17 +141,20 @@ async def test_a_name_that_no_store_has_and_nobody_tells_of(site: Site, cluster:
     assert client is not None
     known = Known(Claims())
     known.externals = lambda key: held.external(site.api.get(*EXTERNAL, *key))
-    shared, stores = Shared(0, 0), Stores(KubeCredentials(client), Bounds(1.0))
-    sources = Sources(known, stores, shared, Nowhere(), "tests", Generators(client))
+    credentials, pace = KubeCredentials(client), Pacer(100.0, 100)
+    shared, stores = Shared(0, 0), Stores(credentials, Bounds(1.0))
+    dynamics = Dynamics(client, Sessions(client, credentials), Nowhere(), pace, key=b"k" * 32, actor="tests")
+    sources = Sources(known, stores, shared, Nowhere(), "tests", Generators(dynamics, known.claims))
     now = [made]
     with closing(Renderer()) as renderer:
-        worker = Worker(Tools(client, sources, renderer, b"k" * 32, Pacer(100.0, 100), now=lambda: now[0]))
+        worker = Worker(Tools(client, sources, renderer, b"k" * 32, pace, now=lambda: now[0]))
         early = await worker.sync(key, 0.0)
         assert (early.outcome, site.ready("misspelt")) == (Outcome.UNCLAIMED, {})
         assert early.again_in is not None
         now[0] += early.again_in
         assert (await worker.sync(key, 0.0)).outcome is Outcome.REFUSED
     site.wait_refused("SecretStore nobodys does not exist", "misspelt")
+    await dynamics.close()
     await stores.close()
     await client.close()
 

@@ -13,7 +13,7 @@ from support.external import external
 from gateway_secrets.external.made import LEAST_SECONDS, Made, made_in, mark_of, note_name, note_of, recovered
 from gateway_secrets.external.spec import ExternalSecret
 from gateway_secrets.external.status import synced_version
-from gateway_secrets.stores.vault_dynamic import Lease
+from gateway_secrets.stores.vault_dynamic_spec import Lease
 
 KEY = b"of the tests"
 VALUES = {"user": b"canary-user", "password": b"canary-password"}
