@@ -267,10 +267,13 @@ def store_requests(audit: Path, since: datetime, until: datetime) -> int:
     """Reads of secrets that OpenBao's audit device has in its log, by its own times: it takes long to read."""
     with audit.open("rb") as lines:
         answers = (json.loads(line) for line in lines if b'"type":"response"' in line)
-        return sum(
-            _is_read(one["request"]) and since <= datetime.fromisoformat(one["time"][:26] + "+00:00") < until
-            for one in answers
-        )
+        return sum(_is_read(one["request"]) and since <= _moment(one["time"]) < until for one in answers)
+
+
+def _moment(text: str) -> datetime:
+    """A time as Go writes it, without the zeros at its end."""
+    seconds, _, fraction = text.removesuffix("Z").partition(".")
+    return datetime.fromisoformat(f"{seconds}.{fraction:0<6.6}+00:00")
 
 
 def _is_read(request: dict[str, Any]) -> bool:
