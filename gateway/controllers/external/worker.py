@@ -183,7 +183,8 @@ class Worker:
             reads = Reads(paths, {}, interval)
             return Result(Outcome.WAITING if waiting else Outcome.REFUSED, problem=str(error), reads=reads)
         if decision.action is not Action.REFUSE:
-            dynamics.settled(external, tended.made, reading.made)
+            # By its note, not by what was made: a Secret that stays as it is uses what it has.
+            dynamics.settled(external, tended.made, dynamics.noted(external, decision.held))
         await self._teller.say(key, document, external, decision.and_said(remark), read=anew)
         reads = Reads({**paths, **reading.paths}, reading.stamps, interval, whole=True)
         if decision.action is Action.REFUSE:

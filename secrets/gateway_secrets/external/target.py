@@ -79,7 +79,7 @@ class Reason(StrEnum):
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """``secret``: as it shall be; for delete, as it is. ``message`` is for people, and holds no value."""
+    """``secret``: as it shall be; for none and delete, as it is. ``message`` is for people, and holds no value."""
 
     action: Action
     reason: Reason
@@ -89,6 +89,11 @@ class Decision(msgspec.Struct, frozen=True):
     def and_said(self, remark: str) -> Decision:
         """The same, with something more in the message."""
         return msgspec.structs.replace(self, message=f"{self.message}; {remark}") if remark else self
+
+    @property
+    def held(self) -> Json | None:
+        """The Secret that there is once this is done; None if there is none."""
+        return self.secret if self.action is not Action.DELETE else None
 
     def __repr__(self) -> str:
         return f"Decision({self.action}, {self.reason}, {self.message!r})"
@@ -106,11 +111,13 @@ def plan_empty(external: ExternalSecret, present: Json | None) -> Decision | Non
         if target.creation_policy not in ("Owner", "Orphan"):
             return refused("deletionPolicy Delete, and the Secret is not this ExternalSecret's to delete")
         if present is None or not is_owner(external, present):
-            return Decision(Action.NONE, Reason.DELETED, "the store has nothing of it, and there is no Secret")
+            return Decision(Action.NONE, Reason.DELETED, "the store has nothing of it, and there is no Secret", present)
         message = "the store has nothing of it any more, and deletionPolicy is Delete"
         return Decision(Action.DELETE, Reason.DELETED, message, present)
     if target.deletion_policy == "Retain":
-        return Decision(Action.NONE, Reason.SYNCED, "the store has nothing of it, and deletionPolicy is Retain")
+        return Decision(
+            Action.NONE, Reason.SYNCED, "the store has nothing of it, and deletionPolicy is Retain", present
+        )
     return None
 
 
@@ -122,7 +129,7 @@ def plan(intent: Intent, present: Json | None, *, now: datetime, alive: Containe
     external = intent.external
     policy = external.spec.target.creation_policy
     if policy == "None":
-        return Decision(Action.NONE, Reason.SYNCED, "read; creationPolicy None makes no Secret")
+        return Decision(Action.NONE, Reason.SYNCED, "read; creationPolicy None makes no Secret", present)
     if present is None:
         if policy == "Merge":
             message = "there is no Secret to merge into, and creationPolicy Merge makes none"
@@ -134,7 +141,7 @@ def plan(intent: Intent, present: Json | None, *, now: datetime, alive: Containe
     if problem or (frozen and not external.spec.target.immutable):
         return refused(problem or IMMUTABLE)
     if frozen:
-        return Decision(Action.NONE, Reason.SYNCED, FROZEN)
+        return Decision(Action.NONE, Reason.SYNCED, FROZEN, present)
     return _updated(intent, present, wanted, now)
 
 
@@ -142,7 +149,7 @@ def _updated(intent: Intent, present: Json, wanted: Json, now: datetime) -> Deci
     external = intent.external
     before = annotations_of(present).get(f"{prefix_of(external)}/refreshed", "")
     if _noted(intent, wanted, before) == present:
-        return Decision(Action.NONE, Reason.SYNCED, IN_SYNC)
+        return Decision(Action.NONE, Reason.SYNCED, IN_SYNC, present)
     return Decision(Action.UPDATE, Reason.SYNCED, IN_SYNC, _noted(intent, wanted, now))
 
 

@@ -139,6 +139,7 @@ def _external(spec: Spec, least: float) -> Iterator[Fault]:
         yield from _from(entry, f"spec.dataFrom[{index}]")
     yield from _keys(spec)
     yield from _kept(spec)
+    yield from _frozen(spec)
     yield from _stores(spec)
     yield from _interval(spec.interval_seconds, "spec.refreshInterval", least)
 
@@ -312,3 +313,12 @@ def _kept(spec: Spec) -> Iterator[Fault]:
         check_kept(spec)
     except SpecError as error:
         yield fault_of(error, "generator", "set mergePolicy: Merge", here=True)
+
+
+def _frozen(spec: Spec) -> Iterator[Fault]:
+    """What Vault makes ends with its lease, and nothing could take its place."""
+    if spec.target.immutable and any(
+        one.generator is not None and one.generator.kind == generators.DYNAMIC for one in spec.data_from
+    ):
+        said = f"with a {generators.DYNAMIC}: what it makes ends with its lease, and could not be replaced"
+        yield Fault("generator", "spec.target.immutable", said, "leave out one of the two", here=True)

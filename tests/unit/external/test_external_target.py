@@ -228,6 +228,29 @@ def test_an_immutable_secret_stays_as_it_is_where_that_is_asked_for() -> None:
     assert planned(one, foreign(a="1"), a="2").action is Action.UPDATE
 
 
+def test_a_decision_says_which_secret_there_is_then() -> None:
+    """Whose lease is in use is read from that one: what was made for a Secret that stays as it is, is in no Secret."""
+
+    def noted(of: ExternalSecret, present: Json | None, made: str, **data: str) -> Decision:
+        return plan(Intent(of, content(**data), SOURCES, KEY, made), present, now=NOW, alive=())
+
+    one = external(target={"immutable": True})
+    first = noted(one, None, "A", a="1")
+    assert first.held == first.secret
+    assert noted(one, first.secret, "B", a="2").held == first.secret
+    assert noted(one, first.secret, "A", a="1").held == first.secret
+    second = noted(external(), made(external(), a="1"), "B", a="2")
+    assert second.held is not None
+    assert "B" in second.held["metadata"]["annotations"].values()
+    assert noted(policy("Merge"), None, "B", a="1").held is None
+    retained = plan_empty(external(), first.secret)
+    assert retained is not None
+    assert retained.held == first.secret
+    deleted = plan_empty(external(target={"deletionPolicy": "Delete"}), first.secret)
+    assert deleted is not None
+    assert (deleted.action, deleted.held) == (Action.DELETE, None)
+
+
 def test_finalizers_of_the_template_are_added() -> None:
     """To those that are there; whose they are takes them away again."""
     secret = made(external(), a="1")

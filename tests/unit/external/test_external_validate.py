@@ -431,3 +431,11 @@ def test_generators_of_vaults(spec: dict[str, object], field: str, text: str, wr
     where = "spec.generator.vaultDynamicSecretSpec" if wrapped else "spec"
     assert {one.rule for one in found} == ({"generator"} if text else set())
     assert not text or (found[0].field, text in found[0].message) == (f"{where}{field}", True), found
+
+
+def test_what_ends_is_not_put_into_a_secret_that_stays_as_it_is() -> None:
+    """What Vault makes has to be replaced; a Password lasts."""
+    for kind, said in (("VaultDynamicSecret", [("generator", "spec.target.immutable")]), ("Password", [])):
+        entry = {"sourceRef": {"generatorRef": {"kind": kind, "name": "x"}}}
+        document = external_secret(data=[], dataFrom=[entry], target={"immutable": True})
+        assert rules(document) == said

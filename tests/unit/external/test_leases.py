@@ -1,0 +1,130 @@
+"""Leases of what Vault made: what is renewed, ended and made anew, and when."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, cast
+
+import pytest
+from support.external import external
+
+from gateway.controllers.external.dynamic import Dynamics, Tended
+from gateway.controllers.external.sessions import Generator
+from gateway_secrets.external.made import Made, note_name
+from gateway_secrets.external.spec import ExternalSecret, GeneratorRef
+from gateway_secrets.stores.vault_dynamic import Generated
+from gateway_secrets.stores.vault_dynamic_spec import Lease
+
+KEY = b"of the tests"
+BEGAN = 1_000.0
+Json = dict[str, Any]
+
+
+class Vault:
+    """A generator that is open: notes what it is asked for, and answers with ``answers``, the first first."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str]] = []
+        self.answers: list[Exception | None] = []
+        self.leases: list[Lease] = []
+        self.opened_anew = 0
+
+    def known(self, *_: str) -> Vault:
+        return self
+
+    async def failed(self, *_: Any) -> None:
+        self.opened_anew += 1
+
+    async def source(self, _: Generator) -> Vault:
+        return self
+
+    async def generate(self) -> Generated:
+        """As many as there are ``leases``."""
+        lease = self.leases.pop(0)
+        return Generated({"user": lease.id.encode()}, lease)
+
+    async def renew(self, lease: Lease) -> Lease:
+        self._answer("renew", lease)
+        return Lease(lease.id, lease.ends + lease.seconds, lease.seconds, lease.renewable)
+
+    async def revoke(self, lease: Lease) -> None:
+        self._answer("revoke", lease)
+
+    async def close(self) -> None:
+        pass
+
+    async def note(self, *_: Any) -> None:
+        """As the journal."""
+
+    async def replace(self, _: str, document: Json) -> Json:
+        """As the cluster."""
+        return document
+
+    def _answer(self, what: str, lease: Lease) -> None:
+        self.asked.append((what, lease.id))
+        error = self.answers.pop(0) if self.answers else None
+        if error is not None:
+            raise error
+
+
+class World:
+    """One ExternalSecret, its Vault, and the time."""
+
+    def __init__(self, **spec: Any) -> None:
+        entries = [{"sourceRef": {"generatorRef": {"kind": "VaultDynamicSecret", "name": "x"}}}]
+        self.of: ExternalSecret = external(**{"dataFrom": entries, "refreshInterval": "1h"} | spec)
+        self.vault = Vault()
+        self.now = BEGAN
+        all_of_it = cast("Any", self.vault)
+        self.dynamics = Dynamics(
+            all_of_it, all_of_it, all_of_it, _at_once, key=KEY, actor="tests", now=lambda: self.now
+        )
+
+    def secret(self, *made: Made) -> Json:
+        return {"metadata": {"name": "db", "annotations": {note_name(self.of): self.dynamics.note(self.of, made)}}}
+
+    async def make(self, lease: str, *, seconds: float = 600.0, where: str = "spec.dataFrom[0]") -> Made:
+        """Have one made, that no Secret has yet."""
+        self.vault.leases = [Lease(lease, self.now + seconds, seconds, renewable=True)]
+        meta = {"uid": "u", "generation": 1}
+        provider = {"server": "https://vault.example.com", "auth": {"tokenSecretRef": {"name": "t", "key": "t"}}}
+        spec = {"path": "database/creds/x", "provider": provider}
+        generator = Generator(GeneratorRef("VaultDynamicSecret", "x"), "web", {"metadata": meta}, spec)
+        kept, _ = await self.dynamics.values(generator, self.of, where, (), {})
+        return kept.made
+
+    async def tend(self, *made: Made) -> Tended:
+        return await self.dynamics.tend(self.of, self.secret(*made))
+
+    async def settle(self, before: Sequence[Made], after: Sequence[Made], lasts: int) -> list[str]:
+        """The leases that are asked to be ended, when so many were."""
+        self.dynamics.settled(self.of, before, after)
+        for _ in range(1_000):
+            await asyncio.sleep(0)
+            if len(self.revoked) >= lasts:
+                break
+        return self.revoked
+
+    @property
+    def revoked(self) -> list[str]:
+        return [lease for what, lease in self.vault.asked if what == "revoke"]
+
+
+async def _at_once() -> None:
+    pass
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+async def test_what_the_secret_holds_is_never_ended(world: World) -> None:
+    """What was made and is not in it is."""
+    a = await world.make("a")
+    assert await world.settle([], [a], 0) == []
+    world.now += 3_600
+    b = await world.make("b")
+    assert b != a
+    assert await world.settle([a], [a], 1) == ["b"]
