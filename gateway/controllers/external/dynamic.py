@@ -238,7 +238,9 @@ class Dynamics:
             one.written = True
         if stay:
             self._kept[external.uid] = stay
-        gone = {one.lease.id: one for one in (*before, *(old.made for old in kept)) if one.lease is not None}
+        # The Secret's note knows when a lease was renewed; what is in memory is as it was made.
+        known = (*(old.made for old in kept), *before)
+        gone = {one.lease.id: one for one in known if one.lease is not None}
         for lease, made in gone.items():
             if lease not in leases:
                 self.endings.end(external, made)
@@ -249,7 +251,7 @@ class Dynamics:
         Raises:
             AuditError: it cannot be put on record.
         """
-        found = [*self.noted(external, secret), *(one.made for one in self._kept.get(external.uid, ()))]
+        found = [*(one.made for one in self._kept.get(external.uid, ())), *self.noted(external, secret)]
         for made in {one.lease.id: one for one in found if one.lease is not None}.values():
             if not await self.endings.try_once(external, made) and not last:
                 return False

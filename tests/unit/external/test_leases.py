@@ -128,3 +128,15 @@ async def test_what_the_secret_holds_is_never_ended(world: World) -> None:
     b = await world.make("b")
     assert b != a
     assert await world.settle([a], [a], 1) == ["b"]
+
+
+async def test_what_was_renewed_is_ended_when_it_is_replaced(world: World) -> None:
+    """However long ago its lease would have ended without that."""
+    a = await world.make("a")
+    await world.settle([], [a], 0)
+    world.now += 400
+    renewed = (await world.tend(a)).made
+    assert world.vault.asked == [("renew", "a")]
+    world.now += 400
+    b = await world.make("b")
+    assert await world.settle(renewed, [b], 1) == ["a"]
