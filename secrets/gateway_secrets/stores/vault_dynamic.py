@@ -6,6 +6,7 @@ its end, or asks for another, and gives back the old one when nothing uses it an
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +14,15 @@ from typing import Any
 import msgspec
 
 from gateway_secrets.stores.credentials import Scope
-from gateway_secrets.stores.errors import MisconfiguredError, NotFoundError, UnavailableError
+from gateway_secrets.stores.errors import (
+    ForbiddenError,
+    MisconfiguredError,
+    NotFoundError,
+    RejectedError,
+    StoreError,
+    UnavailableError,
+    UnreadyError,
+)
 from gateway_secrets.stores.limits import StoreLimits
 from gateway_secrets.stores.pace import Pace
 from gateway_secrets.stores.values import fields_of, go_json
@@ -24,6 +33,8 @@ _LEASE: Sort = "lease"
 _TOKEN: Sort = "token"  # noqa: S105 - the name of a sort
 _ENDLESS = 10.0 * 365 * 86_400
 """Seconds of a token that never ends."""
+_NO_LEASE = re.compile(r"(?:^|: )40[03] .*(?:lease not found|lease expired|invalid lease|invalid accessor)", re.DOTALL)
+"""As Vault says it, after the status (``vault/expiration.go``, ``vault/token_store.go``)."""
 
 
 class Generated(msgspec.Struct, frozen=True):
@@ -84,7 +95,7 @@ class VaultDynamic:
             url, body = "/v1/auth/token/renew-accessor", {"accessor": lease.id, "increment": increment}
         try:
             answer = await self._ask(lambda client: client.adapter.put(url, json=body), "renewing")
-        except MisconfiguredError as error:
+        except (MisconfiguredError, ForbiddenError) as error:
             raise _gone(error) or error from None
         found = answer.get("auth") if lease.sort == _TOKEN and isinstance(answer, dict) else answer
         renewed = self._lease(found, lease.id, lease.sort, lease.until)
@@ -99,7 +110,7 @@ class VaultDynamic:
             url, body = "/v1/auth/token/revoke-accessor", {"accessor": lease.id}
         try:
             await self._ask(lambda client: client.adapter.put(url, json=body), "revoking")
-        except MisconfiguredError as error:
+        except (MisconfiguredError, ForbiddenError) as error:
             if _gone(error) is None:
                 raise
         self._held.discard(lease.id)
@@ -165,8 +176,10 @@ class VaultDynamic:
         return ends
 
 
-def _gone(error: MisconfiguredError) -> NotFoundError | None:
-    """What an error is, if it says that there is no such lease or token any more."""
-    said = str(error)
-    known = any(text in said for text in ("lease not found", "invalid lease", "expired", "invalid accessor"))
-    return NotFoundError(said) if known else None
+def _gone(error: StoreError) -> NotFoundError | None:
+    """What an error is, if by it Vault says that there is no such lease or token any more.
+
+    What is wrong with a certificate or a login says nothing of the lease.
+    """
+    own = not isinstance(error, UnreadyError | RejectedError)
+    return NotFoundError(str(error)) if own and _NO_LEASE.search(str(error)) else None
