@@ -26,10 +26,13 @@ from gateway_secrets.external.record import annotations_of
 from gateway_secrets.external.spec import ExternalSecret
 from gateway_secrets.external.status import synced_version
 from gateway_secrets.external.validate import LEAST_REFRESH_SECONDS
-from gateway_secrets.stores.errors import NotFoundError, StoreError, ThrottledError, UnavailableError
+from gateway_secrets.stores.errors import NotFoundError, StoreError
 from gateway_secrets.stores.vault_dynamic_spec import Lease
 
 _AGAIN_SECONDS = 15.0
+_LATEST_AGAIN_SECONDS = 300.0
+_AGAIN_AT = 1.0 / 8.0
+"""What could not be renewed is tried again when this part of what is left of its lease is over, within these bounds."""
 
 
 class Kept(msgspec.Struct):
@@ -136,7 +139,7 @@ class Dynamics:
         try:
             generated = await source.generate()
         except StoreError as error:
-            await self.sessions.failed(generator, error)
+            await self.sessions.failed(generator.identity, error)
             await self._note(generator, external, path, error)
             raise type(error)(f"{where}: {generator.label}: {error}") from None
         try:
@@ -164,27 +167,26 @@ class Dynamics:
         Raises:
             ClusterError: the Secret could not be written.
         """
-        now, good, again = self._now(), list[Made](), False
+        now, good, renewals = self._now(), list[Made](), list[float | None]()
         noted = self.noted(external, present)
         for one in noted:
             due = one.renewed_at()
-            if due is None or due > now:
-                good.append(one)
-                continue
-            try:
+            kept: Made | None = one
+            if due is not None and due <= now:
                 kept = await self._renewed(external, one)
-            except (UnavailableError, ThrottledError):
-                kept, again = one, True
+                due = kept.renewed_at() if kept is not None else None
+            if due is not None and due <= now and kept is not None:
+                due = now + _pause(kept, now)
             good += [kept] if kept is not None else []
+            renewals.append(due)
         if tuple(good) != noted and good and present is not None:
             present = await self._rewritten(external, present, good)
         wanted = {f"spec.dataFrom[{at}]" for at, kind in enumerate(_kinds(external)) if kind == DYNAMIC}
-        replaced = [at for one in good if (at := one.replaced_at(external.spec, self.least_refresh)) is not None]
+        ends = [at for one in good if (at := one.replaced_at(external.spec, self.least_refresh)) is not None]
+        replaced = list(ends)
         if (wanted | {one.where for one in noted}) - {one.where for one in good}:
             replaced.append(now)
-        soonest = self.next_at(external, good)
-        if soonest is not None and again:
-            soonest = max(soonest, now + _AGAIN_SECONDS)
+        soonest = min((at for at in (*renewals, *ends) if at is not None), default=None)
         return Tended(tuple(good), present, min(replaced, default=None), soonest)
 
     def next_at(self, external: ExternalSecret, made: Sequence[Made]) -> float | None:
@@ -193,13 +195,8 @@ class Dynamics:
         return min((at for at in times if at is not None), default=None)
 
     async def _renewed(self, external: ExternalSecret, made: Made) -> Made | None:
-        """With its lease renewed; None: it is no good any more, and there is to be another one.
-
-        Raises:
-            UnavailableError, ThrottledError: not now.
-        """
+        """With its lease renewed, or as it was: it is tried again; None: it is no good any more, and there is to be another one."""
         assert made.lease is not None  # noqa: S101 - it is due
-        problem = ""
         try:
             source = self.sessions.known(external.namespace, made.generator, made.revision)
             if source is None:
@@ -207,8 +204,6 @@ class Dynamics:
                     await self.sessions.find(ref_of(made.generator), external.namespace)
                 )
             return msgspec.structs.replace(made, lease=await source.renew(made.lease))
-        except (UnavailableError, ThrottledError):
-            raise
         except NotFoundError as error:
             if made.replaced_at(external.spec, self.least_refresh) is not None:
                 self.endings.tell(external, made, f"is no good any more: {error}")
@@ -216,6 +211,11 @@ class Dynamics:
             problem = str(error)
         except (StoreError, SpecError) as error:
             problem = str(error)
+            if isinstance(error, StoreError):
+                await self.sessions.failed((external.namespace, made.generator, made.revision), error)
+            if self._now() < made.lease.ends:
+                self.endings.tell(external, made, f"is not renewed yet: {problem}")
+                return made
         self.endings.tell(external, made, f"is not renewed: {problem}")
         return msgspec.structs.replace(made, lease=msgspec.structs.replace(made.lease, renewable=False))
 
@@ -253,7 +253,7 @@ class Dynamics:
         """
         found = [*(one.made for one in self._kept.get(external.uid, ())), *self.noted(external, secret)]
         for made in {one.lease.id: one for one in found if one.lease is not None}.values():
-            if not await self.endings.try_once(external, made) and not last:
+            if not await self.endings.try_once(external, made, leaving=True) and not last:
                 return False
         self._kept.pop(external.uid, None)
         return True
@@ -262,6 +262,12 @@ class Dynamics:
         """Nothing is ended any more."""
         await self.endings.close()
         await self.sessions.close()
+
+
+def _pause(made: Made, now: float) -> float:
+    """Seconds until renewing it is tried again."""
+    left = made.lease.ends - now if made.lease is not None else 0.0
+    return min(max(left * _AGAIN_AT, _AGAIN_SECONDS), _LATEST_AGAIN_SECONDS)
 
 
 def _kinds(external: ExternalSecret) -> list[str]:

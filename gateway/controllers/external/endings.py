@@ -12,16 +12,18 @@ from gateway.core.errors import AuditError, ClusterError
 from gateway_secrets.external.errors import ExternalError
 from gateway_secrets.external.made import Made, ref_of
 from gateway_secrets.external.spec import ExternalSecret
-from gateway_secrets.stores.errors import StoreError, ThrottledError, UnavailableError
+from gateway_secrets.stores.errors import MisconfiguredError, NotFoundError, StoreError
 from gateway_secrets.stores.vault_dynamic import VaultDynamic
 
 AGAIN_SECONDS = 15.0
+_LATEST_AGAIN_SECONDS = 300.0
+"""Each pause is longer than the one before, up to this."""
 _AT_A_TIME = 4
 _log = logging.getLogger(__name__)
 
 
 class Endings:
-    """Each is tried until it is done, refused, or the lease has ended by itself."""
+    """Each is tried until it is done, or the lease has ended by itself: a refusal may pass."""
 
     def __init__(self, sessions: Sessions, journal: Journal, actor: str, now: Callable[[], float]) -> None:
         self._sessions = sessions
@@ -38,8 +40,9 @@ class Endings:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def try_once(self, external: ExternalSecret, made: Made) -> bool:
-        """End one now; whether that is done, or never will be.
+    async def try_once(self, external: ExternalSecret, made: Made, *, leaving: bool = False) -> bool:
+        """End one now; whether that is done. ``leaving``: its ExternalSecret is deleted, and what the generator is and logs in
+        with may be as well: what is not there is not waited for.
 
         Raises:
             AuditError: it cannot be put on record.
@@ -52,10 +55,14 @@ class Endings:
                 self._journal, self._actor, external, made.generator, path="", what=made.lease, outcome="revoked"
             )
             await source.revoke(made.lease)
-        except (UnavailableError, ThrottledError, ClusterError) as error:
-            self.tell(external, made, f"is not ended yet: {error}")
-            return False
-        except (StoreError, ExternalError) as error:
+        except NotFoundError as error:
+            self.tell(external, made, f"is not ended, and lasts until it ends by itself: {error}")
+        except (StoreError, ExternalError, ClusterError) as error:
+            if isinstance(error, StoreError):
+                await self._sessions.failed((external.namespace, made.generator, made.revision), error)
+            if not leaving or not isinstance(error, MisconfiguredError | ExternalError):
+                self.tell(external, made, f"is not ended yet: {error}")
+                return False
             self.tell(external, made, f"is not ended, and lasts until it ends by itself: {error}")
         return True
 
@@ -72,6 +79,7 @@ class Endings:
 
     async def _until_done(self, external: ExternalSecret, made: Made) -> None:
         assert made.lease is not None  # noqa: S101 - it has one
+        pause = AGAIN_SECONDS
         while self._now() < made.lease.ends:
             try:
                 async with self._room:
@@ -79,7 +87,8 @@ class Endings:
                         return
             except AuditError as error:
                 self.tell(external, made, f"is not ended yet: {error}")
-            await asyncio.sleep(AGAIN_SECONDS)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LATEST_AGAIN_SECONDS)
 
     async def _source(self, external: ExternalSecret, made: Made) -> VaultDynamic:
         source = self._sessions.known(external.namespace, made.generator, made.revision)

@@ -47,6 +47,11 @@ class Generator(msgspec.Struct, frozen=True):
         return f"{metadata.get('uid')}.{metadata.get('generation')}"
 
     @property
+    def identity(self) -> Identity:
+        """Under which it is open."""
+        return self.namespace, generator_name(self.ref), self.revision
+
+    @property
     def label(self) -> str:
         """What to call it in messages."""
         return f"{self.ref.kind} {self.ref.name}"
@@ -104,7 +109,7 @@ class Sessions:
         Raises:
             StoreError: it says what cannot be done, or its credentials cannot be had.
         """
-        identity = _identity(generator)
+        identity = generator.identity
         opened = self._open.setdefault(identity, _Open())
         self._open.move_to_end(identity)
         async with opened.turn:
@@ -126,12 +131,12 @@ class Sessions:
         opened.used_at = time.monotonic()
         return opened.source
 
-    async def failed(self, generator: Generator, error: StoreError) -> None:
+    async def failed(self, identity: Identity, error: StoreError) -> None:
         """Its credentials or certificates may be others by now: it is opened anew, not more often than it makes sense."""
-        opened = self._open.get(_identity(generator))
+        opened = self._open.get(identity)
         old = opened is not None and time.monotonic() - opened.opened_at > _REOPEN_SECONDS
         if opened is not None and old and isinstance(error, ForbiddenError | MisconfiguredError):
-            self._retired.append(self._open.pop(_identity(generator)))
+            self._retired.append(self._open.pop(identity))
             await self._tidy()
 
     async def close(self) -> None:
@@ -164,10 +169,6 @@ class Sessions:
             manifest, self._credentials, namespace=generator.namespace, threads=self._threads, label=generator.label
         )
         return await open_dynamic(generator.spec, scope)
-
-
-def _identity(generator: Generator) -> Identity:
-    return generator.namespace, generator_name(generator.ref), generator.revision
 
 
 async def _close(opened: _Open) -> None:

@@ -9,10 +9,20 @@ from typing import Any, cast
 import pytest
 from support.external import external
 
+from gateway.controllers.external import endings
 from gateway.controllers.external.dynamic import Dynamics, Tended
 from gateway.controllers.external.sessions import Generator
+from gateway_secrets.external.errors import SpecError
 from gateway_secrets.external.made import Made, note_name
 from gateway_secrets.external.spec import ExternalSecret, GeneratorRef
+from gateway_secrets.stores.errors import (
+    ForbiddenError,
+    MisconfiguredError,
+    NotFoundError,
+    StoreError,
+    UnavailableError,
+    UnreadyError,
+)
 from gateway_secrets.stores.vault_dynamic import Generated
 from gateway_secrets.stores.vault_dynamic_spec import Lease
 
@@ -140,3 +150,54 @@ async def test_what_was_renewed_is_ended_when_it_is_replaced(world: World) -> No
     world.now += 400
     b = await world.make("b")
     assert await world.settle(renewed, [b], 1) == ["a"]
+
+
+@pytest.mark.parametrize(
+    "error", [ForbiddenError("403"), UnreadyError("no token"), MisconfiguredError("400"), SpecError("gone")]
+)
+async def test_a_refusal_to_renew_may_pass(world: World, error: Exception) -> None:
+    """It is tried again until the lease ends, with credentials that are read anew; and then replaced, not renewed."""
+    a = await world.make("a")
+    world.now += 400
+    world.vault.answers = [error, None]
+    tended = await world.tend(a)
+    assert tended.made == (a,)
+    assert tended.next_at is not None
+    assert world.now < tended.next_at < BEGAN + 500
+    assert world.vault.opened_anew == isinstance(error, StoreError)
+    world.now = tended.next_at
+    (renewed,) = (await world.tend(*tended.made)).made
+    assert renewed.lease is not None
+    assert renewed.lease.ends > BEGAN + 600
+
+
+async def test_a_lease_that_has_ended_is_not_renewed_any_more() -> None:
+    """Also where nothing takes its place: it is said, and not asked for again."""
+    world = World(refreshPolicy="CreatedOnce")
+    a = await world.make("a")
+    world.now += 700
+    world.vault.answers = [ForbiddenError("403")]
+    tended = await world.tend(a)
+    assert tended.next_at is None
+    assert (await world.tend(*tended.made)).next_at is None
+    assert len(world.vault.asked) == 1
+
+
+@pytest.mark.parametrize("error", [ForbiddenError("403"), UnreadyError("no token"), UnavailableError("sealed")])
+async def test_a_refusal_to_revoke_may_pass(world: World, error: StoreError, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is tried again until the lease ends."""
+    monkeypatch.setattr(endings, "AGAIN_SECONDS", 0.0)
+    a = await world.make("a")
+    world.vault.answers = [error, error, None]
+    assert await world.settle([a], [], 3) == ["a"] * 3
+
+
+@pytest.mark.parametrize(
+    ("error", "tries"), [(ForbiddenError("403"), 2), (UnreadyError("no token"), 1), (NotFoundError("no"), 1)]
+)
+async def test_a_deletion_waits_for_what_may_pass(world: World, error: StoreError, tries: int) -> None:
+    """Not for credentials that are not there, which are deleted with it."""
+    a = await world.make("a")
+    world.vault.answers = [error, None]
+    done = [await world.dynamics.let_go(world.of, world.secret(a), last=False) for _ in range(tries)]
+    assert done == [False] * (tries - 1) + [True]
