@@ -184,7 +184,8 @@ class Dynamics:
         wanted = {f"spec.dataFrom[{at}]" for at, kind in enumerate(_kinds(external)) if kind == DYNAMIC}
         ends = [at for one in good if (at := one.replaced_at(external.spec, self.least_refresh)) is not None]
         replaced = list(ends)
-        if (wanted | {one.where for one in noted}) - {one.where for one in good}:
+        missing = (wanted | {one.where for one in noted}) - {one.where for one in good}
+        if missing and external.spec.refresh_seconds(self.least_refresh) > 0:
             replaced.append(now)
         soonest = min((at for at in (*renewals, *ends) if at is not None), default=None)
         return Tended(tuple(good), present, min(replaced, default=None), soonest)

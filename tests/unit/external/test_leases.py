@@ -201,3 +201,19 @@ async def test_a_deletion_waits_for_what_may_pass(world: World, error: StoreErro
     world.vault.answers = [error, None]
     done = [await world.dynamics.let_go(world.of, world.secret(a), last=False) for _ in range(tries)]
     assert done == [False] * (tries - 1) + [True]
+
+
+@pytest.mark.parametrize(
+    "policy", [{"refreshPolicy": "CreatedOnce"}, {"refreshPolicy": "OnChange"}, {"refreshInterval": "0"}]
+)
+async def test_what_is_never_replaced_is_not_looked_for(policy: Json) -> None:
+    """An entry that moved has no note under its new place: by such a policy that is no reason to look again and again."""
+    entry = {"sourceRef": {"generatorRef": {"kind": "VaultDynamicSecret", "name": "x"}}}
+    before = World(**policy)
+    a = await before.make("a", seconds=1e6)
+    after = World(**policy, dataFrom=[{"extract": {"key": "k"}}, entry])
+    tended = await after.tend(a)
+    assert tended.replaced_at is None
+    assert tended.next_at == a.renewed_at()
+    replacing = World(dataFrom=[{"extract": {"key": "k"}}, entry])
+    assert (await replacing.tend(a)).replaced_at == replacing.now
