@@ -20,6 +20,7 @@ from gateway_secrets.stores.errors import (
     ThrottledError,
     UnavailableError,
     UnreadyError,
+    UnusableError,
 )
 
 CONCURRENCY = 8
@@ -123,6 +124,12 @@ class Poller:
             return []
         except GovgateError:
             return []  # what is wrong is told when it is read
+        except Exception as error:  # noqa: BLE001 - whatever is odd about one path, the others are asked for; no text: it may hold a value
+            odd = UnusableError(f"internal error: {type(error).__name__}")
+            if self._pauses.failed(path, odd, asyncio.get_running_loop().time()):
+                fields = {"store": str(ref), "key": key_of_path(path), "problem": str(odd)}
+                _log.warning("a version cannot be polled", extra={"fields": fields})
+            return []
         self._pauses.answered(path)
         if not found.version:
             return []

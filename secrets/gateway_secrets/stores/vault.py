@@ -75,7 +75,7 @@ class VaultStore:
         found = data.get("data")
         if found is None:
             raise NotFoundError(f"{key}: this version was deleted")
-        metadata = data.get("metadata") or {}
+        metadata = _within(data, "metadata", key)
         created = str(metadata.get("created_time") or "")
         return _payload(found, key, version=str(metadata.get("version") or ""), created=created)
 
@@ -86,9 +86,9 @@ class VaultStore:
         answer = await self.ask(lambda client: client.adapter.get(f"/v1/{path}"), key, within)
         data = _member(answer, "data", key)
         version = str(data.get("current_version") or "")
-        newest = (data.get("versions") or {}).get(version) or {}
+        newest = _within(_within(data, "versions", key), version, key, "versions")
         document = {name: str(data[name]) for name in _SYSTEM_METADATA if data.get(name) is not None}
-        document.update({name: str(value) for name, value in (data.get("custom_metadata") or {}).items()})
+        document.update({name: str(value) for name, value in _within(data, "custom_metadata", key).items()})
         return Metadata(version, str(newest.get("created_time") or ""), document)
 
     async def find(self, find: Find, *, within: float) -> Sequence[str]:
@@ -136,7 +136,7 @@ class VaultStore:
             url = metadata_path(self._spec, folder)
             within = await self._turns.left(ends)
             answer = await self.ask(partial(_list, f"/v1/{url}"), folder or "/", within)
-            for name in _member(answer, "data", folder).get("keys") or []:
+            for name in _listed(answer, folder):
                 (folders if str(name).endswith("/") else names).append(f"{folder}{name}")
             if len(names) + len(folders) > self._limits.found_secrets:
                 raise UnusableError(f"more than {self._limits.found_secrets} secrets are there: narrow the search")
@@ -170,6 +170,21 @@ def _member(answer: Any, name: str, key: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise UnavailableError(f"{key}: the answer has no {name!r}: is this a KV engine of the version that is set?")
     return found
+
+
+def _within(data: dict[str, Any], name: str, key: str, where: str = "") -> dict[str, Any]:
+    """An object that may be missing."""
+    found = data.get(name)
+    if found is not None and not isinstance(found, dict):
+        raise UnavailableError(f"{key}: {where or name!r} of the answer is not what Vault would say")
+    return found or {}
+
+
+def _listed(answer: Any, folder: str) -> list[Any]:
+    found = _member(answer, "data", folder).get("keys")
+    if found is not None and not isinstance(found, list):
+        raise UnavailableError(f"{folder or '/'}: 'keys' of the answer is not what Vault would say")
+    return found or []
 
 
 def _payload(data: Any, key: str, *, version: str = "", created: str = "") -> Payload:

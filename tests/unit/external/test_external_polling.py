@@ -74,10 +74,10 @@ class Answers:
     """What a store says of versions."""
 
     def __init__(self) -> None:
-        self.says: str | StoreError = "1"
+        self.says: str | Exception = "1"
 
     async def ask(self, store: Any, namespace: str, question: Any, *, about: str) -> Metadata:
-        if isinstance(self.says, StoreError):
+        if isinstance(self.says, Exception):
             raise self.says
         return Metadata(self.says)
 
@@ -103,4 +103,6 @@ async def test_who_has_another_version_is_looked_at() -> None:
     assert await poller.ask(one) == [A, B]
     assert uses.outdated_at(one) > before
     answers.says = ""
+    assert await poller.ask(one) == []
+    answers.says = AttributeError("'list' object has no attribute 'get'")
     assert await poller.ask(one) == []
