@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -32,7 +32,7 @@ from gateway.tasks import lasting
 from gateway_secrets.external.errors import ExternalError
 from gateway_secrets.external.faults import refusal
 from gateway_secrets.external.push import name_of, stores_of
-from gateway_secrets.external.push_spec import API_VERSION, KIND, PushSpec, spec_of
+from gateway_secrets.external.push_spec import API_VERSION, KIND, PushData, PushSpec, spec_of
 from gateway_secrets.external.push_status import FINALIZER, Synced, outdated, store_name, synced_of
 from gateway_secrets.external.spec import StoreRef
 from gateway_secrets.external.store import CLUSTER_STORE
@@ -219,7 +219,7 @@ class Pushes:
             return True, None
         if spec.deletion_policy == "Delete" and FINALIZER not in (metadata.get("finalizers") or []):
             document = await self._finalizers(key, document, [*(metadata.get("finalizers") or []), FINALIZER])
-        problem, synced = await self._push(key, spec, stores, before)
+        problem, synced = await self._push(key, document, spec, stores, before)
         await self._say(key, document, problem, synced)
         interval = spec.interval_seconds()
         return not problem, max(interval, self.least_refresh) if interval is not None else None
@@ -231,26 +231,26 @@ class Pushes:
         self._is(key, "mixed" if mixed else None)
 
     async def _push(
-        self, key: Key, spec: PushSpec, stores: Mapping[StoreRef, dict[str, str] | None], before: Synced
+        self,
+        key: Key,
+        document: Json,
+        spec: PushSpec,
+        stores: Mapping[StoreRef, dict[str, str] | None],
+        before: Synced,
     ) -> tuple[str, Synced]:
-        """What went wrong first, and what is stored now. What was to be taken away goes first: it may be a part of what comes."""
-        synced = {store: dict(entries) for store, entries in before.items()}
-        problems: list[str] = []
+        """What went wrong first, and what is stored now. What was to be taken away goes first: it may be a part of what comes
+        into the same store.
+        """
+        synced = {store: {name_of(one): one for one in entries.values()} for store, entries in before.items()}
         try:
             wanted = await self._pushing.wanted(key.namespace, spec, stores)
         except ExternalError as error:
             return str(error), synced
         entries = {ref: [one.entry for one in pushes] for ref, pushes in wanted.items()}
-        for ref, entry in outdated(before, entries):
-            try:
-                if spec.deletion_policy == "Delete":
-                    await self._pushing.remove(key, ref, entry)
-                synced[store_name(ref)].pop(name_of(entry))
-            except (StoreError, ExternalError, AuditError) as error:
-                problems.append(f"{ref}: {error}")
-                self._metrics.changes.labels("failed").inc()
-        for ref, pushes in wanted.items() if not problems else ():
-            for push in pushes:
+        failed = await self._take_away(key, document, spec, outdated(before, entries), synced, asked=stores)
+        problems = [f"{ref}: {problem}" for ref, found in failed.items() for problem in found]
+        for ref, pushes in wanted.items():
+            for push in pushes if ref not in failed else ():
                 try:
                     stored = await self._pushing.store(key, ref, push, spec.update_policy)
                 except (StoreError, ExternalError, AuditError) as error:
@@ -260,6 +260,37 @@ class Pushes:
                 if stored or name_of(push.entry) in synced.get(store_name(ref), {}):
                     synced.setdefault(store_name(ref), {})[name_of(push.entry)] = push.entry
         return "; ".join(problems[:3]), {store: stored for store, stored in synced.items() if stored}
+
+    async def _take_away(
+        self,
+        key: Key,
+        document: Json,
+        spec: PushSpec,
+        entries: Iterable[tuple[StoreRef, PushData]],
+        synced: Synced,
+        *,
+        asked: Container[StoreRef],
+    ) -> dict[StoreRef, list[str]]:
+        """Take away what is outdated, also from ``synced``; what went wrong, by store. ``asked``: the stores that are named.
+
+        One that is gone may come again while it is named, and what it holds is taken away then; else that is told and forgotten.
+        """
+        failed: dict[StoreRef, list[str]] = {}
+        left: list[str] = []
+        for ref, entry in entries:
+            gone = ref not in asked and self._sources.known.controller(ref, key.namespace) is None
+            try:
+                if spec.deletion_policy == "Delete" and gone:
+                    left.append(f"{ref}, which is gone: {name_of(entry)}")
+                elif spec.deletion_policy == "Delete":
+                    await self._pushing.remove(key, ref, entry)
+                synced[store_name(ref)].pop(name_of(entry), None)
+            except (StoreError, ExternalError, AuditError) as error:
+                failed.setdefault(ref, []).append(str(error))
+                self._metrics.changes.labels("failed").inc()
+        if left:
+            await self._tell_left(key, document, "not taken out of", left)
+        return failed
 
     async def _let_go(self, key: Key, document: Json, before: Synced) -> tuple[bool, float | None]:
         """Take away what was stored, if it says so, and then the finalizer."""
@@ -288,11 +319,15 @@ class Pushes:
                 await self._say(key, document, f"{ref}: {error}", before)
                 return False, None
         if left:
-            told = f"deleted, and not taken out of {'; '.join(left[:5])}{' …' if len(left) > 5 else ''}"  # noqa: PLR2004
-            _log.warning("PushSecret let go", extra={"fields": {"object": "/".join(key), "problem": told}})
-            await self._teller.tell(key, document, "Warning", "NotRemoved", told)
+            await self._tell_left(key, document, "deleted, and not taken out of", left)
         await self._finalizers(key, document, [one for one in finalizers if one != FINALIZER])
         return True, None
+
+    async def _tell_left(self, key: Key, document: Json, what: str, left: list[str]) -> None:
+        """Tell of what stays where it was stored."""
+        told = f"{what} {'; '.join(left[:5])}{' …' if len(left) > 5 else ''}"  # noqa: PLR2004
+        _log.warning("PushSecret let go", extra={"fields": {"object": "/".join(key), "problem": told}})
+        await self._teller.tell(key, document, "Warning", "NotRemoved", told)
 
     async def _ends(self, namespace: str) -> bool:
         """Whether a namespace is being deleted, or is gone."""

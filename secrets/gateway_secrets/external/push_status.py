@@ -45,7 +45,7 @@ def outdated(before: Synced, wanted: Mapping[StoreRef, Sequence[PushData]]) -> l
         if kind not in ("SecretStore", CLUSTER_STORE):
             continue
         ref = StoreRef(name, "ClusterSecretStore" if kind == CLUSTER_STORE else "SecretStore")
-        found += [(ref, entry) for named, entry in sorted(stored.items()) if (store, named) not in names]
+        found += [(ref, entry) for _, entry in sorted(stored.items()) if (store, name_of(entry)) not in names]
     return found
 
 
