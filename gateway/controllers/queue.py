@@ -71,10 +71,11 @@ class WorkQueue:
         if not self._end(key) and again_in is not None:
             self._later(key, again_in, urgent=False)
 
-    def retry(self, key: Key, least: float = 0.0) -> float:
-        """It could not be done: it comes again, each time later. Returns the seconds, at least ``least``."""
+    def retry(self, key: Key, least: float = 0.0, *, most: float | None = None) -> float:
+        """It could not be done: it comes again, each time later. Returns the seconds, at least ``least``, else at most ``most``."""
         failures = self._failures[key] = self._failures.get(key, 0) + 1
-        delay = max(least, min(RETRY_SECONDS * 2.0 ** (failures - 1), MAX_RETRY_SECONDS))
+        latest = min(MAX_RETRY_SECONDS, max(RETRY_SECONDS, most)) if most is not None else MAX_RETRY_SECONDS
+        delay = max(least, min(RETRY_SECONDS * 2.0 ** (failures - 1), latest))
         if not self._end(key):
             self._later(key, delay, urgent=True)
         return delay

@@ -48,13 +48,14 @@ class Kept(msgspec.Struct):
 
 class Tended(msgspec.Struct, frozen=True):
     """After leases were renewed: what is good, and the Secret. In seconds since the epoch: when another one is to be made,
-    and when this is looked at again.
+    when this is looked at again, and when it is at the latest where what was due could not be done (``to_come``).
     """
 
     made: tuple[Made, ...]
     present: Json | None
     replaced_at: float | None
     next_at: float | None
+    to_come: float | None
 
 
 class Dynamics:
@@ -187,8 +188,9 @@ class Dynamics:
         missing = (wanted | {one.where for one in noted}) - {one.where for one in good}
         if missing and external.spec.refresh_seconds(self.least_refresh) > 0:
             replaced.append(now)
-        soonest = min((at for at in (*renewals, *ends) if at is not None), default=None)
-        return Tended(tuple(good), present, min(replaced, default=None), soonest)
+        times = [at for at in (*renewals, *ends) if at is not None]
+        to_come = min((at for at in times if at > now), default=None)
+        return Tended(tuple(good), present, min(replaced, default=None), min(times, default=None), to_come)
 
     def next_at(self, external: ExternalSecret, made: Sequence[Made]) -> float | None:
         """When a lease is to be renewed, or another secret made, in seconds since the epoch."""

@@ -68,7 +68,7 @@ class Leaving:
         return True
 
     async def _ended(self, key: Key, document: Json) -> bool:
-        external = _read(document)
+        external = read_loosely(document)
         secret = self._known.secrets(Key(key.namespace, external.target_name))
         last = self._now() - _deleted_at(document) > PATIENCE_SECONDS
         try:
@@ -82,11 +82,18 @@ class Leaving:
         return await self._client.replace(EXTERNAL.path(VERSION, *key), document | {"metadata": metadata})
 
 
-def _read(document: Json) -> ExternalSecret:
+def read_loosely(document: Json) -> ExternalSecret:
+    """An ExternalSecret as far as it can be read: enough to tell whose leases are its own."""
     try:
-        return external_of(document)
-    except msgspec.ValidationError:
-        return external_of({"metadata": document["metadata"]})
+        external = external_of(document)
+        external.spec.refresh_seconds(0.0)
+    except (msgspec.ValidationError, ValueError):
+        spec = document.get("spec")
+        target = spec.get("target") if isinstance(spec, dict) else None
+        name = target.get("name") if isinstance(target, dict) else None
+        named = {"target": {"name": name}} if isinstance(name, str) else {}
+        return external_of({"metadata": document["metadata"], "spec": named})
+    return external
 
 
 def _deleted_at(document: Json) -> float:

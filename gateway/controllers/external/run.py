@@ -284,7 +284,7 @@ class Run:
             self._since[key] = max(self._since.get(key, 0.0), began)
             if told:
                 self._told.add(key)
-            self.queue.retry(key)
+            self.queue.retry(key, most=result.again_in)
         else:
             self.queue.done(key, result.again_in)
 

@@ -18,9 +18,10 @@ from enum import StrEnum
 import msgspec
 
 from gateway.controllers.external.claims import alone_in
+from gateway.controllers.external.dynamic import Tended
 from gateway.controllers.external.failing import Failing
 from gateway.controllers.external.held import CONFIG_MAPS, SECRETS, Held, Json, refs_of
-from gateway.controllers.external.leaving import Leaving, leaves
+from gateway.controllers.external.leaving import Leaving, leaves, read_loosely
 from gateway.controllers.external.reading import Reading, Since, Sources, paths_of
 from gateway.controllers.external.shared import Path
 from gateway.controllers.external.telling import Teller
@@ -66,7 +67,7 @@ class Outcome(StrEnum):
 
 
 class Result(msgspec.Struct, frozen=True):
-    """``again_in``: seconds until it is looked at again, None: when something changes. ``problem``: why it is not in sync.
+    """``again_in``: seconds until it is looked at again, None: when something changes; where it is not in sync, at the latest. ``problem``: why it is not in sync.
     ``reads``: what it reads, as far as that is known; ``partial``: something that it reads may only be known when it is read.
     """
 
@@ -127,9 +128,7 @@ class Worker:
         found = faults(document, least_refresh=self._tools.least_refresh)
         problem = refusal(found)
         if problem:
-            decision = refused(problem)
-            await self._teller.say(key, document, None, decision, read=False)
-            return Result(Outcome.REFUSED, problem=decision.message)
+            return await self._refused(key, document, problem)
         external = external_of(document)
         try:
             document = await self._leaving.guarded(key, held, document)
@@ -144,6 +143,18 @@ class Worker:
         self._failing.passed(key)
         return result
 
+    async def _refused(self, key: Key, document: Json, problem: str) -> Result:
+        """Say it; what was made before it was so is in use."""
+        now = self._tools.now()
+        tended = await self._tend(key, read_loosely(document))
+        await self._teller.say(key, document, None, refused(problem), read=False)
+        return Result(Outcome.REFUSED, _until(tended.to_come, now), problem=problem)
+
+    async def _tend(self, key: Key, external: ExternalSecret) -> Tended:
+        secret = self._known.secrets(Key(key.namespace, external.target_name))
+        document = secret.document if secret is not None else None
+        return await self._tools.sources.generators.dynamics.tend(external, document)
+
     def _alone_in(self, key: Key, held: Held, document: Json) -> float | None:
         """Seconds until one that is not govgate's is told of, since nobody else does; None: it is somebody's."""
         missing = self._known.missing(held.stores, key.namespace)
@@ -157,8 +168,7 @@ class Worker:
         interval = spec.refresh_seconds(tools.least_refresh)
         paths = paths_of(spec, self._known, key.namespace)
         last = read_at(status)
-        secret = self._known.secrets(Key(key.namespace, external.target_name))
-        tended = await dynamics.tend(external, secret.document if secret is not None else None)
+        tended = await self._tend(key, external)
         present = tended.present
         end = _first(due(paths, interval, last.timestamp()) if last is not None else None, tended.replaced_at)
         needed = read_needed(external, status, _time(now), _time(end) if end is not None else None).why
@@ -178,17 +188,17 @@ class Worker:
         try:
             decision, written = await self._brought(external, present, reading)
         except (StoreError, ExternalError, AuditError) as error:
-            waiting = isinstance(error, StoreError | AuditError)
+            outcome = Outcome.WAITING if isinstance(error, StoreError | AuditError) else Outcome.REFUSED
             await self._teller.say(key, document, external, refused(str(error)), read=False)
             reads = Reads(paths, {}, interval)
-            return Result(Outcome.WAITING if waiting else Outcome.REFUSED, problem=str(error), reads=reads)
+            return Result(outcome, _until(tended.to_come, now), problem=str(error), reads=reads)
         if decision.action is not Action.REFUSE:
             # By its note, not by what was made: a Secret that stays as it is uses what it has.
             dynamics.settled(external, tended.made, dynamics.noted(external, decision.held))
         await self._teller.say(key, document, external, decision.and_said(remark), read=anew)
         reads = Reads({**paths, **reading.paths}, reading.stamps, interval, whole=True)
         if decision.action is Action.REFUSE:
-            return Result(Outcome.REFUSED, problem=decision.message, reads=reads)
+            return Result(Outcome.REFUSED, _until(tended.to_come, now), problem=decision.message, reads=reads)
         await self._sweep(external)
         # What was read counts from now: the next window is the one after this moment's.
         again = _first(due(paths, interval, now), dynamics.next_at(external, reading.made))

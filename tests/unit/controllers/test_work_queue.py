@@ -64,6 +64,18 @@ async def test_a_failing_one_comes_ever_later_and_at_once_when_it_changes() -> N
     assert (len(queue), queue.later) == (0, 0)
 
 
+async def test_a_failing_one_comes_in_time_for_what_is_to_be_done() -> None:
+    """However often it failed; not sooner than after the first failure."""
+    queue = WorkQueue(4)
+    delays = []
+    for most in (None, 40.0, 40.0, 40.0, 3.0, 0.0):
+        queue.add(A)
+        await queue.get()
+        delays.append(queue.retry(A, most=most))
+    queue.close()
+    assert delays == [0.5, 1.0, 2.0, 4.0, 3.0, 0.5]
+
+
 async def test_thousands_of_one_namespace_keep_nobody_waiting() -> None:
     """Every namespace has its turn after each look, however many another has, and however urgent those are."""
     queue = WorkQueue(4)

@@ -165,3 +165,20 @@ async def test_reads_under_way_end_with_what_they_are_for() -> None:
     assert left.is_set()
     with pytest.raises(UnavailableError):
         await waiting
+
+
+@pytest.mark.parametrize("outcome", [Outcome.WAITING, Outcome.REFUSED])
+async def test_what_fails_is_looked_at_in_time_for_its_leases(outcome: Outcome) -> None:
+    """However late it would be its turn."""
+    looking, key = run(), Key("a", "b")
+    for _ in range(8):
+        looking.queue.add(key)
+        await looking.queue.get()
+        looking.queue.retry(key)
+    looking.queue.add(key)
+    await looking.queue.get()
+    before = asyncio.get_running_loop().time()
+    looking._done(key, Result(outcome, 5.0), 0.0, told=False)
+    timer = looking.queue._timers[key]
+    assert timer.when() - before < 64.0
+    looking.queue.close()

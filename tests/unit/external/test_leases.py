@@ -7,11 +7,17 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import pytest
-from support.external import external
+from support.external import external, external_secret
 
-from gateway.controllers.external import endings
+from gateway.controllers.external import endings, held
+from gateway.controllers.external.claims import Claims
 from gateway.controllers.external.dynamic import Dynamics, Tended
+from gateway.controllers.external.generators import Generators
+from gateway.controllers.external.known import Known
+from gateway.controllers.external.reading import Sources
 from gateway.controllers.external.sessions import Generator
+from gateway.controllers.external.worker import Outcome, Tools, Worker
+from gateway.kube import Key
 from gateway_secrets.external.errors import SpecError
 from gateway_secrets.external.made import Made, note_name
 from gateway_secrets.external.spec import ExternalSecret, GeneratorRef
@@ -28,6 +34,7 @@ from gateway_secrets.stores.vault_dynamic_spec import Lease
 
 KEY = b"of the tests"
 BEGAN = 1_000.0
+KEY_OF = Key("web", "db")
 Json = dict[str, Any]
 
 
@@ -67,6 +74,10 @@ class Vault:
     async def note(self, *_: Any) -> None:
         """As the journal."""
 
+    async def create(self, _: str, document: Json) -> Json:
+        """The same."""
+        return document
+
     async def replace(self, _: str, document: Json) -> Json:
         """As the cluster."""
         return document
@@ -82,8 +93,8 @@ class World:
     """One ExternalSecret, its Vault, and the time."""
 
     def __init__(self, **spec: Any) -> None:
-        entries = [{"sourceRef": {"generatorRef": {"kind": "VaultDynamicSecret", "name": "x"}}}]
-        self.of: ExternalSecret = external(**{"dataFrom": entries, "refreshInterval": "1h"} | spec)
+        self.entries = [{"sourceRef": {"generatorRef": {"kind": "VaultDynamicSecret", "name": "x"}}}]
+        self.of: ExternalSecret = external(**{"dataFrom": self.entries, "refreshInterval": "1h"} | spec)
         self.vault = Vault()
         self.now = BEGAN
         all_of_it = cast("Any", self.vault)
@@ -217,3 +228,44 @@ async def test_what_is_never_replaced_is_not_looked_for(policy: Json) -> None:
     assert tended.next_at == a.renewed_at()
     replacing = World(dataFrom=[{"extract": {"key": "k"}}, entry])
     assert (await replacing.tend(a)).replaced_at == replacing.now
+
+
+async def test_what_is_due_and_cannot_be_done_is_no_time_to_look_again(world: World) -> None:
+    """What is to come is: of leases, and of what replaces."""
+    a = await world.make("a")
+    world.now += 400
+    world.vault.answers = [UnavailableError("sealed")]
+    tended = await world.tend(a)
+    assert tended.to_come == tended.next_at
+    world.now += 150
+    world.vault.answers = [UnavailableError("sealed")]
+    tended = await world.tend(a)
+    assert tended.next_at == tended.replaced_at == BEGAN + 500
+    assert tended.to_come is not None
+    assert tended.to_come > world.now
+
+
+@pytest.mark.parametrize(
+    "odd", [{"refreshInterval": "soon"}, {"refreshPolicy": "Never"}, {"target": {"name": "db", "immutable": True}}]
+)
+async def test_leases_are_renewed_while_their_external_secret_is_refused(world: World, odd: Json) -> None:
+    """What was made before it was so is in use; and it is looked at again in time for the next renewal."""
+    a = await world.make("a")
+    document = external_secret(**{"data": [], "dataFrom": world.entries, "target": {"name": "db"}} | odd)
+    document["metadata"] |= {"uid": world.of.uid, "generation": 2}
+    known = Known(Claims())
+    known.externals = {KEY_OF: held.external(document)}.get
+    present = world.secret(a)
+    present["metadata"] |= {"namespace": "web", "uid": "s", "resourceVersion": "1"}
+    present["metadata"]["annotations"]["secrets.govgate.dev/record"] = "{}"
+    known.secrets = {KEY_OF: held.secret(present)}.get
+    known.generator_changed("VaultDynamicSecret", Key("web", "x"), "govgate")
+    stand_in = cast("Any", world.vault)
+    sources = Sources(known, stand_in, stand_in, stand_in, "tests", Generators(world.dynamics, Claims()))
+    worker = Worker(Tools(stand_in, sources, stand_in, KEY, _at_once, now=lambda: world.now))
+    world.now += 400
+    result = await worker.sync(KEY_OF, lambda _: world.now)
+    assert result.outcome is Outcome.REFUSED
+    assert world.vault.asked == [("renew", "a")]
+    assert result.again_in is not None
+    assert 0 < result.again_in < 600
