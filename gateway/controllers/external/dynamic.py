@@ -105,12 +105,16 @@ class Dynamics:
         """What was made for an entry, if it is still good; else what is made now. ``data``: what the Secret holds.
 
         Raises:
-            SpecError: nothing would remember it.
+            SpecError: nothing would remember it, or nothing could take its place.
             StoreError: Vault does not give it.
             AuditError: it cannot be put on record.
         """
         if external.spec.target.creation_policy == "None":
             raise SpecError(f"{where}: creationPolicy None: there is no Secret for what {generator.label} makes")
+        if external.spec.target.immutable:
+            raise SpecError(
+                f"{where}: spec.target.immutable: what {generator.label} makes ends, and could not be replaced"
+            )
         path, now, name = generator.path, self._now(), generator_name(generator.ref)
         source = Source(generator.label, path, "")
         for kept in self._candidates(external.uid, where, noted, data):
@@ -196,6 +200,12 @@ class Dynamics:
         """When a lease is to be renewed, or another secret made, in seconds since the epoch."""
         times = [at for one in made for at in (one.renewed_at(), one.replaced_at(external.spec, self.least_refresh))]
         return min((at for at in times if at is not None), default=None)
+
+    def to_come(self, external: ExternalSecret, secret: Json | None) -> float | None:
+        """When something is to be done about leases that a Secret notes, if that is to come, in seconds since the epoch."""
+        now = self._now()
+        times = [self.next_at(external, [one]) for one in self.noted(external, secret)]
+        return min((at for at in times if at is not None and at > now), default=None)
 
     async def _renewed(self, external: ExternalSecret, made: Made) -> Made | None:
         """With its lease renewed, or as it was: it is tried again; None: it is no good any more, and there is to be another one."""

@@ -100,8 +100,8 @@ class Worker:
         self._teller = Teller(tools.client, tools.pace, tools.now)
         self._known = tools.sources.known
         self._failing = Failing()
-        dynamics = tools.sources.generators.dynamics
-        self._leaving = Leaving(tools.client, self._known, dynamics, tools.pace, tools.now)
+        self._dynamics = tools.sources.generators.dynamics
+        self._leaving = Leaving(tools.client, self._known, self._dynamics, tools.pace, tools.now)
 
     async def sync(self, key: Key, since: Since, *, told: bool = False) -> Result:
         """Bring one in sync. ``since``: what is read of a path must have been read then, or later. ``told``: that what it reads
@@ -139,7 +139,8 @@ class Worker:
             await self._teller.say(key, document, external, refused(str(error)), read=False)
             paths = paths_of(external.spec, self._known, key.namespace)
             reads = Reads(paths, interval=external.spec.refresh_seconds(self._tools.least_refresh))
-            return Result(Outcome.FAILED, problem=str(error), reads=reads)
+            to_come = self._dynamics.to_come(external, self._secret(key, external))
+            return Result(Outcome.FAILED, _until(to_come, self._tools.now()), problem=str(error), reads=reads)
         self._failing.passed(key)
         return result
 
@@ -151,9 +152,11 @@ class Worker:
         return Result(Outcome.REFUSED, _until(tended.to_come, now), problem=problem)
 
     async def _tend(self, key: Key, external: ExternalSecret) -> Tended:
+        return await self._dynamics.tend(external, self._secret(key, external))
+
+    def _secret(self, key: Key, external: ExternalSecret) -> Json | None:
         secret = self._known.secrets(Key(key.namespace, external.target_name))
-        document = secret.document if secret is not None else None
-        return await self._tools.sources.generators.dynamics.tend(external, document)
+        return secret.document if secret is not None else None
 
     def _alone_in(self, key: Key, held: Held, document: Json) -> float | None:
         """Seconds until one that is not govgate's is told of, since nobody else does; None: it is somebody's."""
@@ -164,7 +167,7 @@ class Worker:
         self, key: Key, document: Json, external: ExternalSecret, since: Since, *, told: bool, remark: str
     ) -> Result:
         tools, spec, status = self._tools, external.spec, document.get("status") or {}
-        now, dynamics = tools.now(), tools.sources.generators.dynamics
+        now, dynamics = tools.now(), self._dynamics
         interval = spec.refresh_seconds(tools.least_refresh)
         paths = paths_of(spec, self._known, key.namespace)
         last = read_at(status)

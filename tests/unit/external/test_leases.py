@@ -269,3 +269,20 @@ async def test_leases_are_renewed_while_their_external_secret_is_refused(world: 
     assert world.vault.asked == [("renew", "a")]
     assert result.again_in is not None
     assert 0 < result.again_in < 600
+
+
+async def test_nothing_that_ends_is_made_for_a_secret_that_stays_as_it_is() -> None:
+    """Also by a ClusterGenerator, which only says when it is run what it wraps."""
+    world = World(target={"immutable": True})
+    with pytest.raises(SpecError, match="immutable"):
+        await world.make("a")
+    assert len(world.vault.leases) == 1
+
+
+async def test_what_is_to_come_of_what_a_secret_notes(world: World) -> None:
+    """Where nothing could be asked: the next renewal; nothing, where that is over."""
+    a = await world.make("a")
+    assert world.dynamics.to_come(world.of, world.secret(a)) == a.renewed_at()
+    world.now += 3_600
+    assert world.dynamics.to_come(world.of, world.secret(a)) is None
+    assert world.dynamics.to_come(world.of, None) is None
