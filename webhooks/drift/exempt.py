@@ -59,6 +59,12 @@ BUILT_IN_WRITERS: tuple[Writer, ...] = (
         operations=("CREATE", "UPDATE", "DELETE"),
     ),
     Writer(
+        name="owner-references",  # of owners that are gone, or that are deleted without what they own
+        actors=_controller("generic-garbage-collector"),
+        kinds=("*",),
+        fields=("metadata.ownerReferences",),
+    ),
+    Writer(
         name="external-secrets",  # a target Secret carries its ExternalSecret's labels; creationPolicy Orphan: no owner
         actors=Actors(users=("system:serviceaccount:external-secrets:external-secrets",)),
         kinds=("Secret",),

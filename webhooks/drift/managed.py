@@ -10,7 +10,7 @@ import msgspec
 from gateway.core.errors import UndecidedError
 from gateway.core.subject import Json
 from webhooks.drift.fields import FieldsV1
-from webhooks.drift.paths import Path
+from webhooks.drift.paths import OWNER_REFERENCES, Path
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -112,3 +112,9 @@ def owners(obj: Json) -> list[Json]:
     """All ownerReferences that are worth the name."""
     references = metadata(obj).get("ownerReferences")
     return [one for one in references if isinstance(one, dict)] if isinstance(references, list) else []
+
+
+def reference_path(reference: Json) -> Path:
+    """Where an ownerReference stands: FieldsV1 names it by its uid."""
+    uid = reference.get("uid")
+    return (*OWNER_REFERENCES, "k:" + msgspec.json.encode({"uid": uid if isinstance(uid, str) else ""}).decode())

@@ -18,6 +18,7 @@ Path = tuple[str, ...]
 
 LABELS: Path = ("f:metadata", "f:labels")
 ANNOTATIONS: Path = ("f:metadata", "f:annotations")
+OWNER_REFERENCES: Path = ("f:metadata", "f:ownerReferences")
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 RESTARTED_AT: Path = ("f:spec", "f:template", "f:metadata", "f:annotations", "f:kubectl.kubernetes.io/restartedAt")
 

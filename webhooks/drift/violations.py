@@ -15,9 +15,9 @@ from webhooks.drift.equality import MISSING, same
 from webhooks.drift.exempt import acts
 from webhooks.drift.facts import OwnerRef
 from webhooks.drift.fields import Change, adds, changes, taken, value_at
-from webhooks.drift.managed import Entry, by
+from webhooks.drift.managed import Entry, by, controller_of, reference_path
 from webhooks.drift.named import resolve, whole
-from webhooks.drift.paths import ANNOTATIONS, LAST_APPLIED, RESTARTED_AT, Path, covered
+from webhooks.drift.paths import ANNOTATIONS, LAST_APPLIED, OWNER_REFERENCES, RESTARTED_AT, Path, covered
 from webhooks.drift.reconcilers.base import Reconciler
 
 _UNSTATED = "nothing says which of its fields its owner declares: let the reconciler apply it again"
@@ -174,7 +174,10 @@ def _content(obj: Json) -> Json:
 
 
 def _tracking(old: Json, new: Json, paths: Iterable[Path], stated: Declared) -> list[Violation]:
-    """Metadata by which the reconciler finds its objects, and its client-side declaration: changed or removed."""
+    """Metadata by which the reconciler finds its objects, and its client-side declaration: changed or removed.
+
+    What is recognised by an ownerReference is so no more once something else controls it: that is a change, too.
+    """
     watched = [*paths]
     if stated.last_applied is not None:
         watched.append((*ANNOTATIONS, f"f:{LAST_APPLIED}"))
@@ -183,6 +186,11 @@ def _tracking(old: Json, new: Json, paths: Iterable[Path], stated: Declared) -> 
         before, after = value_at(old, path), value_at(new, path)
         if before is not MISSING and not same(before, after):
             found.append(Violation(Rule.TRACKING_METADATA, path, before, after))
+    controller = controller_of(new)
+    if controller and any(path[: len(OWNER_REFERENCES)] == OWNER_REFERENCES for path in watched):
+        path = reference_path(controller)
+        if path not in watched and reference_path(controller_of(old)) != path:
+            found.append(Violation(Rule.TRACKING_METADATA, path, value_at(old, path), controller))
     return found
 
 

@@ -148,6 +148,18 @@ def test_a_new_object_claims_its_composite_with_all_marks_only() -> None:
     assert broken(judged(subject("CREATE", new=composed(), kind=INSTANCE, user=CROSSPLANE))) == {}
 
 
+@pytest.mark.parametrize("obj", [composed(), nested()])
+def test_its_controller_is_tracking_metadata(obj: dict) -> None:
+    """Without it the object would be nobody's, whatever its labels say."""
+    other = {"apiVersion": "v1", "kind": "ConfigMap", "name": "mine", "uid": "9"}
+    taken: list[list[dict]] = [[], [{**XR, "controller": False}, {**other, "controller": True}]]
+    for references in taken:
+        found = broken(update(obj, at("metadata.ownerReferences", references)))
+        assert set(found.values()) == {"drift/tracking-metadata"}
+        assert broken(update(obj, at("metadata.ownerReferences", references), user=CROSSPLANE)) == {}
+    assert broken(update(obj, at("metadata.ownerReferences", [XR, other]))) == {}
+
+
 def test_a_composite_is_its_claims() -> None:
     """By labels that name the claim to which it refers."""
     assert owners_found(composite(), kind=DATABASE, namespace="") == ["crossplane web/Database/db"]

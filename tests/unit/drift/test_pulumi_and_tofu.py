@@ -185,6 +185,24 @@ def plan(kind: GroupVersionKind, *, owner: dict = PLAN_OWNER, annotations: Any =
     return {**obj, "data": {"tfplan": "H4s="}, **({"type": "Opaque"} if kind == SECRET else {})}
 
 
+OTHER = {"apiVersion": "v1", "kind": "ConfigMap", "name": "mine", "uid": "9"}
+
+
+@pytest.mark.parametrize("obj", [plan(SECRET), plan(CONFIG_MAP), output()])
+def test_what_it_is_recognised_by_is_not_taken_away(obj: dict) -> None:
+    """Neither removed, nor outdone by another controller; one more owner, and what the collector does, change nothing."""
+    kind = GroupVersionKind("", "v1", obj["kind"])
+    (reference,) = obj["metadata"]["ownerReferences"]
+    loose = {**reference, "controller": False}
+    taken: list[list[dict]] = [[], [OTHER], [loose, {**OTHER, "controller": True}], [{**reference, "kind": "X"}]]
+    for references in taken:
+        asked = at("metadata.ownerReferences", references)
+        assert set(broken(change(obj, asked, kind=kind)).values()) == {"drift/tracking-metadata"}
+        assert broken(change(obj, asked, RUNNER, kind=kind)) == {}
+        assert broken(change(obj, asked, COLLECTOR, kind=kind)) == {}
+    assert broken(change(obj, at("metadata.ownerReferences", [reference, OTHER]), kind=kind)) == {}
+
+
 @pytest.mark.parametrize("kind", [SECRET, CONFIG_MAP])
 def test_a_saved_plan_is_its_terraform_objects(kind: GroupVersionKind) -> None:
     """The one that is applied, and the one that people approve by: neither its content nor its marks are changed by others."""

@@ -14,12 +14,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from gateway.config.reconcilers import Crossplane
 from gateway.core.subject import Json, Subject
 from webhooks.drift.facts import OwnerRef, Source
-from webhooks.drift.managed import Entry, Managers, by, controller_of, entries, owns, string_map
+from webhooks.drift.managed import Entry, Managers, by, controller_of, entries, owns, reference_path, string_map
 from webhooks.drift.paths import ANNOTATIONS, LABELS, Path
 from webhooks.drift.reconcilers.base import Defaults
 
@@ -57,9 +55,11 @@ class CrossplaneReconciler(Defaults):
         return owner
 
     def tracking(self, owner: OwnerRef, obj: Json) -> tuple[Path, ...]:  # noqa: ARG002 - the protocol's
-        """The labels of composite and claim, and the annotation with the name in the composition."""
+        """The labels of composite and claim, the annotation with the name in the composition, and the controller."""
         labels = ((*LABELS, f"f:{name}") for name in (COMPOSITE, CLAIM_NAME, CLAIM_NAMESPACE))
-        return (*labels, (*ANNOTATIONS, f"f:{RESOURCE_NAME}"))
+        controller = controller_of(obj)
+        reference = (reference_path(controller),) if controller and _claim(obj) is None else ()
+        return (*labels, (*ANNOTATIONS, f"f:{RESOURCE_NAME}"), *reference)
 
     def switched_off(self, obj: Json, operation: str) -> tuple[str, Path] | None:  # noqa: ARG002 - the protocol's
         """``crossplane.io/paused``; management policies that pause, or that only observe."""
@@ -85,8 +85,7 @@ class CrossplaneReconciler(Defaults):
         name = _text(reference.get("name"))
         if not label or not custom or not name:
             return None
-        stated: Path = ("f:metadata", "f:ownerReferences", _key(_text(reference.get("uid"))))
-        if name != label and not any(owns(entry, stated) for entry in own):
+        if name != label and not any(owns(entry, reference_path(reference)) for entry in own):
             return None
         return OwnerRef(self.id, "", f"{_text(reference.get('kind'))}/{name}")
 
@@ -94,11 +93,6 @@ class CrossplaneReconciler(Defaults):
 def _marked(obj: Json) -> bool:
     labels = string_map(obj, "labels")
     return COMPOSITE in labels or CLAIM_NAME in labels
-
-
-def _key(uid: str) -> str:
-    """An ownerReference's as FieldsV1 names it."""
-    return "k:" + msgspec.json.encode({"uid": uid}).decode()
 
 
 def _claim(obj: Json) -> OwnerRef | None:

@@ -15,7 +15,7 @@ from gateway.config.reconcilers import Actors, TofuController
 from gateway.core.subject import Json, Subject
 from webhooks.drift.facts import Owner, OwnerRef, Source
 from webhooks.drift.fields import FieldsV1
-from webhooks.drift.managed import Entry, controller_of, metadata, owners, string_map
+from webhooks.drift.managed import Entry, controller_of, metadata, owners, reference_path, string_map
 from webhooks.drift.paths import ANNOTATIONS, LABELS, Path
 from webhooks.drift.reconcilers.base import Defaults
 from webhooks.drift.reconcilers.records import Record, section, service_account, text
@@ -45,21 +45,21 @@ class TofuReconciler(Defaults):
         """By the Terraform object that controls it, or owns it as a plan."""
         if subject.kind.group or subject.kind.kind not in _KINDS:
             return None
-        reference = controller_of(obj)
-        if not reference and string_map(obj, "annotations").get(SAVED_PLAN):
-            reference = next(filter(_is_terraform, owners(obj)), {})
-        elif subject.kind.kind != "Secret":
+        if subject.kind.kind != "Secret" and not _is_plan(obj):
             return None
-        return OwnerRef(self.id, subject.namespace, text(reference.get("name"))) if _is_terraform(reference) else None
+        reference = _reference(obj)
+        return OwnerRef(self.id, subject.namespace, text(reference.get("name"))) if reference else None
 
     def claim_on_create(self, obj: Json, subject: Subject) -> OwnerRef | None:
         """In the same way."""
         return self.claim(obj, subject, [])
 
     def tracking(self, owner: OwnerRef, obj: Json) -> tuple[Path, ...]:  # noqa: ARG002 - the protocol's
-        """What says of a plan whose it is, which, and of which digest."""
+        """What says of an output or a plan whose it is, and of a plan which, and of which digest."""
+        reference = _reference(obj)
         labels = ((*LABELS, f"f:{name}") for name in _PLAN_LABELS)
-        return (*labels, *((*ANNOTATIONS, f"f:{name}") for name in _PLAN_ANNOTATIONS))
+        annotations = ((*ANNOTATIONS, f"f:{name}") for name in _PLAN_ANNOTATIONS)
+        return (*labels, *annotations, *((reference_path(reference),) if reference else ()))
 
     def stated(self, obj: Json) -> tuple[tuple[str, FieldsV1], ...]:
         """All data that is there, key by key."""
@@ -74,6 +74,16 @@ class TofuReconciler(Defaults):
     def remedy(self, owner: OwnerRef, source: Source) -> str:  # noqa: ARG002 - the protocol's
         """Let the controller write it."""
         return f"Change the configuration of Terraform {owner.namespace}/{owner.name} in Git: its runner writes this."
+
+
+def _is_plan(obj: Json) -> bool:
+    return not controller_of(obj) and bool(string_map(obj, "annotations").get(SAVED_PLAN))
+
+
+def _reference(obj: Json) -> Json:
+    """To the Terraform object that the object is recognised by; empty if there is none."""
+    listed = owners(obj) if _is_plan(obj) else [controller_of(obj)]
+    return next(filter(_is_terraform, listed), {})
 
 
 def _is_terraform(reference: Json) -> bool:
