@@ -1,7 +1,7 @@
 """What was changed under a grant and is not in Git yet. Pure: told from the object as it is now.
 
 Git agrees with a field once the reconciler has it in its own record again (it applied it, whichever value), once its
-``last-applied-configuration`` has the value that is there, or once the value is the one from before. Whether a value that
+``last-applied-configuration`` has the value that is there, or once the value is the one from before all uses. Whether a value that
 only lies in Git will come is not known here.
 """
 
@@ -44,18 +44,18 @@ def not_in_git(changes: Sequence[Open], action: Action = Action.WARN) -> list[Fi
 
 
 def _agreed(one: Open, live: Json | None, managers: Collection[str]) -> bool:
-    operation, field = one.use.operation, one.changed.field
+    field = one.changed.field
     if live is None:
-        return operation != "DELETE"
-    if operation == "DELETE":
+        return "DELETE" not in one.operations
+    if one.operations == {"DELETE"}:
         return True
     own = managed.by(managers, managed.entries(live))
-    return bool(own) if operation == "CREATE" or not field else _field_agreed(one, field, live, own)
+    return _field_agreed(one, field, live, own) if field and one.use.operation == "UPDATE" else bool(own)
 
 
 def _field_agreed(one: Open, field: str, live: Json, own: list[managed.Entry]) -> bool:
     path, stated = resolve(field, live), _last_applied(live)
-    if one.changed.before and value_digest(_kind(one), field, live) == one.changed.before:
+    if one.before and value_digest(_kind(one), field, live) == one.before:
         return True
     if not whole(field, path):
         # The element is not there: only the reconciler's own declaration could say that this is right.

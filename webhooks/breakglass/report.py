@@ -47,11 +47,14 @@ async def open_findings(client: KubeClient, grants: Iterable[Grant], managers: C
 
 
 async def open_under(client: KubeClient, grant: Grant, managers: Collection[str]) -> list[Finding]:
-    """The same of one grant: what was changed again under another one is in the record of that; errors as :func:`open_findings`."""
+    """The same of one grant, with what was changed again under another: this one's record says how it was before that.
+
+    Errors as :func:`open_findings`.
+    """
     others = [one for one in await held_grants(client) if one.name != grant.name]
     found: list[Finding] = []
     for _, changes in Opened([*others, grant]).objects():
-        mine = [one for one in changes if one.grant.name == grant.name]
+        mine = [one for one in changes if grant.name in one.grants]
         found += await findings_of(client, mine, managers) if mine else []
     return found
 

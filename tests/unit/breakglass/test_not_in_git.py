@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -14,7 +15,7 @@ from support.grants import NOW, grant_object
 from gateway.core.subject import GroupVersionKind, Json
 from webhooks.breakglass.afterwards import not_in_git, outstanding
 from webhooks.breakglass.grant import Changed, Target, Use, read_grant
-from webhooks.breakglass.opened import Open
+from webhooks.breakglass.opened import Open, Opened
 from webhooks.drift.named import resolve, value_digest, whole
 from webhooks.drift.paths import LAST_APPLIED, path_text
 
@@ -66,6 +67,48 @@ def test_a_field_is_open_until_the_reconciler_has_it() -> None:
 def test_what_was_put_back_by_hand_is_not_open() -> None:
     """The value is the one from before."""
     assert not is_open(changed(), live("api:1"))
+
+
+def used(*steps: tuple[str, str], operation: Any = "UPDATE", grants: int = 1) -> Open:
+    """Uses one after the other of the same field, from an image to another, spread over grants."""
+    target = Target("Deployment", "web", "apps/v1", "shop")
+    held = [read_grant(grant_object(f"g-{number}")) for number in range(grants)]
+    for index, (before, after) in enumerate(steps):
+        digests = [value_digest(KIND, IMAGE, live(image)) for image in (before, after)]
+        use = Use(f"u-{index}", NOW + timedelta(minutes=index), "a", operation, target, (Changed(IMAGE, *digests),))
+        grant = held[index % grants]
+        status = msgspec.structs.replace(grant.status, uses=(*grant.status.uses, use))
+        held[index % grants] = msgspec.structs.replace(grant, status=status)
+    ((_, (one,)),) = Opened(reversed(held)).objects()
+    return one
+
+
+@pytest.mark.parametrize("grants", [1, 2])
+def test_a_use_whose_write_failed_wipes_nothing(grants: int) -> None:
+    """The first use changed the value, the second changed nothing: the value is not the one from before the first."""
+    failed = used(("api:1", "api:2"), ("api:2", "api:3"), grants=grants)
+    assert is_open(failed, live("api:2"))
+    assert is_open(failed, live("api:3"))
+    assert not is_open(failed, live("api:1"))
+    assert failed.grants == {f"g-{number}" for number in range(grants)}
+    back = used(("api:1", "api:2"), ("api:2", "api:3"), ("api:3", "api:2"), grants=grants)
+    assert is_open(back, live("api:2"))
+
+
+def test_what_came_from_git_in_between_is_the_one_from_before() -> None:
+    """A use that meets a value that no earlier one knows: Git agreed, and went on."""
+    one = used(("api:1", "api:2"), ("api:4", "api:5"))
+    assert not is_open(one, live("api:4"))
+    assert is_open(one, live("api:2"))
+
+
+def test_a_deletion_is_not_wiped_by_a_creation_that_failed() -> None:
+    """Nor what was made by a deletion that failed."""
+    deleted, made = changed("", "DELETE"), changed("", "CREATE")
+    assert is_open(msgspec.structs.replace(made, earlier=(deleted,)), None)
+    bare: Json = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}}
+    assert is_open(msgspec.structs.replace(deleted, earlier=(made,)), bare)
+    assert not is_open(deleted, bare)
 
 
 def test_what_is_applied_client_side() -> None:
