@@ -72,7 +72,14 @@ class Cause(NamedTuple):
 
 
 def causes(record: Record) -> Iterator[Cause]:
-    """All of a decision's that count: what was excepted does not, nor does a doubt that refuses nothing."""
+    """All of a decision's that count, each once however many elements of a list it was found in.
+
+    What was excepted does not count, nor does a doubt that refuses nothing.
+    """
+    yield from dict.fromkeys(_causes(record))
+
+
+def _causes(record: Record) -> Iterator[Cause]:
     for finding in record.findings:
         outcome = "" if finding.exception is not None else _of_finding(finding)
         if outcome:

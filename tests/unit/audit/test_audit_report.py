@@ -56,12 +56,21 @@ def test_would_have_been_denied():
     assert (totals.would_deny, totals.would_be_undecided, totals.by_people, totals.by_programs) == (2, 0, 3, 1)
     assert (totals.warned, totals.excepted, totals.programs) == (1, 1, {INJECTOR: 1})
     assert [(group.outcome, group.user, group.requests) for group in made.groups] == [
-        ("would-deny", "alice", 2),
+        ("would-deny", "alice", 1),
         ("denied", "bob", 1),
         ("would-deny", INJECTOR, 1),
     ]
     assert summary(made)[1].endswith("if everything were enforced: denied: 2, because undecided: 0")
     assert "of these 4, by people: 3, by programs: 1: " in summary(made)[2]
+
+
+def test_one_request_counts_once_however_many_containers_it_changed():
+    """And makes no proposal: the program did it once."""
+    images = [finding(field=f"spec.template.spec.containers[name=c-{number}].image") for number in range(3)]
+    (group,) = report_of([record(INJECTOR, "deny", *images)]).groups
+    assert (group.field, group.requests) == ("spec.template.spec.containers[].image", 1)
+    assert report_of([record(INJECTOR, "deny", *images)] * 2).proposals == []
+    assert len(report_of([record(INJECTOR, "deny", *images)] * 3).proposals) == 1
 
 
 FORBIDDEN = "govgate may not read what is scaled, machinedeployments.cluster.x-k8s.io"
