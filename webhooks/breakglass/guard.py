@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from gateway.config.breakglass import BreakGlass
 from gateway.core.errors import ClusterError, ConfigError, UndecidedError
-from gateway.core.finding import Action, Finding, Resource, Severity, finding_id
+from gateway.core.finding import Action, Finding, Severity, finding_id
 from gateway.core.guard import Judged, OnError, Outcome
 from gateway.core.subject import Subject
 from gateway.kube import KubeClient
@@ -15,12 +15,11 @@ from webhooks.breakglass.grant import GROUP, KIND, RESOURCE, Grant, read_grant
 from webhooks.breakglass.noted import NAME, Notes
 from webhooks.breakglass.record import is_loss, way_out
 from webhooks.breakglass.rules import verbs, violations
+from webhooks.breakglass.told import GUARD, about_of, newly_approved, place_of, told
 from webhooks.breakglass.writer import APPROVE, REQUEST, Violation, Writer
 from webhooks.permission import may
 
-GUARD = "break-glass"
-RULE, SELF_APPROVED = "break-glass/governed", "break-glass/self-approved"
-ACKNOWLEDGED = "break-glass/acknowledged"
+RULE = "break-glass/governed"
 Outstanding = Callable[[Grant], Awaitable[Sequence[Finding]]]
 """What was changed under a grant and is not in Git.
 
@@ -106,29 +105,9 @@ class BreakGlassGuard:
         found = violations(old, new, writer, now, self._settings, outstanding=outstanding)
         if found:
             return Judged(self.name, _what(old, new), tuple(self._finding(subject, violation) for violation in found))
-        if new is not None and _newly_approved(old, new) and not subject.dry_run:
+        if new is not None and newly_approved(old, new) and not subject.dry_run:
             await self._note(new)
-        return Judged(self.name, _what(old, new), self._told(subject, old, new))
-
-    def _told(self, subject: Subject, old: Grant | None, new: Grant | None) -> tuple[Finding, ...]:
-        """What is let through, and everybody is to see."""
-        if old is None:
-            return ()
-        if new is not None and _newly_approved(old, new) and new.status.approval and new.status.approval.emergency:
-            text = f"approved by {new.spec.requested_by}, who asked for it: an emergency ({new.spec.ticket})"
-            remedy = "Somebody else should look at it now: govgate break-glass list."
-            return (_note(_about(subject), SELF_APPROVED, text, remedy),)
-        stated = (new or old).status.acknowledged
-        if stated is None or (new is not None and old.status.acknowledged == stated):
-            return ()
-        fields = dict.fromkeys(
-            " ".join((use.object.kind, _place(use.object.namespace, use.object.name), changed.field)).strip()
-            for use in old.status.uses
-            for changed in use.fields
-        )
-        gone = "deleted; " if new is None else ""
-        text = f"{gone}{stated.by} took note that this may not be in Git: {', '.join(fields)}: {stated.reason}"
-        return (_note(_about(subject), ACKNOWLEDGED, text),)
+        return Judged(self.name, _what(old, new), told(subject, old, new))
 
     async def _not_in_git(self, old: Grant) -> tuple[str, ...]:
         if self._outstanding is None:
@@ -140,7 +119,7 @@ class BreakGlassGuard:
                 f"whether Git agrees with what was changed cannot be told: {error}. {way_out(old)}"
             ) from None
         about = ((one.resource, one.field) for one in found)
-        return tuple(f"{one.kind} {_place(one.namespace, one.name)} {field}".strip() for one, field in about)
+        return tuple(f"{one.kind} {place_of(one.namespace, one.name)} {field}".strip() for one, field in about)
 
     async def _note(self, new: Grant) -> None:
         if self._notes is None:
@@ -190,7 +169,7 @@ class BreakGlassGuard:
         return self._client
 
     def _finding(self, subject: Subject, violation: Violation) -> Finding:
-        about = _about(subject)
+        about = about_of(subject)
         return Finding(
             id=finding_id(RULE, about, violation.field),
             rule=RULE,
@@ -204,30 +183,10 @@ class BreakGlassGuard:
         )
 
 
-_FIELDS = {SELF_APPROVED: "status.approval", ACKNOWLEDGED: "status.acknowledged"}
-
-
-def _note(about: Resource, rule: str, message: str, remedy: str = "") -> Finding:
-    severity, field = Severity.CRITICAL if rule == SELF_APPROVED else Severity.HIGH, _FIELDS[rule]
-    return Finding(finding_id(rule, about, field), rule, severity, Action.WARN, GUARD, about, field, message, remedy)
-
-
-def _place(namespace: str, name: str) -> str:
-    return f"{namespace}/{name}" if namespace else name
-
-
-def _about(subject: Subject) -> Resource:
-    return Resource(subject.kind.api_version, subject.kind.kind, subject.namespace, subject.name)
-
-
 def _counts(old: Grant, new: Grant) -> bool:
     """Whether something is written that only a gateway may."""
     before, after = old.status, new.status
     return (before.used, before.uses, before.expired) != (after.used, after.uses, after.expired)
-
-
-def _newly_approved(old: Grant | None, new: Grant) -> bool:
-    return old is not None and new.status.approval is not None and new.status.approval != old.status.approval
 
 
 def _what(old: Grant | None, new: Grant | None) -> str:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from support.grants import NOW, grant_object
 
 from gateway.config.breakglass import BreakGlass
+from gateway.core.subject import GroupVersionKind, GroupVersionResource, Subject, UserInfo
 from webhooks.breakglass.grant import (
     Acknowledged,
     Approval,
@@ -26,6 +27,7 @@ from webhooks.breakglass.grant import (
 from webhooks.breakglass.noted import digest_of, noted
 from webhooks.breakglass.record import is_loss
 from webhooks.breakglass.rules import verbs, violations
+from webhooks.breakglass.told import told
 from webhooks.breakglass.writer import APPROVE, Writer
 
 ALICE, BOB, CAROL = "alice@example.com", "bob@example.com", "carol@example.com"
@@ -132,3 +134,20 @@ def test_what_a_note_is_of() -> None:
     ]
     assert not any(noted(one, notes) for one in forged)
     assert not noted(grant, {})
+
+
+def test_only_an_emergency_is_warned_of() -> None:
+    """The alert that somebody approved alone goes by this guard's warnings: that note was taken is recorded, and no warning."""
+    asked = Subject(
+        uid="u", operation="UPDATE", kind=GroupVersionKind("govgate.dev", "v1alpha1", "BreakGlass"),
+        resource=GroupVersionResource("govgate.dev", "v1alpha1", "breakglasses"), user=UserInfo(BOB), name="web",
+    )  # fmt: skip
+    old = used()
+    noted_of = acknowledged(old, BOB)
+    for before, after in ((old, noted_of), (noted_of, None)):
+        (found,) = told(asked, before, after)
+        assert (found.rule, found.action) == ("break-glass/acknowledged", "audit")
+    fresh = read_grant(grant_object())
+    alone = Status(approval=Approval(ALICE, spec_digest(fresh.spec), emergency=True))
+    (found,) = told(asked, fresh, msgspec.structs.replace(fresh, status=alone))
+    assert (found.rule, found.action) == ("break-glass/self-approved", "warn")
