@@ -24,6 +24,8 @@ _WORKLOADS = (
 _WRITES = ("create", "update", "patch", "delete", "deletecollection")
 _NODE_MODES = ("arbitrary-node", "associated-node")
 _SHOWN = 4
+_STRONG = ("cluster-admin", "admin", "edit")
+"""Kubernetes' own ClusterRoles that let Pods be run."""
 
 
 class Power(msgspec.Struct, frozen=True):
@@ -66,6 +68,7 @@ def powers(actors: Actors, namespace: str, registration: str) -> list[Power]:
         *_of_identity(),
         *_of_roles(),
         _of_registration(registration),
+        _of_mutation(),
         *_of_namespace(namespace),
         *_of_break_glass(),
     ]
@@ -138,11 +141,23 @@ def _of_space(namespace: str, names: Sequence[str]) -> list[Power]:
         Power("mint-token", f"have a Secret made with a token of {who}, and read it", (ordered, read), about),
         Power("run-as-reconciler", f"run Pods as {who}", (_running(namespace),), about),
         Power("run-as-reconciler", f"run commands in the Pods of {who}", (_inside(namespace),), about),
+        *_of_roles_in(namespace, about),
+    ]
+
+
+def _of_roles_in(namespace: str, about: frozenset[str] = frozenset()) -> list[Power]:
+    """Whoever gives himself rights in a namespace runs Pods there."""
+    raised = (Ask("escalate", _RBAC, "roles", namespace),)
+    bound = tuple(Ask("bind", _RBAC, "clusterroles", namespace, name) for name in _STRONG)
+    return [
+        Power("escalate", f"write roles with more rights than its own in {namespace} (escalate)", (raised,), about),
+        Power("escalate", f"bind {', '.join(_STRONG)} in {namespace} (bind)", (bound,), about),
     ]
 
 
 def _running(namespace: str) -> tuple[Ask, ...]:
-    asks = [Ask("create", "", "pods", namespace)]
+    # The image of a Pod that runs may be changed, and then runs under the Pod's account.
+    asks = [Ask(verb, "", "pods", namespace) for verb in ("create", "update", "patch")]
     for group, resources in _WORKLOADS:
         asks += [Ask(verb, group, one, namespace) for one in resources for verb in ("create", "update", "patch")]
     return tuple(asks)
@@ -159,10 +174,15 @@ def _of_anybody() -> list[Power]:
     group, resource = "certificates.k8s.io", "certificatesigningrequests"
     made = (Ask("create", group, resource),)
     approved = tuple(Ask(verb, group, f"{resource}/approval") for verb in ("update", "patch"))
-    signed = (Ask("approve", group, "signers", name="kubernetes.io/kube-apiserver-client"),)
+    # A signer's name, or all of its domain (k8s.io/kubernetes plugin/pkg/admission/certificates).
+    every = Ask("approve", group, "signers", name="kubernetes.io/*")
+    signed = (Ask("approve", group, "signers", name="kubernetes.io/kube-apiserver-client"), every)
+    of_node = (Ask("approve", group, "signers", name="kubernetes.io/kube-apiserver-client-kubelet"), every)
+    does = "have a node's client certificate signed, which gets tokens of the accounts of its Pods"
     return [
         Power("run-as-reconciler", "run commands in any Pod through kubelets (nodes/proxy)", (kubelets,)),
         Power("mint-token", "have a client certificate signed for any user name", (made, approved, signed)),
+        Power("mint-token", does, (made, approved, of_node)),
         *_of_nodes(),
     ]
 
@@ -211,6 +231,13 @@ def _of_registration(name: str) -> Power:
     return Power("write-registration", f"change or remove the registration {name}", (tuple(asks),))
 
 
+def _of_mutation() -> Power:
+    """Who asks is whom guards believe; what is asked is then what the webhook made of it."""
+    group, resource = "admissionregistration.k8s.io", "mutatingwebhookconfigurations"
+    asks = tuple(Ask(verb, group, resource) for verb in ("create", "update", "patch"))
+    return Power("write-registration", "register mutating webhooks, which change what others write", (asks,))
+
+
 def _of_namespace(namespace: str) -> list[Power]:
     def written(group: str, *resources: str) -> tuple[Ask, ...]:
         verbs = ("create", "update", "patch", "delete")
@@ -231,6 +258,7 @@ def _of_namespace(namespace: str) -> list[Power]:
         ),
         Power("write-gateway", f"run Pods {where}", (_running(namespace),)),
         Power("write-gateway", f"run commands in the Pods {where}", (_inside(namespace),)),
+        *_of_roles_in(namespace),
     ]
 
 

@@ -62,6 +62,16 @@ def in_namespace(namespace: str, *rules: Json) -> Roles:
     return Roles(roles=[role("r", *rules, namespace=namespace)], role_bindings=[bound])
 
 
+RBAC = "rbac.authorization.k8s.io"
+
+
+def signing(signer: str) -> tuple[Json, Json]:
+    return (
+        rule(["create", "update"], ["certificates.k8s.io"], ["*"]),
+        rule(["approve"], ["certificates.k8s.io"], ["signers"], [signer]),
+    )
+
+
 @pytest.mark.parametrize(
     ("held", "rules"),
     [
@@ -123,7 +133,23 @@ def in_namespace(namespace: str, *rules: Json) -> Roles:
         (in_namespace("argocd", rule(["create"], [""], ["pods"])), {"run-as-reconciler"}),
         (in_namespace("argocd", rule(["patch"], ["apps"], ["deployments"])), {"run-as-reconciler"}),
         (in_namespace("argocd", rule(["create"], [""], ["pods/exec"])), {"run-as-reconciler"}),
-        (in_namespace("argocd", rule(["update"], [""], ["pods"])), set()),
+        (in_namespace("argocd", rule(["update"], [""], ["pods"])), {"run-as-reconciler"}),
+        (in_namespace("argocd", rule(["patch"], [""], ["pods"])), {"run-as-reconciler"}),
+        (in_namespace("argocd", rule(["delete"], [""], ["pods"])), set()),
+        (in_namespace(OWN, rule(["patch"], [""], ["pods"])), {"write-gateway"}),
+        (in_namespace("argocd", rule(["escalate"], [RBAC], ["roles"])), {"escalate"}),
+        (in_namespace("argocd", rule(["bind"], [RBAC], ["clusterroles"], ["edit"])), {"escalate"}),
+        (in_namespace("argocd", rule(["bind"], [RBAC], ["clusterroles"], ["view"])), set()),
+        (in_namespace(OWN, rule(["escalate"], [RBAC], ["roles"])), {"escalate"}),
+        (in_namespace("web", rule(["escalate", "bind"], [RBAC], ["*"])), set()),
+        (by_cluster(*signing("kubernetes.io/kube-apiserver-client")), {"mint-token"}),
+        (by_cluster(*signing("kubernetes.io/kube-apiserver-client-kubelet")), {"mint-token"}),
+        (by_cluster(*signing("kubernetes.io/*")), {"mint-token"}),
+        (by_cluster(*signing("kubernetes.io/kubelet-serving")), set()),
+        (
+            by_cluster(rule(["create"], ["admissionregistration.k8s.io"], ["mutatingwebhookconfigurations"])),
+            {"write-registration"},
+        ),
         (by_cluster(rule(["get"], [""], ["nodes/proxy"])), {"run-as-reconciler"}),
         (by_cluster(rule(["get"], [""], ["nodes"])), set()),
         (by_cluster(rule(["create", "update", "approve"], ["certificates.k8s.io"], ["*"])), {"mint-token"}),
