@@ -41,6 +41,21 @@ def test_which_names_are_one_persons(one: str, other: str) -> None:
     assert same(one, other) == (base[one] == base[other])
 
 
+UNSEEN = (
+    *(0x00AD, 0x034F, 0x061C, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180B, 0x180E, 0x180F, 0x200B, 0x202E, 0x2065, 0x3164),
+    *(0xFE00, 0xFE0F, 0xFEFF, 0xFFA0, 0xFFF0, 0x1BCA0, 0x1D173, 0xE0000, 0xE0100, 0xE01EF, 0xE0FFF),
+)
+
+
+@pytest.mark.parametrize("number", UNSEEN, ids=hex)
+def test_a_character_that_nobody_sees_makes_no_other_person(number: int) -> None:
+    """Wherever it stands, and whether Unicode assigned it yet or not."""
+    unseen = chr(number)
+    for name in (f"{unseen}alice@example.com", f"al{unseen}ice@example.com", f"alice@example.com{unseen}"):
+        assert same(name, "alice@example.com")
+    assert machine(f"sys{unseen}tem:serviceaccount:a:b")
+
+
 @given(st.text(max_size=30))
 def test_folding_is_done_once(text: str) -> None:
     """A folded name is folded already: comparing is an equivalence."""
