@@ -19,7 +19,7 @@ import msgspec
 
 from gateway.core.errors import ClusterError, ConfigError
 from gateway.core.finding import Finding
-from gateway.core.guard import Indeterminate, OnError
+from gateway.core.guard import Indeterminate
 from gateway.core.subject import Subject
 from gateway.kube import ApiError, KubeClient, WatchCache
 from gateway.kube.store import Key
@@ -29,7 +29,8 @@ from webhooks.breakglass.grant import API_VERSION, KIND, RESOURCE, Grant, Use, r
 from webhooks.breakglass.noted import Notes
 from webhooks.breakglass.once import joined, known
 from webhooks.breakglass.opened import Opened
-from webhooks.breakglass.using import GUARD, MAX_FIELDS, Choice, choose, excused, holds_for, not_in_force, use_of
+from webhooks.breakglass.seen import doubt_of, seen
+from webhooks.breakglass.using import MAX_FIELDS, excused, holds_for, not_in_force, use_of
 
 _CONFLICT, _FORBIDDEN = 409, "403 "
 _TRIES = 20
@@ -101,7 +102,8 @@ class ClusterGrants:
         """Let a refused request through, if a grant holds; its use is counted, within ``seconds``, unless it is a dry run."""
         now = self._clock()
         started = time.monotonic()
-        choice, doubt = await self._chosen(subject, findings, now, seconds)
+        held = [grant for _, grant in self._cache.items()] if self._cache.synced else []
+        choice, doubt = await seen(held, subject, findings, now, self._notes, most=self._most, seconds=seconds)
         if choice.grant is None:
             notes = tuple(not_in_force(findings, why) for why in choice.idle)
             return Excused((*findings, *notes), doubt=doubt)
@@ -125,32 +127,6 @@ class ClusterGrants:
             self._events.used(counted, use)
         count = f"use {counted.status.used if number is None else number + 1} of {counted.spec.max_uses}"
         return Excused(excused(counted, findings, count=count), allowed=True)
-
-    async def _chosen(
-        self, subject: Subject, findings: Sequence[Finding], now: datetime, seconds: float
-    ) -> tuple[Choice, Indeterminate | None]:
-        """The grant that holds and whose approval was seen; and why that of one is not known."""
-        held = [grant for _, grant in self._cache.items()] if self._cache.synced else []
-        unseen: list[str] = []
-        while True:
-            choice = choose(held, subject, findings, now, most=self._most)
-            grant = choice.grant
-            if grant is None:
-                return Choice(idle=(*unseen, *choice.idle)), None
-            try:
-                async with asyncio.timeout(max(0.0, seconds)):
-                    seen = await self._notes.has(grant)
-            except TimeoutError:
-                return Choice(), _doubt(grant, "whether its approval was seen is not known: the deadline passed")
-            except ClusterError as error:
-                return Choice(), _doubt(grant, f"whether its approval was seen is not known: {error}")
-            if seen:
-                return choice, None
-            unseen.append(
-                f"{grant.id} covers this, but no gateway saw its approval being written: ask for another one, "
-                "have it approved, and find out who wrote that"
-            )
-            held.remove(grant)
 
     async def _count(self, grant: Grant, use: Use) -> Grant | str:
         """The grant with the use in it, counted once however often it was asked about; or why it does not hold any more.
@@ -215,8 +191,4 @@ def _with(uses: tuple[Use, ...], use: Use) -> tuple[Use, ...]:
 
 
 def _uncounted(findings: Sequence[Finding], grant: Grant, why: str) -> Excused:
-    return Excused(tuple(findings), doubt=_doubt(grant, f"its use could not be counted: {why}"))
-
-
-def _doubt(grant: Grant, why: str) -> Indeterminate:
-    return Indeterminate(GUARD, f"{grant.id} covers this, but {why}", OnError.ALLOW)
+    return Excused(tuple(findings), doubt=doubt_of(grant, f"its use could not be counted: {why}"))

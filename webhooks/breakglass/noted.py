@@ -57,24 +57,27 @@ class Notes:
             with contextlib.suppress(ClusterError):  # the next one tidies up
                 await self._client.merge(self._path, {"data": dict.fromkeys(over)})
 
-    async def has(self, grant: Grant) -> bool:
-        """Whether the approval of the grant was seen.
+    def remembers(self, grant: Grant) -> bool:
+        """Whether the approval of the grant was found among notes before."""
+        return digest_of(grant) in self._remembered
 
-        Raises:
-            ClusterError: the notes cannot be read.
-        """
-        digest = digest_of(grant)
-        if digest in self._remembered:
+    def has(self, grant: Grant, read: Mapping[str, str]) -> bool:
+        """Whether the approval of the grant was seen, by notes that were read or before that."""
+        if self.remembers(grant):
             return True
-        if not noted(grant, await self.read()):
+        if not noted(grant, read):
             return False
         if len(self._remembered) >= _MAX_REMEMBERED:
             self._remembered.clear()
-        self._remembered.add(digest)
+        self._remembered.add(digest_of(grant))
         return True
 
     async def read(self) -> Mapping[str, str]:
-        """All notes, by the uids of grants; errors as :meth:`has`."""
+        """All notes, by the uids of grants.
+
+        Raises:
+            ClusterError: they cannot be read.
+        """
         return _data(await self._client.find(self._path) or {})
 
     def _empty(self) -> Json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -14,7 +15,9 @@ from gateway.core.finding import Action, Finding, Resource, Severity, finding_id
 from gateway.core.subject import GroupVersionKind, GroupVersionResource, Subject, UserInfo
 from webhooks.breakglass.clock import Forward
 from webhooks.breakglass.grant import Approval, Grant, read_grant, spec_digest
+from webhooks.breakglass.noted import Notes, digest_of
 from webhooks.breakglass.opened import Opened
+from webhooks.breakglass.seen import seen
 from webhooks.breakglass.using import choose, command_for, excused, use_of
 
 ALICE, BOB = "alice@example.com", "bob@example.com"
@@ -165,3 +168,33 @@ def test_a_field_counts_as_it_was_changed_last(last: int) -> None:
     ((_, (one,)),) = opened.objects()
     assert one.grant.name == f"g-{last}"
     assert opened.fields(request()) == ("spec.replicas",)
+
+
+class Reads:
+    """Of notes, counted."""
+
+    def __init__(self, **data: str) -> None:
+        self.count, self._data = 0, data
+
+    async def find(self, path: str) -> dict:
+        assert path.startswith("/api/v1/namespaces/govgate/configmaps/")
+        self.count += 1
+        return {"data": self._data}
+
+
+async def test_notes_are_read_once_however_many_grants_nobody_saw() -> None:
+    """Many unseen grants do not take a request's deadline many times over; what was seen is known without a reading."""
+    grants = [active(f"g-{number}") for number in range(5)]
+    reads = Reads()
+    notes = Notes(cast("Any", reads), "govgate")
+    choice, doubt = await seen(grants, request(), [finding()], NOW, notes, most=9, seconds=60)
+    assert (choice.grant, doubt, reads.count) == (None, None, 1)
+    assert sum("no gateway saw its approval" in why for why in choice.idle) == 5
+    last = Reads(**{grants[4].uid: f"{digest_of(grants[4])} x"})
+    notes = Notes(cast("Any", last), "govgate")
+    for _ in range(2):
+        choice, _ = await seen(grants, request(), [finding()], NOW, notes, most=9, seconds=60)
+        assert choice.grant == grants[4]
+    assert last.count == 2
+    await seen(grants[4:], request(), [finding()], NOW, notes, most=9, seconds=60)
+    assert last.count == 2
