@@ -133,6 +133,7 @@ SLOW = {
 NO_CONTROLLER: Series = {key: value for key, value in WELL.items() if key not in CONTROLLER}
 LOOP = {'govgate_controller_loop_failures_total{loop="scan"}': f"0x{MINUTES - 20} 1+1x20"}
 DECISIONS = "govgate_admission_decisions_total"
+RISEN = f"0x{MINUTES - 6} 1x6"
 
 
 @pytest.mark.parametrize(
@@ -151,6 +152,7 @@ DECISIONS = "govgate_admission_decisions_total"
         ({**WELL, **counting("govgate_admission_shed_total", limit="memory")}, {"GovgateSheds"}),
         ({**WELL, **once(DECISIONS, guard="break-glass-use", operation="DELETE")}, {"GovgateBreakGlassUsed"}),
         ({**WELL, **once(DECISIONS, guard="break-glass", operation="UPDATE")}, {"GovgateBreakGlassSelfApproved"}),
+        ({**WELL, f'{DECISIONS}{{guard="break-glass",operation="UPDATE",decision="audit",dry_run="false",pod="a"}}': RISEN}, set()),
         ({**WELL, **gauge("govgate_audit_lag_seconds", 11)}, {"GovgateAuditLags"}),
         ({**WELL, **gauge("govgate_tls_certificate_expiry_timestamp_seconds", NOW + 86_400)}, {"GovgateCertificateExpires"}),
         ({**WELL, **gauge("govgate_tls_in_force", 0)}, {"GovgateCertificateNotReloaded"}),
