@@ -122,12 +122,23 @@ _MAX_GROUP_CHARS = 253
 
 
 def own_volumes(namespace: str) -> str:
-    """The volumes that claims of the gateway's own namespace are bound to, as they are made: it cannot start without."""
-    claim = f"has(object.spec.claimRef.namespace) && object.spec.claimRef.namespace == '{namespace}'"
+    """The volumes of claims of the gateway's own namespace, as they are made, bound and attached: it cannot start without.
+
+    Anybody may make one, which no other claim can use. What is one already may be written by anybody who leaves its spec, labels and
+    annotations as they are (an attacher's finalizer); else Kubernetes' own controllers alone may, who bind it.
+    """
+    made = "oldObject == null"
+    kept = " && ".join(["oldObject.spec == object.spec", _unchanged("labels"), _unchanged("annotations")])
     return (
         "!(request.resource.group == '' && request.resource.resource == 'persistentvolumes' && object != null && "
-        f"has(object.spec.claimRef) && {claim})"
+        f"has(object.spec.claimRef) && has(object.spec.claimRef.namespace) && object.spec.claimRef.namespace == '{namespace}' && "
+        f"({made} || ({_SYSTEM_USER}) || ({kept})))"
     )
+
+
+def _unchanged(name: str) -> str:
+    old, new = f"oldObject.metadata.{name}", f"object.metadata.{name}"
+    return f"has({old}) == has({new}) && (!has({new}) || {old} == {new})"
 
 
 def excluded(groups: Sequence[str]) -> dict[str, str]:
