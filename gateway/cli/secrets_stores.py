@@ -17,15 +17,11 @@ from gateway.core.errors import UsageError
 from gateway.kube import connect
 from gateway_secrets.stores.credentials import Credentials, FolderCredentials, KubeCredentials, NoCredentials
 from gateway_secrets.stores.errors import (
-    ForbiddenError,
-    MisconfiguredError,
-    NotFoundError,
     StoreError,
-    ThrottledError,
-    UnavailableError,
 )
 from gateway_secrets.stores.manifest import API_VERSION, Manifest, parse_manifest, read_manifest
 from gateway_secrets.stores.model import Reference
+from gateway_secrets.stores.outcomes import outcome_of
 from gateway_secrets.stores.reader import Reader
 from gateway_secrets.stores.table import open_reader
 
@@ -35,13 +31,6 @@ _EMBEDDED = {
     "metadata": {"name": "embedded"},
     "spec": {"provider": {"file": {}}},
 }
-_OUTCOMES: tuple[tuple[type[StoreError], str], ...] = (
-    (NotFoundError, "notFound"),
-    (ForbiddenError, "forbidden"),
-    (ThrottledError, "throttled"),
-    (UnavailableError, "unavailable"),
-    (MisconfiguredError, "misconfigured"),
-)
 
 
 def store_manifest(name: str, loaded: LoadedConfig) -> Manifest:
@@ -112,8 +101,7 @@ class Journal:
 
     def failed(self, provider: str, error: StoreError) -> None:
         """A value was asked for in vain."""
-        outcome = next((word for kind, word in _OUTCOMES if isinstance(error, kind)), "unusable")
-        self._note("secret-read", provider, version=self._reference.version, outcome=outcome)
+        self._note("secret-read", provider, version=self._reference.version, outcome=outcome_of(error))
 
     def written(self, provider: str, version: str) -> None:
         """A new version was stored."""

@@ -21,10 +21,10 @@ from gateway.audit.log import Log
 from gateway.audit.state import LogInUseError, create_state, writer_lock
 from gateway.audit.wire import Entry
 from gateway.config.model import Audit
-from gateway.controllers.external.outcomes import outcome_of
 from gateway.core.errors import AuditError
 from gateway_secrets.external.spec import ExternalSecret
 from gateway_secrets.stores.errors import StoreError
+from gateway_secrets.stores.outcomes import outcome_of
 from gateway_secrets.stores.vault_dynamic_spec import Lease
 
 KIND = "secret-read"

@@ -13,7 +13,6 @@ import msgspec
 from gateway.controllers.external.generators import Generators
 from gateway.controllers.external.journal import Journal
 from gateway.controllers.external.known import Known
-from gateway.controllers.external.outcomes import outcome_of
 from gateway.controllers.external.shared import Path, Shared
 from gateway.controllers.external.stores import Stores
 from gateway.controllers.external.uses import Stamp
@@ -27,6 +26,7 @@ from gateway_secrets.external.spec import ExternalSecret, GeneratorRef, Spec, St
 from gateway_secrets.external.store import Store
 from gateway_secrets.stores.errors import StoreError
 from gateway_secrets.stores.model import Find, Payload, Reference
+from gateway_secrets.stores.outcomes import outcome_of
 
 Since = Callable[[Path], float]
 """When what is at a path must have been read, at the earliest: seconds since the epoch."""

@@ -17,7 +17,6 @@ from typing import TypeVar
 import msgspec
 
 from gateway.controllers.external.breaker import Breaker
-from gateway.controllers.external.outcomes import outcome_of
 from gateway_secrets.external.store import Store
 from gateway_secrets.stores.credentials import Credentials
 from gateway_secrets.stores.errors import (
@@ -30,6 +29,7 @@ from gateway_secrets.stores.errors import (
     of_login,
 )
 from gateway_secrets.stores.limits import StoreLimits
+from gateway_secrets.stores.outcomes import outcome_of
 from gateway_secrets.stores.reader import Reader
 from gateway_secrets.stores.table import open_reader
 from gateway_secrets.stores.threads import Threads

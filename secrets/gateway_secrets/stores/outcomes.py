@@ -18,7 +18,6 @@ _OUTCOMES: tuple[tuple[type[StoreError], str], ...] = (
     (UnavailableError, "unavailable"),
     (MisconfiguredError, "misconfigured"),
 )
-OUTCOMES = ("answered", *(word for _, word in _OUTCOMES), "unusable")
 
 
 def outcome_of(error: StoreError) -> str:
