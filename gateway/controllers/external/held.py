@@ -10,7 +10,7 @@ from gateway.controllers.contests import MANAGER
 from gateway.kube import Key, ResourceType
 from gateway_secrets.external.generators import CLUSTER as CLUSTER_GENERATOR
 from gateway_secrets.external.record import PREFIX
-from gateway_secrets.external.spec import API_VERSION, GROUP, KIND, VERSION, StoreRef
+from gateway_secrets.external.spec import API_VERSION, GROUP, KIND, VERSION, StoreRef, store_ref
 from gateway_secrets.external.status import ready_of
 from gateway_secrets.external.store import CLUSTER_STORE
 from gateway_secrets.external.target import MANAGED_LABEL
@@ -177,7 +177,7 @@ def _generators(spec: Any) -> list[tuple[str, str]]:
 def _ref(value: Any) -> StoreRef | None:
     if not isinstance(value, dict) or not isinstance(value.get("name"), str) or not value["name"]:
         return None
-    return StoreRef(value["name"], "ClusterSecretStore" if value.get("kind") == CLUSTER_STORE else "SecretStore")
+    return store_ref(value["name"], value.get("kind"))
 
 
 def _mapping(value: Any, name: str) -> Json:

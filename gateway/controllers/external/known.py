@@ -13,7 +13,7 @@ from gateway.core.errors import GovgateError
 from gateway.kube import Key
 from gateway_secrets.external.errors import SpecError
 from gateway_secrets.external.generators import DYNAMIC
-from gateway_secrets.external.spec import StoreRef
+from gateway_secrets.external.spec import StoreRef, store_ref
 from gateway_secrets.external.store import CLUSTER_STORE, Store, store_of
 from gateway_secrets.stores.errors import StoreError
 
@@ -163,7 +163,7 @@ class Known:
     def labelled(self, namespace: str) -> dict[StoreRef, dict[str, str]]:
         """The stores that a namespace may refer to, with their labels."""
         return {
-            StoreRef(key.name, "ClusterSecretStore" if kind == CLUSTER_STORE else "SecretStore"): dict(labels)
+            store_ref(key.name, kind): dict(labels)
             for (kind, key), labels in self._labels.items()
             if key.namespace in ("", namespace)
         }

@@ -34,8 +34,7 @@ from gateway_secrets.external.faults import refusal
 from gateway_secrets.external.push import name_of, stores_of
 from gateway_secrets.external.push_spec import API_VERSION, KIND, PushData, PushSpec, spec_of
 from gateway_secrets.external.push_status import FINALIZER, Synced, outdated, store_name, synced_of
-from gateway_secrets.external.spec import StoreRef
-from gateway_secrets.external.store import CLUSTER_STORE
+from gateway_secrets.external.spec import StoreRef, store_ref
 from gateway_secrets.external.validate import LEAST_REFRESH_SECONDS, faults
 from gateway_secrets.stores.errors import MisconfiguredError, StoreError
 
@@ -200,7 +199,7 @@ class Pushes:
         document = held.document
         metadata, status = document["metadata"], document.get("status") or {}
         before = synced_of(status)
-        named = [*_named_by(document), *(_ref(*reversed(one.split("/", 1))) for one in before if "/" in one)]
+        named = [*_named_by(document), *(store_ref(*reversed(one.split("/", 1))) for one in before if "/" in one)]
         problem = refusal(faults(document))
         spec = spec_of(document) if not problem else None
         known = self._sources.known
@@ -353,8 +352,4 @@ def _named_by(document: Json) -> list[StoreRef]:
     spec = document.get("spec")
     refs = spec.get("secretStoreRefs") if isinstance(spec, dict) else None
     found = [one for one in refs if isinstance(one, dict)] if isinstance(refs, list) else []
-    return [_ref(one["name"], str(one.get("kind"))) for one in found if isinstance(one.get("name"), str)]
-
-
-def _ref(name: str, kind: str) -> StoreRef:
-    return StoreRef(name, "ClusterSecretStore" if kind == CLUSTER_STORE else "SecretStore")
+    return [store_ref(one["name"], one.get("kind")) for one in found if isinstance(one.get("name"), str)]

@@ -15,8 +15,7 @@ from gateway.controllers.external.known import Index
 from gateway.controllers.external.names import Change, Names
 from gateway.controllers.external.shared import Path
 from gateway.kube import Key
-from gateway_secrets.external.spec import StoreRef
-from gateway_secrets.external.store import CLUSTER_STORE
+from gateway_secrets.external.spec import StoreRef, store_ref
 from gateway_secrets.stores.model import Find, Reference
 
 _KIND, _NAME, _SORT, _WHAT, _VERSION, _POLICY = 0, 2, 6, 7, 8, 9
@@ -141,7 +140,7 @@ class Uses:
 
 def ref_of_path(path: Path) -> StoreRef:
     """The store that it is read from."""
-    return StoreRef(path[_NAME], "ClusterSecretStore" if path[_KIND] == CLUSTER_STORE else "SecretStore")
+    return store_ref(path[_NAME], path[_KIND])
 
 
 def identity_of_path(path: Path) -> tuple[str, ...]:

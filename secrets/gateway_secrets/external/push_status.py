@@ -13,7 +13,7 @@ import msgspec
 from gateway_secrets.external.push import name_of
 from gateway_secrets.external.push_spec import PushData
 from gateway_secrets.external.record import refreshed
-from gateway_secrets.external.spec import Json, StoreRef, without_nulls
+from gateway_secrets.external.spec import Json, StoreRef, store_ref, without_nulls
 from gateway_secrets.external.store import CLUSTER_STORE
 
 FINALIZER = "pushsecret.externalsecrets.io/finalizer"
@@ -44,7 +44,7 @@ def outdated(before: Synced, wanted: Mapping[StoreRef, Sequence[PushData]]) -> l
         kind, _, name = store.partition("/")
         if kind not in ("SecretStore", CLUSTER_STORE):
             continue
-        ref = StoreRef(name, "ClusterSecretStore" if kind == CLUSTER_STORE else "SecretStore")
+        ref = store_ref(name, kind)
         found += [(ref, entry) for _, entry in sorted(stored.items()) if (store, name_of(entry)) not in names]
     return found
 

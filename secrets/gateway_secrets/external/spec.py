@@ -34,6 +34,11 @@ class StoreRef(_Part, frozen=True):
         return f"{self.kind} {self.name}"
 
 
+def store_ref(name: str, kind: object) -> StoreRef:
+    """The store of a name, by what is written as its kind: any other than a ClusterSecretStore is a SecretStore."""
+    return StoreRef(name, "ClusterSecretStore" if kind == "ClusterSecretStore" else "SecretStore")
+
+
 class GeneratorRef(_Part, frozen=True):
     """An object of the group ``generators.external-secrets.io`` that makes values."""
 
