@@ -23,7 +23,6 @@ from gateway.core.limits import Limits
 
 Seconds = Annotated[float, Meta(ge=0, le=86_400)]
 Port = Annotated[int, Meta(ge=0, le=65_535)]
-Bytes = Annotated[int, Meta(ge=1)]
 
 Cleartext = Literal["env", "args", "configMaps"]
 

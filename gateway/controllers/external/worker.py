@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import logging
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -47,7 +46,6 @@ _INVALID = 422
 _REFUSALS = frozenset((400, 403, 413, _INVALID))
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|`[^`]*`')
 _TRIES = 4
-_log = logging.getLogger(__name__)
 
 
 class Outcome(StrEnum):
