@@ -10,18 +10,17 @@ import asyncio
 import contextlib
 import itertools
 import select
-import threading
 from collections.abc import Sequence
-from typing import Self
 
 from support.gateway import Gateway
+from support.threads import InThread
 
 LOOK_SECONDS = 0.25
 _MESSAGE_BYTES = 100
 """Every request and every answer is longer; TLS's word for the end of a connection is shorter."""
 
 
-class Balancer:
+class Balancer(InThread):
     """Runs in a thread of its own while the context lasts.
 
     Attributes:
@@ -31,23 +30,13 @@ class Balancer:
     """
 
     def __init__(self, gateways: Sequence[Gateway]) -> None:
+        super().__init__()
         self.gateways = gateways
         self.ready = dict.fromkeys(range(len(gateways)), True)
         self.refused = 0
         self._links: set[_Link] = set()
         self._ended: list[_Link] = []
         self._turns = itertools.count()
-        self._listening = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        assert self._listening.wait(30)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join()
 
     def cut(self) -> int:
         """How many connections were ended by a gateway so far, and not by the API server."""
@@ -65,14 +54,12 @@ class Balancer:
         """Connections to that gateway."""
         return sum(link.number == number for link in list(self._links))
 
-    async def _run(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._stop = asyncio.Event()
+    async def serve(self) -> None:
         looking = [asyncio.create_task(self._look(number)) for number in self.ready]
         server = await asyncio.start_server(self._pass_on, "127.0.0.1", 0)
         self.port = server.sockets[0].getsockname()[1]
-        self._listening.set()
-        await self._stop.wait()
+        self.begun()
+        await self.stop.wait()
         server.close()
         for task in looking:
             task.cancel()

@@ -6,12 +6,13 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable
-from typing import Self
+
+from support.threads import InThread
 
 _PIECE = 1 << 16
 
 
-class Network:
+class Network(InThread):
     """Passes connections on to a port of this machine. Runs in a thread of its own while the context lasts.
 
     While it is cut, nothing passes and nobody is told: connections are taken, as a router on the way would, and what is
@@ -23,20 +24,10 @@ class Network:
     """
 
     def __init__(self, target: int) -> None:
+        super().__init__()
         self._target = target
         self._links: set[asyncio.StreamWriter] = set()
         self._passing: set[asyncio.Task[None]] = set()
-        self._listening = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        assert self._listening.wait(30)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join()
 
     def cut(self) -> None:
         """Nothing passes from now on."""
@@ -53,7 +44,7 @@ class Network:
             what()
             done.set()
 
-        self._loop.call_soon_threadsafe(act)
+        self.loop.call_soon_threadsafe(act)
         assert done.wait(30)
 
     def _forget(self) -> None:
@@ -61,14 +52,13 @@ class Network:
             writer.transport.abort()
         self._open.set()
 
-    async def _run(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._stop, self._open = asyncio.Event(), asyncio.Event()
+    async def serve(self) -> None:
+        self._open = asyncio.Event()
         self._open.set()
         server = await asyncio.start_server(self._pass_on, "127.0.0.1", 0)
         self.port = server.sockets[0].getsockname()[1]
-        self._listening.set()
-        await self._stop.wait()
+        self.begun()
+        await self.stop.wait()
         server.close()
         self._forget()
         await asyncio.gather(*self._passing)
