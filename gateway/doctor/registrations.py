@@ -50,7 +50,7 @@ RECOVERY = (
     ),
     Recovery("reviews of tokens and of rights", "authentication.k8s.io", "tokenreviews", "not-reviews"),
     *(
-        Recovery(one.what, group, resource, "not-pod-objects", custom=True)
+        Recovery(one.what, group, resource, "not-driver-objects" if one.accounts else "not-pod-objects", custom=True)
         for one in POD_OBJECTS
         for group in one.groups
         for resource in one.resources

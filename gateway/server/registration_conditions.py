@@ -24,17 +24,21 @@ _SYSTEM_USER = (
 )
 _IN_KUBE_SYSTEM = "has(request.namespace) && request.namespace == 'kube-system'"
 _NODE = "has(request.userInfo.groups) && 'system:nodes' in request.userInfo.groups"
+_TYPE = "request.resource.resource + '.' + request.resource.group"
 
 
 class PodObjects(msgspec.Struct, frozen=True):
     """What a node's agent writes for each new Pod: ``resources`` of ``groups``. ``what``: for people.
 
     Types by name, and no whole group: the same groups hold network policies and pools of addresses, which Git declares.
+    ``accounts``: of types whose objects Git may declare too, the service accounts of the driver, by name: their writes alone,
+    and those of kube-system's accounts, are not asked about. Empty for state that nobody declares.
     """
 
     what: str
     groups: tuple[str, ...]
     resources: tuple[str, ...]
+    accounts: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -54,8 +58,10 @@ POD_OBJECTS = (
     PodObjects(
         "identities and addresses of Pods (Cilium)",
         ("cilium.io",),
-        ("ciliumendpoints", "ciliumendpointslices", "ciliumidentities", "ciliumnodes"),
+        ("ciliumendpoints", "ciliumendpointslices", "ciliumidentities"),
     ),
+    # docs.cilium.io "CRD-Backed": the addresses of a node may be configured by whoever administers it
+    PodObjects("addresses of nodes (Cilium)", ("cilium.io",), ("ciliumnodes",), ("cilium", "cilium-operator")),
     # amazon-vpc-resource-controller-k8s ``controllers/crds``, amazon-network-policy-controller-k8s
     PodObjects("interfaces of nodes (Amazon VPC CNI)", ("vpcresources.k8s.aws",), ("cninodes",)),
     PodObjects(
@@ -63,8 +69,9 @@ POD_OBJECTS = (
     ),
     # azure-container-networking ``crd/nodenetworkconfig``
     PodObjects("addresses of nodes (Azure CNI)", ("acn.azure.com",), ("nodenetworkconfigs",)),
-    # kube-ovn ``pkg/apis/kubeovn/v1``: an IP for each Pod
-    PodObjects("addresses of Pods (Kube-OVN)", ("kubeovn.io",), ("ips",)),
+    # kube-ovn ``pkg/controller/ip.go``: an IP for each Pod, and those that somebody made to reserve them (handleAddReservedIP);
+    # ``charts/kube-ovn-v2/templates/{rbac/ovn-sa,agent/agent-serviceaccount}.yaml``
+    PodObjects("addresses of Pods (Kube-OVN)", ("kubeovn.io",), ("ips",), ("kube-ovn-cni", "ovn")),
     # whereabouts ``doc/crds/daemonset-install.yaml``
     PodObjects(
         "addresses of Pods (Whereabouts)",
@@ -81,6 +88,18 @@ POD_OBJECTS = (
     PodObjects("volumes of claims (TopoLVM)", ("topolvm.io",), ("logicalvolumes",)),
 )
 """No Pod gets an address, an identity or its volume without; they are in no namespace, or in the Pod's."""
+
+
+_DRIVEN = tuple(one for one in POD_OBJECTS if one.accounts)
+
+
+def _of_driver(one: PodObjects) -> str:
+    """A write of such an object by an account of the driver's, in whatever namespace it is installed: who makes an account
+    of that name still needs the right to write these, which are in no namespace.
+    """
+    named = f"request.userInfo.username.matches('^system:serviceaccount:[a-z0-9-]+:({'|'.join(one.accounts)})$')"
+    return f"(has(request.userInfo.username) && {_TYPE} in {list(one.names)} && {named})"
+
 
 CONDITIONS = {
     # What beats, reports or asks: never declared in Git, and most of a cluster's writes.
@@ -108,8 +127,12 @@ CONDITIONS = {
     ),
     # And so must all others get what their nodes' agents write for them: govgate's own Pods are among them.
     "not-pod-objects": (
-        "!(request.resource.resource + '.' + request.resource.group in "
-        f"{sorted(name for one in POD_OBJECTS for name in one.names)})"
+        f"!({_TYPE} in {sorted(name for one in POD_OBJECTS for name in one.names if not one.accounts)})"
+    ),
+    # What Git may declare too is let through for those alone who write it for Pods.
+    "not-driver-objects": (
+        f"!({_TYPE} in {sorted(name for one in _DRIVEN for name in one.names)} && "
+        f"(({_SYSTEM_USER}) || {' || '.join(map(_of_driver, _DRIVEN))}))"
     ),
 }
 """CEL, by name: a request is sent only if all hold. ``namespace`` and parts of ``userInfo`` may be absent."""

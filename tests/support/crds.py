@@ -104,3 +104,8 @@ AGENTS = (
     Crd("crd.projectcalico.org", "IPPool", "ippools", ("v1",), "Cluster"),
 )
 """What network drivers write for new Pods, and what people declare in the same groups."""
+DRIVEN = (
+    Crd("cilium.io", "CiliumNode", "ciliumnodes", ("v2",), "Cluster"),
+    Crd("kubeovn.io", "IP", "ips", ("v1",), "Cluster"),
+)
+"""What network drivers write for new Pods, and people declare as well."""

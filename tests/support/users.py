@@ -68,6 +68,9 @@ CAPM3 = service_account("capm3-system", "capm3-manager")
 GOVGATE = service_account("govgate-system", "govgate")
 BOUNDED = service_account("govgate-system", "bounded")
 """A gateway's account that has no rights but those of one test's."""
+KUBE_OVN = service_account("tenants", "ovn")
+"""A network driver that is not installed in kube-system."""
+CILIUM = User("system:serviceaccount:kube-system:cilium", ("system:serviceaccounts:kube-system", "developers"))
 CONTROLLER_MANAGER = User("system:kube-controller-manager", ())
 
 USERS = tuple(value for value in list(globals().values()) if isinstance(value, User))

@@ -10,9 +10,18 @@ from recordings import objects
 from recordings.recorder import listening
 from support.api import ApiError
 from support.cluster import Cluster, wait_for
-from support.crds import AGENTS, Crd
+from support.crds import AGENTS, DRIVEN, Crd
 from support.registration import registered
-from support.users import ALICE, DEPLOYMENT_CONTROLLER, ENDPOINT_SLICE_CONTROLLER, ROOT
+from support.users import (
+    ALICE,
+    CILIUM,
+    DEPLOYMENT_CONTROLLER,
+    ENDPOINT_SLICE_CONTROLLER,
+    KUBE_OVN,
+    ROOT,
+    TENANT,
+    User,
+)
 
 from gateway.config.model import Config
 from gateway.server.registration import Target, registration
@@ -94,10 +103,10 @@ def test_a_person_may_not_hide_behind_what_is_not_sent(cluster: Cluster, namespa
     assert set(_asked(recorder, namespace)) == {("CREATE", "endpointslices"), ("CREATE", "pods"), ("DELETE", "pods")}
 
 
-def _refusal(cluster: Cluster, item: dict) -> str:
+def _refusal(cluster: Cluster, item: dict, by: User = ROOT) -> str:
     """What the API server says to a creation; empty where it takes it."""
     try:
-        cluster.api(ROOT).create(item)
+        cluster.api(by).create(item)
     except ApiError as error:
         return error.message
     return ""
@@ -130,6 +139,22 @@ def test_pods_get_addresses_and_identities_while_govgate_is_down(cluster: Cluste
         kept = cluster.api(ROOT).patch(_custom(AGENTS[0], namespace), {"spec": {"seen": True}})
         cluster.api(ROOT).delete(kept)
     assert refused == {"ciliumnetworkpolicies", "ippools"}
+
+
+def test_what_git_may_declare_is_let_through_for_the_driver_alone(cluster: Cluster, namespace):
+    """A reserved address, a node's pool: the driver's accounts write them while nobody answers, wherever it is installed.
+
+    A person does not, nor an administrator, nor another driver's account, nor another account of the same namespace.
+    """
+    cluster.install(DRIVEN)
+    node, address = (_custom(crd, namespace) for crd in DRIVEN)
+    with _down(cluster, namespace):
+        asked = [(by, item) for by in (ROOT, ALICE, TENANT) for item in (node, address)]
+        for by, item in [*asked, (KUBE_OVN, node)]:
+            assert "failed calling webhook" in _refusal(cluster, item, by), (by.name, item["kind"])
+        for by, item in ((CILIUM, node), (KUBE_OVN, address)):
+            assert _refusal(cluster, item, by) == ""
+            cluster.api(by).delete(cluster.api(by).patch(item, {"spec": {"seen": True}}))
 
 
 def test_groups_can_be_left_out_besides(cluster: Cluster, namespace):

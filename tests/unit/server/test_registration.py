@@ -72,11 +72,15 @@ def test_govgate_can_be_started_and_repaired() -> None:
 
 def test_what_agents_write_for_new_pods_is_named_type_by_type() -> None:
     """No whole group, since Git declares network policies and pools of the same groups."""
-    kept_away = {name for one in POD_OBJECTS for name in one.names}
-    assert {"ciliumidentities.cilium.io", "ipamblocks.crd.projectcalico.org", "ips.kubeovn.io"} <= kept_away
+    state = {name for one in POD_OBJECTS for name in one.names if not one.accounts}
+    driven = {name for one in POD_OBJECTS for name in one.names if one.accounts}
+    assert {"ciliumidentities.cilium.io", "ipamblocks.crd.projectcalico.org"} <= state
+    assert driven == {"ciliumnodes.cilium.io", "ips.kubeovn.io"}
     declared = {"ciliumnetworkpolicies.cilium.io", "ippools.crd.projectcalico.org", "subnets.kubeovn.io"}
-    assert kept_away.isdisjoint(declared)
-    assert all(f"'{name}'" in CONDITIONS["not-pod-objects"] for name in kept_away)
+    assert declared.isdisjoint(state | driven)
+    for kept_away, condition in ((state, "not-pod-objects"), (driven, "not-driver-objects")):
+        for name in state | driven:
+            assert (f"'{name}'" in CONDITIONS[condition]) is (name in kept_away)
 
 
 def test_more_can_be_left_out() -> None:
