@@ -5,17 +5,18 @@ Kubernetes' own subjects, the reconcilers and govgate itself are trusted with it
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from fnmatch import fnmatchcase
-from typing import NamedTuple
 
 from gateway.config.doctor import Accepted
 from gateway.core.finding import Finding, Resource, Severity
 from gateway.doctor.actors import Actors
 from gateway.doctor.known import kubernetes_own
-from gateway.doctor.powers import Power, of_approvers, powers
-from gateway.doctor.rbac import ANYWHERE, Ask, Grant, Rule, Subject, account_of, allows
+from gateway.doctor.powers import ACCOUNTS, Power, of_administrators, of_approvers, powers, space_of
+from gateway.doctor.rbac import ANYWHERE, SERVICE_ACCOUNT, Grant, Subject, account_of
 from gateway.doctor.rules import GUARD, found
+from gateway.doctor.walk import Held, useful_of, walk
 
 _RBAC = "rbac.authorization.k8s.io"
 _EVERYBODY = {
@@ -24,18 +25,16 @@ _EVERYBODY = {
     Subject("Group", "system:serviceaccounts"),
     Subject("User", "system:anonymous"),
 }
-_ACCOUNTS = "system:serviceaccounts"
 _SHOWN = 4
 EVERYTHING = "full-access"
-
-
-class Held(NamedTuple):
-    """What a subject can do, by one rule; with the grants that let it, one for each in ``does`` or more."""
-
-    subject: Subject
-    rule: str
-    does: tuple[str, ...]
-    by: tuple[Grant, ...]
+_OF_EACH_FORM = (
+    Subject("User", "x"),
+    Subject("User", f"{SERVICE_ACCOUNT}x:x"),
+    Subject("Group", "x"),
+    Subject("Group", ACCOUNTS),
+)
+MAX_STEPS = 10
+"""From somebody to one who has every right: how many others may be between them."""
 
 
 def holders(granted: Sequence[Grant], actors: Actors, namespace: str, registration: str) -> list[Held]:
@@ -49,8 +48,46 @@ def holders(granted: Sequence[Grant], actors: Actors, namespace: str, registrati
     every = {subject: grant for subject, grants in by_subject.items() for grant in grants if _everything(grant)}
     limited = {subject: grants for subject, grants in by_subject.items() if subject not in every}
     held = [Held(subject, EVERYTHING, ("do everything",), (grant,)) for subject, grant in every.items()]
-    held += _walk(limited, powers(actors, namespace, registration))
-    return _merged([*held, *_walk(limited, _second(held))])
+    held += walk(limited, powers(actors, namespace, registration))
+    held += walk(limited, _second(held))
+    full = {grant.subject for grant in granted if _everything(grant)}
+    known = {subject for subject in full if subject not in every or subject.name in actors.users}
+    return _merged([*held, *_raised(limited, full - known, known)])
+
+
+def _raised(
+    limited: Mapping[Subject, Sequence[Grant]], full: AbstractSet[Subject], known: AbstractSet[Subject]
+) -> list[Held]:
+    """Who may become one of the ``full``, who have every right, or one who may, and so on; each is told of by its shortest way.
+
+    ``known``: who have every right as well, and whom other rules ask about: told is only who may become those that may.
+    """
+    useful = useful_of(limited, of_administrators(_OF_EACH_FORM, ""))
+    reached = full | known
+    rest = _outside(useful, reached)
+    held = walk(rest, of_administrators(sorted(full), "who has every right"))
+    newest = {one.subject for one in (*held, *walk(rest, of_administrators(sorted(known), "")))}
+    for _ in range(MAX_STEPS):
+        if not newest:
+            break
+        reached |= newest
+        further = walk(_outside(useful, reached), of_administrators(sorted(newest), "who may come to every right"))
+        newest = {one.subject for one in further}
+        held += further
+    return held
+
+
+def _outside(
+    limited: Mapping[Subject, Sequence[Grant]], reached: AbstractSet[Subject]
+) -> dict[Subject, Sequence[Grant]]:
+    """Those who are neither among them, nor accounts that are members of a group among them."""
+    spaces = {space_of(one) for one in reached} - {""}
+
+    def member(subject: Subject) -> bool:
+        account = account_of(subject.name) if subject.kind == "User" else None
+        return account is not None and bool(spaces & {account[0], ANYWHERE})
+
+    return {subject: grants for subject, grants in limited.items() if subject not in reached and not member(subject)}
 
 
 def _everything(grant: Grant) -> bool:
@@ -74,7 +111,7 @@ def _second(held: Iterable[Held]) -> list[Power]:
         kind, name = one.subject
         if (
             account_of(name)
-            or name.startswith(_ACCOUNTS)
+            or name.startswith(ACCOUNTS)
             or one.rule not in {"break-glass-approve", "break-glass-request", EVERYTHING}
         ):
             continue
@@ -85,57 +122,9 @@ def _second(held: Iterable[Held]) -> list[Power]:
     return of_approvers(approvers, requesters)
 
 
-def _walk(by_subject: dict[Subject, list[Grant]], asked: Sequence[Power]) -> list[Held]:
-    index = _Index(asked)
-    found_ones: list[Held] = []
-    for subject, grants in sorted(by_subject.items()):
-        useful = [grant for grant in grants if index.useful(grant.rule)]
-        can: dict[str, tuple[list[str], list[Grant]]] = {}
-        for power in index.within({grant.namespace for grant in useful}) if useful else ():
-            if power.about == {subject.name} and subject.kind == "User":
-                continue
-            answers = [next((g for g in useful for ask in group if allows(g, ask)), None) for group in power.all_of]
-            if all(answers):
-                does, by = can.setdefault(power.rule, ([], []))
-                if power.does not in does:
-                    does.append(power.does)
-                    by += [answer for answer in answers if answer is not None]
-        found_ones += [Held(subject, rule, tuple(does), tuple(by)) for rule, (does, by) in can.items()]
-    return found_ones
-
-
-class _Index:
-    """Which powers come into question, told cheaply: a cluster has many subjects, and thousands of questions are asked."""
-
-    def __init__(self, asked: Sequence[Power]) -> None:
-        self._asked = asked
-        asks = [ask for power in asked for group in power.all_of for ask in group]
-        self._kinds = {(ask.verb, ask.group, ask.resource) for ask in asks}
-        self._spaces = [frozenset(ask.namespace for ask in power.all_of[0]) for power in asked]
-        self._known: dict[Rule, bool] = {}
-
-    def useful(self, rule: Rule) -> bool:
-        """Whether the rule answers any question, wherever and about whomever."""
-        if rule not in self._known:
-            anyone = Grant(Subject("", ""), _unnamed(rule), "", "", ("", "", ""))
-            self._known[rule] = any(allows(anyone, Ask(*kind)) for kind in self._kinds)
-        return self._known[rule]
-
-    def within(self, namespaces: set[str]) -> Iterable[Power]:
-        """Those whose first question may be answered by grants in these namespaces."""
-        if "" in namespaces:
-            return self._asked
-        reach = namespaces | {ANYWHERE}
-        return (power for power, spaces in zip(self._asked, self._spaces, strict=True) if spaces & reach)
-
-
-def _unnamed(rule: Rule) -> Rule:
-    return Rule(rule.verbs, rule.api_groups, rule.resources) if rule.resource_names else rule
-
-
 def _trusted(subject: Subject, actors: Actors, namespace: str) -> bool:
     if subject.kind == "Group":
-        return subject.name in {*actors.reconcilers.groups, f"{_ACCOUNTS}:{namespace}"}
+        return subject.name in {*actors.reconcilers.groups, f"{ACCOUNTS}:{namespace}"}
     account = account_of(subject.name)
     return subject.name in actors.reconcilers.users or (account is not None and account[0] == namespace)
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from gateway.doctor.actors import Actors
-from gateway.doctor.rbac import ALL, ANYWHERE, Ask, account_of
+from gateway.doctor.rbac import ALL, ANYWHERE, Ask, Subject, account_of
 
 _RBAC = "rbac.authorization.k8s.io"
 _AUTHENTICATION = "authentication.k8s.io"
@@ -24,6 +24,9 @@ _WORKLOADS = (
 _WRITES = ("create", "update", "patch", "delete", "deletecollection")
 _NODE_MODES = ("arbitrary-node", "associated-node")
 _SHOWN = 4
+ACCOUNTS = "system:serviceaccounts"
+"""The group that all service accounts are in; with a colon and a namespace behind it, those of that one."""
+BECOME = "become-full-access"
 _STRONG = ("cluster-admin", "admin", "edit")
 """Kubernetes' own ClusterRoles that let Pods be run."""
 
@@ -88,6 +91,46 @@ def of_approvers(approvers: Mapping[str, Iterable[str]], requesters: Iterable[st
     return asked
 
 
+def of_administrators(administrators: Iterable[Subject], why: str) -> list[Power]:
+    """To become one of these, who have every right or may come to it. ``why``: which of the two, for people."""
+    asked: list[Power] = []
+    spaces: dict[str, list[str]] = {}
+    for subject in administrators:
+        account = account_of(subject.name) if subject.kind == "User" else None
+        if account is not None:
+            asked += _of_account(*account, why)
+            spaces.setdefault(account[0], []).append(account[1])
+        elif subject.kind == "User":
+            asked += _of_user(subject.name, BECOME, why)
+        else:
+            asked += _group(subject.name, BECOME, why)
+            space = space_of(subject)
+            asked += _of_any_account(space, why) if space else []
+    for space, names in spaces.items():
+        asked += _of_space(space, names, why)
+    return [msgspec.structs.replace(power, rule=BECOME) for power in asked]
+
+
+def space_of(group: Subject) -> str:
+    """The namespace whose service accounts are the members of this group, :data:`ANYWHERE` for all; else empty."""
+    if group.kind != "Group" or not f"{group.name}:".startswith(f"{ACCOUNTS}:"):
+        return ""
+    return group.name.removeprefix(ACCOUNTS).removeprefix(":") or ANYWHERE
+
+
+def _of_any_account(namespace: str, why: str) -> list[Power]:
+    """To be whichever account of a namespace, or of :data:`ANYWHERE`."""
+    where = "" if namespace == ANYWHERE else f"{namespace}/"
+    ways = [
+        Power(BECOME, f"{does} {_who(f'{where}*', why)}", ((ask,),))
+        for does, ask in (
+            ("impersonate", Ask("impersonate", "", "serviceaccounts", namespace)),
+            ("create a token of", Ask("create", "", "serviceaccounts/token", namespace)),
+        )
+    ]
+    return [*ways, *_of_space(namespace, ["*"], why)]
+
+
 def _who(name: str, why: str) -> str:
     return f"{name} ({why})" if why else name
 
@@ -129,10 +172,11 @@ def _of_account(
     ]
 
 
-def _of_space(namespace: str, names: Sequence[str]) -> list[Power]:
+def _of_space(namespace: str, names: Sequence[str], why: str = "") -> list[Power]:
     """What gives all accounts of a namespace at once."""
     who = ", ".join(f"{namespace}/{name}" for name in names[:_SHOWN])
     who += f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    who = _who(who, why)
     about = frozenset(f"system:serviceaccount:{namespace}:{name}" for name in names)
     # A Secret of the token's type is filled in by Kubernetes, whoever made it.
     ordered = (Ask("create", "", "secrets", namespace),)

@@ -43,6 +43,8 @@ _TAKE = "Take the right away, or give it to that account's own administrators on
 _ALL = (
     Rule("full-access", "Somebody has every right", _MEDIUM, _WARN,
          "Keep such bindings for emergencies: whoever has it can act as any reconciler, and take govgate out"),
+    Rule("become-full-access", "Somebody may become one who has every right", _HIGH, _WARN,
+         "Take the right away; or bind that account to less, in a namespace where nobody but its administrators runs Pods"),
     Rule("impersonate-reconciler", "Somebody may impersonate an account that may change what Git declares", _HIGH, _WARN, _TAKE),
     Rule("impersonate-group", "Somebody may impersonate a group that may do everything, or act for a reconciler", _HIGH, _WARN,
          "Limit the right by resourceNames to groups that may do less"),

@@ -207,6 +207,80 @@ def test_who_may_be_two_people() -> None:
     ) == {("system:serviceaccounts:a", "break-glass-approve")}
 
 
+def ci(name: str) -> Json:
+    return {"kind": "ServiceAccount", "name": name, "namespace": "ci"}
+
+
+ADMIN = bound("deployer-is-admin", rule("*", "*", "*"), subject=ci("deployer"))
+
+
+@pytest.mark.parametrize(
+    ("way", "namespace", "does"),
+    [
+        (rule("create", "", "serviceaccounts/token", "deployer"), "ci", "create a token of ci/deployer"),
+        (rule("create", "", "serviceaccounts/token"), "", "create a token of ci/deployer"),
+        (rule("impersonate", "", "serviceaccounts"), "ci", "impersonate ci/deployer"),
+        (rule("create", "", "pods"), "ci", "run Pods as ci/deployer"),
+        (rule("patch", "apps", "deployments"), "ci", "run Pods as ci/deployer"),
+        (rule("create", "", "pods/exec"), "ci", "run commands in the Pods of ci/deployer"),
+        (rule("*", "", "secrets"), "ci", "have a Secret made with a token of ci/deployer"),
+        (rule("create", "", "serviceaccounts/token", "other"), "ci", ""),
+        (rule("create", "", "pods"), "shop", ""),
+        (rule("update", "", "serviceaccounts"), "ci", ""),  # its annotations, no token of it
+    ],
+)
+def test_who_may_become_one_who_has_every_right(way: Json, namespace: str, does: str) -> None:
+    """By token, impersonation, or where its Pods run: has every right too."""
+    held = joined(ADMIN, bound("way", way, subject=EVE, namespace=namespace))
+    told_of = [one.message for one in found(held, actors_of(Config())) if one.rule == "doctor/become-full-access"]
+    assert [message.startswith(f"User eve can {does}") for message in told_of] == ([True] if does else [])
+    assert all("(who has every right)" in message for message in told_of)
+
+
+def test_who_may_become_one_who_may_become_it() -> None:
+    """However many are between, by whichever form of subject; each by the shortest way, and a circle ends."""
+    chain = [
+        bound("c1", rule("impersonate", "", "serviceaccounts"), subject=ci("pipeline"), namespace="ci"),
+        bound("c2", rule("create", "", "serviceaccounts/token", "pipeline"), subject=user("bob"), namespace="ci"),
+        bound("c3", rule("impersonate", "", "users", "bob"), subject={"kind": "Group", "name": "support"}),
+        bound("c4", rule("impersonate", "", "groups", "support"), subject=user("carol")),
+        bound("c5", rule("impersonate", "", "users", "carol"), subject=user("bob")),
+        bound("c6", rule("impersonate", "", "users", "dave"), subject=user("erin")),
+    ]
+    come = {(name, "become-full-access") for name in (account("ci", "pipeline"), "bob", "support", "carol")}
+    expected = {*come, (account("ci", "deployer"), "full-access")}
+    assert rules(joined(ADMIN, *chain), actors_of(Config())) == expected
+
+
+def test_accounts_of_a_group_that_has_every_right() -> None:
+    """Who gets an account of that namespace is one of the group; its members are no news of their own."""
+    group = {"kind": "Group", "name": "system:serviceaccounts:ci"}
+    held = joined(
+        bound("all", rule("*", "*", "*"), subject=group),
+        bound("mint", rule("create", "", "serviceaccounts/token"), subject=EVE, namespace="ci"),
+        bound("runs", rule("create", "", "pods"), subject=ci("runner"), namespace="ci"),
+        bound("elsewhere", rule("create", "", "pods"), subject=user("mallory"), namespace="shop"),
+    )
+    expected = {(group["name"], "full-access"), ("eve", "become-full-access")}
+    assert rules(held, actors_of(Config())) == expected
+    everywhere = joined(
+        held, bound("sa", rule("*", "*", "*"), subject={"kind": "Group", "name": "system:serviceaccounts"})
+    )
+    assert ("mallory", "become-full-access") in rules(everywhere, actors_of(Config()))
+
+
+def test_a_reconciler_with_every_right_is_told_of_once() -> None:
+    """Who may become it by the rules about reconcilers; who may become that one, by this."""
+    flux = {"kind": "ServiceAccount", "name": "kustomize-controller", "namespace": "flux-system"}
+    held = joined(
+        bound("flux", rule("*", "*", "*"), subject=flux),
+        bound("mint", rule("create", "", "serviceaccounts/token"), subject=ci("pipeline"), namespace="flux-system"),
+        bound("as", rule("impersonate", "", "serviceaccounts", "pipeline"), subject=EVE, namespace="ci"),
+    )
+    pipeline = account("ci", "pipeline")
+    assert rules(held, actors_of(Config())) == {(pipeline, "mint-token"), ("eve", "become-full-access")}
+
+
 def test_known_holders_are_accepted_and_shown() -> None:
     """By who, rule and what it can do; what goes beyond is told of, and so is what nobody has any more."""
     held = bound("mint", rule("create", "", "serviceaccounts/token"), subject=EVE, namespace="flux-system")
