@@ -13,8 +13,9 @@ class Accepted(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """A right that somebody is meant to have.
 
     ``subject``: who, as findings name it: ``User alice``, ``Group ops``, ``ServiceAccount shop/deployer``. ``rule``: of the
-    finding, such as ``doctor/mint-token``. ``powers``: globs (``*`` and ``?``) of what it can do, as the finding says it; what
-    none of them covers is told of. ``reason``: why.
+    finding, such as ``doctor/mint-token``. ``powers``: globs (``*`` and ``?``) of what it can do, as the finding says it, with
+    the namespace where it does; what none of them covers is told of. Without: whatever it can do by that rule, in every
+    namespace. ``reason``: why.
     """
 
     subject: _Text

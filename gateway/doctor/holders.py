@@ -105,7 +105,7 @@ def _merged(held: Iterable[Held]) -> list[Held]:
 
 def _second(held: Iterable[Held]) -> list[Power]:
     """By whom one could be two people, now that it is known who approves. Accounts do not: the guard of grants sees to that."""
-    approvers: dict[str, list[str]] = {}
+    approvers: dict[Subject, list[str]] = {}
     requesters: list[str] = []
     for one in held:
         kind, name = one.subject
@@ -115,8 +115,8 @@ def _second(held: Iterable[Held]) -> list[Power]:
             or one.rule not in {"break-glass-approve", "break-glass-request", EVERYTHING}
         ):
             continue
-        if one.rule != "break-glass-request" and name not in approvers.setdefault(kind, []):
-            approvers[kind].append(name)
+        if one.rule != "break-glass-request":
+            approvers.setdefault(one.subject, []).extend(one.does)
         if one.rule != "break-glass-approve" and kind == "User":
             requesters.append(name)
     return of_approvers(approvers, requesters)
@@ -129,7 +129,7 @@ def _trusted(subject: Subject, actors: Actors, namespace: str) -> bool:
     return subject.name in actors.reconcilers.users or (account is not None and account[0] == namespace)
 
 
-def told(held: Iterable[Held], accepted: Sequence[Accepted]) -> list[Finding]:
+def told(held: Sequence[Held], accepted: Sequence[Accepted]) -> list[Finding]:
     """A finding for each; what is accepted is one of its own, marked so, and an acceptance of what nobody has is one too."""
     used: set[int] = set()
     results: list[Finding] = []
@@ -146,34 +146,42 @@ def told(held: Iterable[Held], accepted: Sequence[Accepted]) -> list[Finding]:
         if rest:
             results.append(_finding(one, rest))
         results += [_finding(one, does, accepted[number].reason) for number, does in known.items()]
-    unused = [entry for number, entry in enumerate(accepted) if number not in used]
-    return results + [_unused(entry) for entry in unused]
+    return results + [_unused(entry, held) for number, entry in enumerate(accepted) if number not in used]
 
 
 def _covers(entry: Accepted, one: Held, does: str) -> bool:
-    same = entry.subject == str(one.subject) and entry.rule.removeprefix(f"{GUARD}/") == one.rule
     # As a glob, of which brackets are no part: field paths and names have none that mean anything.
-    return same and any(fnmatchcase(does, pattern.replace("[", "[[]")) for pattern in entry.powers)
+    return _about(entry, one) and any(fnmatchcase(does, pattern.replace("[", "[[]")) for pattern in entry.powers)
 
 
-def _unused(entry: Accepted) -> Finding:
+def _about(entry: Accepted, one: Held) -> bool:
+    return entry.subject == str(one.subject) and entry.rule.removeprefix(f"{GUARD}/") == one.rule
+
+
+def _unused(entry: Accepted, held: Iterable[Held]) -> Finding:
+    does = [does for one in held if _about(entry, one) for does in one.does]
+    why = f"none of `powers` is what it can do: {_listed(does)}" if does else "nobody has that"
     return found(
         "accepted-unused",
         Resource("govgate.dev/v1alpha1", "Configuration", "", "doctor"),
-        f"doctor.accepted: {entry.subject}, {entry.rule}: nobody has that ({entry.reason})",
+        f"doctor.accepted: {entry.subject}, {entry.rule}: {why} ({entry.reason})",
         field=f"doctor.accepted[subject={entry.subject},rule={entry.rule}]",
     )
+
+
+def _listed(does: Sequence[str]) -> str:
+    more = f", and {len(does) - _SHOWN} more" if len(does) > _SHOWN else ""
+    return "; ".join(does[:_SHOWN]) + more
 
 
 def _finding(one: Held, does: Sequence[str], reason: str = "") -> Finding:
     subject = one.subject
     kind, namespace, name = one.by[0].binding
     roles = ", ".join(dict.fromkeys(f"{by.role} ({by.binding[0]} {_place(by)})" for by in one.by))
-    more = f", and {len(does) - _SHOWN} more" if len(does) > _SHOWN else ""
     return found(
         one.rule,
         Resource(f"{_RBAC}/v1", kind, namespace, name),
-        f"{subject} can {'; '.join(does[:_SHOWN])}{more}, by {roles}",
+        f"{subject} can {_listed(does)}, by {roles}",
         field=f"subjects[kind={subject.kind},name={subject.name}]",
         severity=Severity.CRITICAL if subject in _EVERYBODY else None,
         exception=f"doctor.accepted: {reason}" if reason else None,

@@ -27,6 +27,7 @@ _SHOWN = 4
 ACCOUNTS = "system:serviceaccounts"
 """The group that all service accounts are in; with a colon and a namespace behind it, those of that one."""
 BECOME = "become-full-access"
+_WRITING = ", writing in "
 _STRONG = ("cluster-admin", "admin", "edit")
 """Kubernetes' own ClusterRoles that let Pods be run."""
 
@@ -34,12 +35,16 @@ _STRONG = ("cluster-admin", "admin", "edit")
 class Power(msgspec.Struct, frozen=True):
     """One thing to be able to do. ``all_of``: of each group of questions one must be answered with yes. ``about``: whom it
     makes one; to be oneself is no power.
+
+    ``where``: of one that is held in a namespace, or in every: the words between ``does`` and that place. Then each place
+    is a power of its own, and the last group of ``all_of`` asks about :data:`ANYWHERE`.
     """
 
     rule: str
     does: str
     all_of: tuple[tuple[Ask, ...], ...]
     about: frozenset[str] = frozenset()
+    where: str = ""
 
 
 def powers(actors: Actors, namespace: str, registration: str) -> list[Power]:
@@ -77,17 +82,22 @@ def powers(actors: Actors, namespace: str, registration: str) -> list[Power]:
     ]
 
 
-def of_approvers(approvers: Mapping[str, Iterable[str]], requesters: Iterable[str]) -> list[Power]:
+def of_approvers(approvers: Mapping[Subject, Sequence[str]], requesters: Iterable[str]) -> list[Power]:
     """To be two people: by impersonating who may approve break-glass, or who may ask for it, being one who may approve.
 
-    ``approvers``: names of users and of groups (keys ``User`` and ``Group``); ``requesters``: of users.
+    ``approvers``: users and groups, each with what it may do, and where; ``requesters``: names of users.
     """
-    rule, why = "impersonate-approver", "who may approve break-glass"
-    asked = [one for name in approvers.get("User", ()) for one in _of_user(name, rule, why)]
-    asked += [one for name in approvers.get("Group", ()) for one in _group(name, rule, why)]
+    rule = "impersonate-approver"
+    asked: list[Power] = []
+    for (kind, name), does in approvers.items():
+        more = f" and {len(does) - _SHOWN} more" if len(does) > _SHOWN else ""
+        why = f"who may {', '.join(does[:_SHOWN])}{more}"
+        asked += _of_user(name, rule, why) if kind == "User" else _group(name, rule, why)
     for name in requesters:
         for power in _of_user(name, rule, "who may ask for break-glass, and approve that"):
-            asked.append(msgspec.structs.replace(power, all_of=(*power.all_of, _held("approve"))))
+            # By constrained impersonation there are two places: where one may ask, and where one approves is what counts.
+            groups = (*power.all_of, _held("approve"))
+            asked.append(msgspec.structs.replace(power, all_of=groups, where=", approving in "))
     return asked
 
 
@@ -145,7 +155,7 @@ def _group(name: str, rule: str = "impersonate-group", why: str = "") -> list[Po
     constrained = (Ask("impersonate:user-info", _AUTHENTICATION, "groups", name=name),)
     return [
         Power(rule, does, ((Ask("impersonate", "", "groups", name=name),),)),
-        Power(rule, does, (constrained, _on("user-info"))),
+        Power(rule, does, (constrained, _on("user-info")), where=_WRITING),
     ]
 
 
@@ -154,7 +164,7 @@ def _of_user(user: str, rule: str, why: str) -> list[Power]:
     constrained = (Ask("impersonate:user-info", _AUTHENTICATION, "users", name=user),)
     return [
         Power(rule, does, ((Ask("impersonate", "", "users", name=user),),), about),
-        Power(rule, does, (constrained, _on("user-info")), about),
+        Power(rule, does, (constrained, _on("user-info")), about, _WRITING),
     ]
 
 
@@ -167,7 +177,7 @@ def _of_account(
     token = (Ask("create", "", "serviceaccounts/token", namespace, name),)
     return [
         Power(impersonate, f"impersonate {who}", (become,), about),
-        Power(impersonate, f"impersonate {who}", (constrained, _on("serviceaccount")), about),
+        Power(impersonate, f"impersonate {who}", (constrained, _on("serviceaccount")), about, _WRITING),
         Power(mint, f"create a token of {who}", (token,), about),
     ]
 
@@ -242,7 +252,7 @@ def _of_nodes() -> list[Power]:
     for mode in _NODE_MODES:
         node = Ask(f"impersonate:{mode}", _AUTHENTICATION, "nodes", name="*")
         token = Ask(f"impersonate-on:{mode}:create", "", "serviceaccounts/token", ANYWHERE)
-        found.append(Power("mint-token", does, ((node,), (token,))))
+        found.append(Power("mint-token", does, ((node,), (token,)), where=", in "))
     return found
 
 
@@ -313,7 +323,7 @@ def _held(verb: str) -> tuple[Ask, ...]:
 def _of_break_glass() -> list[Power]:
     written = tuple(Ask(verb, _GOVGATE, "breakglasses/status") for verb in ("update", "patch"))
     return [
-        Power("break-glass-approve", "approve break-glass", (_held("approve"),)),
-        Power("break-glass-request", "ask for break-glass", (_held("request"),)),
+        Power("break-glass-approve", "approve break-glass", (_held("approve"),), where=" in "),
+        Power("break-glass-request", "ask for break-glass", (_held("request"),), where=" in "),
         Power("break-glass-status", "write the status of break-glass grants", (written,)),
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from gateway.doctor.powers import Power
@@ -28,14 +28,34 @@ def walk(by_subject: Mapping[Subject, Sequence[Grant]], asked: Sequence[Power]) 
         for power in index.within({grant.namespace for grant in useful}) if useful else ():
             if power.about == {subject.name} and subject.kind == "User":
                 continue
-            answers = [next((g for g in useful for ask in group if allows(g, ask)), None) for group in power.all_of]
-            if all(answers):
+            for text, answers in _answered(power, useful):
                 does, by = can.setdefault(power.rule, ([], []))
-                if power.does not in does:
-                    does.append(power.does)
-                    by += [answer for answer in answers if answer is not None]
+                if text not in does:
+                    does.append(text)
+                    by += answers
         found_ones += [Held(subject, rule, tuple(does), tuple(by)) for rule, (does, by) in can.items()]
     return found_ones
+
+
+def _answered(power: Power, useful: Sequence[Grant]) -> list[tuple[str, list[Grant]]]:
+    """What the power is called, with the grants that give it: once, or for each place where it is held."""
+    groups = power.all_of[:-1] if power.where else power.all_of
+    answers = [one for group in groups if (one := next(_answering(group, useful), None)) is not None]
+    if len(answers) < len(groups):
+        return []
+    if not power.where:
+        return [(power.does, answers)]
+    places: dict[str, Grant] = {}
+    for grant in _answering(power.all_of[-1], useful):
+        places.setdefault(grant.namespace, grant)
+    return [
+        (f"{power.does}{power.where}{place or 'every namespace'}", [*answers, grant])
+        for place, grant in sorted(places.items())
+    ]
+
+
+def _answering(group: Sequence[Ask], useful: Sequence[Grant]) -> Iterator[Grant]:
+    return (grant for grant in useful if any(allows(grant, ask) for ask in group))
 
 
 def useful_of(by_subject: Mapping[Subject, Sequence[Grant]], asked: Sequence[Power]) -> dict[Subject, list[Grant]]:

@@ -304,6 +304,55 @@ def test_known_holders_are_accepted_and_shown() -> None:
     assert [one.exception for one in found(held, actors, other) if one.rule == "doctor/mint-token"] == [None]
 
 
+APPROVES = rule("approve", "govgate.dev", "breakglasses")
+
+
+def test_what_is_accepted_in_a_namespace_is_accepted_there_alone() -> None:
+    """Each place is a power of its own: another namespace, or all of them, is told of."""
+    there = bound("there", APPROVES, subject=EVE, namespace="shop")
+    known = Accepted("User eve", "break-glass-approve", "by rota", ("approve break-glass in shop",))
+    actors = actors_of(Config())
+
+    def live(held: Roles, entry: Accepted) -> list[str]:
+        return [one.message.partition(", by ")[0] for one in found(held, actors, entry) if not one.exception]
+
+    assert live(there, known) == []
+    other = joined(there, bound("other", APPROVES, subject=EVE, namespace="web"))
+    assert live(other, known) == ["User eve can approve break-glass in web"]
+    everywhere = joined(there, bound("wide", APPROVES, subject=EVE))
+    assert live(everywhere, known) == ["User eve can approve break-glass in every namespace"]
+    assert live(everywhere, Accepted("User eve", "break-glass-approve", "by rota")) == []
+    # As it was written before places were told apart: it names none, and holds for none.
+    assert live(there, Accepted("User eve", "break-glass-approve", "by rota", ("approve break-glass",))) == [
+        "User eve can approve break-glass in shop",
+        "doctor.accepted: User eve, break-glass-approve: none of `powers` is what it can do: approve break-glass in shop (by rota)",
+    ]
+
+
+def test_each_place_where_one_writes_as_another_is_a_power() -> None:
+    """Constrained impersonation says whom everywhere, and to do what in namespaces; an approver's places are his impersonator's."""
+    whom = bound(
+        "whom",
+        rule("impersonate:serviceaccount", "authentication.k8s.io", "serviceaccounts", "helm-controller"),
+        subject=EVE,
+    )
+    write = rule("impersonate-on:serviceaccount:patch", "apps", "deployments")
+    places = [bound("shop", write, subject=EVE, namespace="shop"), bound("wide", write, subject=EVE)]
+    (one,) = found(joined(whom, *places), actors_of(Config()))
+    helm = "impersonate flux-system/helm-controller, writing in"
+    assert one.message.startswith(f"User eve can {helm} every namespace; {helm} shop, by ")
+    approves = bound("approves", APPROVES, subject=user("bob"), namespace="shop")
+    becomes = bound("i", rule("impersonate", "", "users", "bob"), subject=EVE)
+    said = [one.message for one in found(joined(approves, becomes), actors_of(Config())) if "impersonate" in one.rule]
+    assert said[0].startswith("User eve can impersonate bob (who may approve break-glass in shop), by ")
+    asks = bound("asks", rule("request", "govgate.dev", "breakglasses"), subject=user("alice"))
+    both = joined(approves, asks, bound("i", rule("impersonate", "", "users", "alice"), subject=user("bob")))
+    said = [one.message for one in found(both, actors_of(Config())) if "impersonate" in one.rule]
+    assert said[0].startswith(
+        "User bob can impersonate alice (who may ask for break-glass, and approve that), approving in shop, by "
+    )
+
+
 @pytest.mark.parametrize(
     ("policy", "path", "kinds"),
     [
