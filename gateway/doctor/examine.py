@@ -259,7 +259,8 @@ class Examination:
     async def _scales(self, cluster: Cluster) -> Sequence[Result]:
         pods = await self._ask("scale-unreadable", "govgate's Pods", self._pods(cluster), [])
         accounts = {(self._own, str((one.get("spec") or {}).get("serviceAccountName") or "default")) for one in pods}
-        return scales.check_scales(self._served, self._granted, accounts, self._config.drift.on_error)
+        left_out = registrations.unguarded_groups(self._there)
+        return scales.check_scales(self._served, self._granted, accounts, self._config.drift.on_error, left_out)
 
     async def _clock(self, cluster: Cluster) -> Sequence[Result]:
         return replicas.check_clock(*await cluster.clock())

@@ -15,6 +15,7 @@ from gateway.core.finding import Action, Finding, Resource, Severity
 from gateway.core.subject import Json
 from gateway.doctor.rbac import matches
 from gateway.doctor.rules import Result, found, undecided
+from gateway.doctor.wanted import groups_of
 from gateway.server.registered import described, differences
 from gateway.server.registration_conditions import CONDITIONS, POD_OBJECTS, excluded_by, own_volumes
 
@@ -118,14 +119,13 @@ def _own_namespace(webhook: Json, about: Resource, label: str, site: Site) -> li
 
 def _recovery(webhook: Json, about: Resource, label: str, site: Site) -> list[Result]:
     own = {**CONDITIONS, "not-own-volumes": own_volumes(site.namespace)}
-    given = [str(one.get("expression")) for one in webhook.get("matchConditions") or ()]
-    left_out = {group for text in given for group in excluded_by(text)}
-    held = {_plain(text) for text in given if not excluded_by(text)}
+    groups = left_out(webhook)
+    held = {_plain(text) for text in _expressions(webhook) if not excluded_by(text)}
     strange = held - {_plain(text) for text in own.values()}
     asked = [
         one
         for one in RECOVERY
-        if one.group not in left_out and _plain(own[one.condition]) not in held and _asks(webhook, one, site)
+        if one.group not in groups and _plain(own[one.condition]) not in held and _asks(webhook, one, site)
     ]
     if not asked:
         return []
@@ -135,6 +135,21 @@ def _recovery(webhook: Json, about: Resource, label: str, site: Site) -> list[Re
         return [undecided("registration-recovery", f"{KIND} {about.name} {label}", reason)]
     text = f"with failurePolicy Fail it asks about: {what}"
     return [found("registration-recovery", about, text, field=f"{label}.matchConditions")]
+
+
+def _expressions(webhook: Json) -> list[str]:
+    return [str(one.get("expression")) for one in webhook.get("matchConditions") or ()]
+
+
+def left_out(webhook: Json) -> set[str]:
+    """The API groups that a webhook is not asked about, by the condition for ``--excluded-group``."""
+    return {group for text in _expressions(webhook) for group in excluded_by(text)}
+
+
+def unguarded_groups(there: Json | None) -> set[str]:
+    """The API groups that no webhook of the registration asks the drift guard about."""
+    webhooks = [one for one in (there or {}).get("webhooks") or () if "drift" in groups_of(one)]
+    return set.intersection(*map(left_out, webhooks)) if webhooks else set()
 
 
 def _plain(expression: str) -> str:

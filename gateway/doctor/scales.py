@@ -33,16 +33,17 @@ def check_scales(
     granted: Sequence[Grant] | None,
     accounts: Collection[tuple[str, str]],
     on_error: OnError,
+    left_out: Collection[str] = (),
 ) -> list[Result]:
     """``accounts``: those of govgate's Pods; ``on_error``: the drift guard's; ``served`` and ``granted``: None where they
-    could not be read.
+    could not be read; ``left_out``: the API groups that the drift guard is not asked about.
     """
     about = "types with a scale"
     if served is None or granted is None:
         return [undecided(_RULE, about, f"{'what is served' if served is None else 'RBAC'} could not be read")]
     if not accounts:
         return [undecided(_RULE, about, "no Pods of govgate's were found, whose account would read them")]
-    scaled = sorted(one for one in served if one.scales)
+    scaled = sorted(one for one in served if one.scales and one.group not in left_out)
     return [one for account in sorted(accounts) for one in _of_account(*account, scaled, granted, on_error)]
 
 

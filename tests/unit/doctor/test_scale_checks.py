@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.config.model import Config
 from gateway.core.finding import Action
 from gateway.core.guard import OnError
 from gateway.doctor.rbac import Grant, Rule, Subject
+from gateway.doctor.registrations import unguarded_groups
 from gateway.doctor.scales import ServedResource, check_scales
+from gateway.server.registration import Target, registration
 
 OWN = ("govgate-system", "govgate-webhook")
 SERVED = (
@@ -66,6 +69,19 @@ def test_a_type_that_may_be_read_is_not(more):
 def test_a_right_that_does_not_suffice(less):
     """In one namespace, of one name, somebody else's, or of the Scale alone."""
     assert len(hidden(DEPLOYMENTS, less)) == 1
+
+
+def test_a_group_that_is_left_out_is_not_told_of():
+    """By every webhook that asks the drift guard: such a request is never sent. One that asks about it still counts."""
+    settings = {"excluded_groups": ("argoproj.io",)}
+    one = registration(Config(), Target(), **settings)
+    two = registration(Config(), Target(), **settings, failure_policies={"provenance": "Ignore"})
+    plain = registration(Config(), Target(), failure_policies={"provenance": "Ignore"})
+    said = ["argoproj.io" in unguarded_groups(there) for there in (one, two, plain, None)]
+    assert said == [True, True, False, False]
+    assert check_scales(SERVED, [DEPLOYMENTS], {OWN}, OnError.DENY, unguarded_groups(two)) == []
+    mixed = {"webhooks": [*one["webhooks"], *plain["webhooks"]]}
+    assert len(check_scales(SERVED, [DEPLOYMENTS], {OWN}, OnError.DENY, unguarded_groups(mixed))) == 1
 
 
 def test_what_is_not_known_is_undecided():
