@@ -57,21 +57,47 @@
 {{- end }}
 {{- end }}
 
-{{/* What `govgate config validate` says beyond the schema, and what the chart writes into the configuration itself. */}}
-{{- define "govgate.checkConfig" -}}
+{{/* Of a path in config "true" where somebody said something, be it 0 or false; null and {} say nothing. */}}
+{{- define "govgate.said" -}}
+{{- $at := index . 0 }}
+{{- range splitList "." (index . 1) }}
+{{- $held := ternary $at dict (kindIs "map" $at) }}
+{{- $at = ternary (get $held .) nil (hasKey $held .) }}
+{{- end }}
+{{- if not (or (kindIs "invalid" $at) (and (kindIs "map" $at) (not $at))) }}true{{ end }}
+{{- end }}
+
+{{/* What the chart writes into the configuration itself: said there, it would be written over. */}}
+{{- define "govgate.checkOwn" -}}
+{{- $names := ": it is named after the release; fullnameOverride names all of it" }}
+{{- $fixed := ": what the chart makes needs it so" }}
 {{- $own := dict
-  "apiVersion" "" "kind" "" "cluster" "" "audit.stateDir" "" "server.host" "" "server.healthHost" "" "controller.healthHost" ""
-  "server.port" " by webhook.port" "server.healthPort" " by webhook.healthPort" "controller.healthPort" " by controller.healthPort"
-  "server.tls.certFile" " by tls" "server.tls.keyFile" " by tls" "controller.election.name" "" "controller.certificates.enabled" " by tls.mode"
-  "server.registration.name" " by webhook.register" "server.registration.restore" " by webhook.restoreRegistration"
+  "apiVersion" $fixed "kind" $fixed "cluster" $fixed "audit.stateDir" $fixed
+  "server.host" $fixed "server.healthHost" $fixed "controller.healthHost" $fixed
+  "server.port" ": use webhook.port" "server.healthPort" ": use webhook.healthPort" "controller.healthPort" ": use controller.healthPort"
+  "server.tls.certFile" ": use tls.mode and tls.existing.secretName" "server.tls.keyFile" ": use tls.mode and tls.existing.secretName"
+  "controller.election.name" $names "controller.certificates.enabled" ": use tls.mode"
+  "controller.certificates.secretName" $names "controller.certificates.serviceName" $names
+  "controller.certificates.webhookConfigurations" ": use webhook.register"
+  "server.registration.restore" ": use webhook.restoreRegistration"
 -}}
+{{- if .Values.webhook.register }}
+{{- $_ := merge $own (dict
+  "server.registration.name" $names "server.registration.service" $names
+  "server.registration.file" ": it is the one that is applied; webhook.register: false leaves both to you") }}
+{{- end }}
 {{- range $path, $instead := $own }}
-{{- $at := $.Values.config }}
-{{- range splitList "." $path }}{{ $at = ternary (get (ternary $at dict (kindIs "map" $at)) .) "" (kindIs "map" $at) }}{{ end }}
-{{- if $at }}
+{{- if include "govgate.said" (tuple $.Values.config $path) }}
 {{- fail (printf "config.%s: the chart sets this itself%s" $path $instead) }}
 {{- end }}
 {{- end }}
+{{- if and (not .Values.webhook.register) (ne .Values.webhook.restoreRegistration "never") }}
+{{- fail (printf "webhook.restoreRegistration: %s puts back what webhook.register: false does not make: use never, or webhook.register: true" .Values.webhook.restoreRegistration) }}
+{{- end }}
+{{- end }}
+
+{{/* What `govgate config validate` says beyond the schema. */}}
+{{- define "govgate.checkConfig" -}}
 {{- $config := .Values.config }}
 {{- if and (dig "optOut" "namespaces" (list) $config) (not (dig "optOut" "reason" "" $config)) }}
 {{- fail "config.optOut.reason: say why; it is written into every record there" }}
@@ -97,7 +123,7 @@
 {{- $replicas := int .Values.controller.replicas }}
 {{- $sealed := dig "controller" "sealed" "namespaces" (list) .Values.config }}
 {{- $external := include "govgate.external" . }}
-{{- if and (or $sealed $external) (not .Values.controller.enabled) }}
+{{- if and (or $sealed $external (include "govgate.sealingEndpoints" .)) (not .Values.controller.enabled) }}
 {{- fail (printf "controller.enabled: nobody else does what config.controller.%s asks for" (ternary "external" "sealed" (eq $external "true"))) }}
 {{- end }}
 {{- if and .Values.controller.enabled (gt $replicas 1) (not (dig "controller" "election" "enabled" true .Values.config)) }}
@@ -125,8 +151,16 @@
 {{- fail "config.provenance.pullSecrets: needs the right to get Secrets: rbac.secrets.read for some, rbac.extraWebhookRules for all" }}
 {{- end }}
 {{- if not .Values.rbac.extraControllerRules }}
+{{- $keys := include "govgate.keyNamespace" . }}
+{{- $sealing := and .Values.controller.enabled (or (include "govgate.sealed" .) (include "govgate.sealingEndpoints" .)) }}
+{{- if and $sealing (ne $keys .Release.Namespace) (not (has $keys (default list .Values.rbac.secrets.write))) }}
+{{- fail (printf "rbac.secrets.write: config.controller.sealed.keyNamespace is %s: the controller may read the keys there only if it is here, too" $keys) }}
+{{- end }}
 {{- range dig "controller" "sealed" "namespaces" (list) .Values.config }}
-{{- if not (or (regexMatch "[*?]" .) (has . (default list $.Values.rbac.secrets.write))) }}
+{{- if regexMatch "[*?]" . }}
+{{- fail (printf "config.controller.sealed.namespaces: %s is a pattern, for which the Secrets of all namespaces are watched: that takes rbac.extraControllerRules (docs/sealing.md says which)" .) }}
+{{- end }}
+{{- if not (has . (default list $.Values.rbac.secrets.write)) }}
 {{- fail (printf "rbac.secrets.write: config.controller.sealed.namespaces names %s: the controller may write Secrets there only if it is here, too" .) }}
 {{- end }}
 {{- end }}

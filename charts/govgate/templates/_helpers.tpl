@@ -79,7 +79,29 @@ app.kubernetes.io/part-of: govgate
 {{- mustMergeOverwrite (deepCopy .Values.config) $fixed | toYaml }}
 {{- end }}
 
-{{/* What the configuration says, where several templates ask. */}}
+{{/* What the configuration says, where several templates ask: "true" for each of the controller's loops that it starts. */}}
+{{- define "govgate.scan" -}}
+{{- $policy := dig "policy" (dict) .Values.config }}
+{{- $rules := or (dig "sources" (list "builtin:gitops") $policy) (dig "opa" "decisions" (list) $policy) }}
+{{- if and (dig "controller" "scan" "enabled" true .Values.config) $rules }}true{{ end }}
+{{- end }}
+
+{{- define "govgate.reports" -}}
+{{- if dig "controller" "scan" "reports" "enabled" true .Values.config }}{{ include "govgate.scan" . }}{{ end }}
+{{- end }}
+
+{{- define "govgate.sealed" -}}
+{{- if dig "controller" "sealed" "namespaces" (list) .Values.config }}true{{ end }}
+{{- end }}
+
+{{- define "govgate.sealingEndpoints" -}}
+{{- if dig "controller" "sealed" "endpoints" "enabled" false .Values.config }}true{{ end }}
+{{- end }}
+
+{{- define "govgate.keyNamespace" -}}
+{{- dig "controller" "sealed" "keyNamespace" "" .Values.config | default .Release.Namespace }}
+{{- end }}
+
 {{- define "govgate.external" -}}
 {{- $external := dig "controller" "external" (dict) .Values.config }}
 {{- if or (get $external "enabled") (get $external "namespaces") }}true{{ end }}

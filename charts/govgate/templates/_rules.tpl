@@ -1,11 +1,24 @@
-{{/* What the guards read, at admission and in the background scan. No Secrets. */}}
-{{- define "govgate.guardRules" -}}
+{{/* What objects are judged by, at admission and in the background scan. No Secrets. */}}
+{{- define "govgate.judgingRules" -}}
 - apiGroups: [""]
   resources: [namespaces]
   verbs: [get, list, watch]
 - apiGroups: [govgate.dev]
   resources: [policywaivers, clusterpolicywaivers, trustpolicies, breakglasses]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
+- apiGroups: [source.toolkit.fluxcd.io]
+  resources: [helmrepositories, helmcharts]
+  verbs: [list, watch]
+{{- include "govgate.inventoryRules" . }}
+{{- if has "cluster:gatekeeper" (dig "policy" "sources" (list) .Values.config) }}
+- apiGroups: [templates.gatekeeper.sh, constraints.gatekeeper.sh, expansion.gatekeeper.sh]
+  resources: ["*"]
+  verbs: [list, watch]
+{{- end }}
+{{- end }}
+
+{{/* Who manages what: of a request, and of nothing that merely stands in the cluster. */}}
+{{- define "govgate.ownerRules" -}}
 - apiGroups: [kustomize.toolkit.fluxcd.io]
   resources: [kustomizations]
   verbs: [get, list, watch]
@@ -30,12 +43,6 @@
 {{- if ne (dig "tofuController" "mode" "disabled" $drift | toString) "disabled" }}
 - apiGroups: [infra.contrib.fluxcd.io]
   resources: [terraforms]
-  verbs: [get, list, watch]
-{{- end }}
-{{- include "govgate.inventoryRules" . }}
-{{- if has "cluster:gatekeeper" (dig "policy" "sources" (list) .Values.config) }}
-- apiGroups: [templates.gatekeeper.sh, constraints.gatekeeper.sh, expansion.gatekeeper.sh]
-  resources: ["*"]
   verbs: [get, list, watch]
 {{- end }}
 {{- end }}
@@ -83,5 +90,59 @@ resource is called; these are the ways of English, and the name of a resource th
     {{- toYaml . | nindent 4 }}
   resources: ["*"]
   verbs: [get, list, watch]
+{{- end }}
+{{- end }}
+
+{{/* Of the controller in all namespaces: for each loop that the configuration starts, what its page of the docs lists. */}}
+{{- define "govgate.controllerRules" -}}
+{{- if include "govgate.scan" . }}
+{{- include "govgate.judgingRules" . }}
+{{ include "govgate.scanRules" . }}
+{{- end }}
+{{- if include "govgate.reports" . }}
+- apiGroups: [openreports.io, wgpolicyk8s.io]
+  resources: [reports, clusterreports, policyreports, clusterpolicyreports]
+  verbs: [list, create, patch, delete]
+{{- end }}
+{{- if and (eq .Values.tls.mode "built-in") .Values.webhook.register }}
+# Its own registration alone: the authority of the certificates it makes goes into it.
+- apiGroups: [admissionregistration.k8s.io]
+  resources: [validatingwebhookconfigurations]
+  resourceNames: [{{ include "govgate.fullname" . }}]
+  verbs: [get, update]
+{{- end }}
+{{- with .Values.rbac.extraControllerRules }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* In its own namespace. */}}
+{{- define "govgate.controllerOwnRules" -}}
+{{- if dig "controller" "election" "enabled" true .Values.config }}
+{{- $name := printf "%s-controller" (include "govgate.fullname" .) }}
+# The Lease's name cannot limit who may create it; all else is limited to its own: one, and one of each shard.
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs: [create]
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  resourceNames:
+    - {{ $name }}
+    {{- $shards := include "govgate.shards" . | int }}
+    {{- if gt $shards 1 }}
+    {{- range until $shards }}
+    - {{ $name }}-external-{{ . }}
+    {{- end }}
+    {{- end }}
+  verbs: [get, update]
+{{- end }}
+{{- if eq .Values.tls.mode "built-in" }}
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [create]
+- apiGroups: [""]
+  resources: [secrets]
+  resourceNames: [{{ include "govgate.tlsSecret" . }}, {{ include "govgate.tlsSecret" . }}-authority]
+  verbs: [get, update]
 {{- end }}
 {{- end }}

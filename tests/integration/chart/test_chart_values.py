@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 import yaml
-from support.charts import CHART, ROOT, RefusedError, rendered
+from support.charts import CHART, ROOT, RefusedError, of_kind, rendered
+
+from gateway.config import load_config
 
 pytestmark = pytest.mark.servers
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
@@ -41,8 +43,22 @@ EXTERNAL = "config.controller.external"
         ("tls.mode=existing,tls.existing.secretName=a", "give the authority in PEM"),
         ("tls.certManager.duration=90d", "write hours"),
         ("webhook.persistence.enabled=false,config.audit.mode=durable", "needs a volume"),
-        ("config.cluster.connect=none", "the chart sets this itself"),
-        ("config.server.port=1", "the chart sets this itself by webhook.port"),
+        ("config.cluster.connect=none", "config.cluster: the chart sets this itself"),
+        ("config.server.port=1", "config.server.port: the chart sets this itself: use webhook.port"),
+        ("config.server.port=0", "config.server.port: the chart sets this itself: use webhook.port"),
+        ("config.audit.stateDir=", "config.audit.stateDir: the chart sets this itself"),
+        ("config.server.registration.file=/a", "registration.file: .* itself: .*webhook.register"),
+        ("config.server.registration.service=a", "registration.service: .* itself: .*fullnameOverride"),
+        (
+            "config.server.registration.restore=never",
+            "registration.restore: .* itself: use webhook.restoreRegistration",
+        ),
+        ("config.controller.certificates.enabled=false", "certificates.enabled: .* itself: use tls.mode"),
+        ("config.controller.certificates.secretName=a", "certificates.secretName: .* itself: .*fullnameOverride"),
+        ("config.controller.certificates.serviceName=a", "certificates.serviceName: .* itself: .*fullnameOverride"),
+        ("tls.mode=cert-manager,config.controller.certificates.secretName=a", "certificates.secretName: .* itself"),
+        ("config.controller.certificates.webhookConfigurations={a}", "Configurations: .* itself: use webhook.register"),
+        ("webhook.register=false,webhook.restoreRegistration=always", "webhook.restoreRegistration: .*use never"),
         ("opa.enabled=true", "nobody asks it"),
         ("config.policy.engine=opa", "name the OPA server"),
         ("config.controller.election.enabled=false", "set controller.replicas to 1"),
@@ -50,6 +66,15 @@ EXTERNAL = "config.controller.external"
         (f"{EXTERNAL}.enabled=true,{EXTERNAL}.intake.enabled=true", "name the file with the token"),
         ("config.policy.inventory={v1/Secret}", "the right to read every Secret"),
         ("config.controller.sealed.namespaces={web}", "rbac.secrets.write: .* names web"),
+        ("config.controller.sealed.namespaces={web-*}", "web-\\* is a pattern.*rbac.extraControllerRules"),
+        (
+            "config.controller.sealed.keyNamespace=keys,config.controller.sealed.endpoints.enabled=true",
+            "rbac.secrets.write: .*keyNamespace is keys",
+        ),
+        (
+            "controller.enabled=false,tls.mode=cert-manager,config.controller.sealed.endpoints.enabled=true",
+            "controller.enabled: nobody else does",
+        ),
         ("webhook.healthPort=8443", "must differ from webhook.port"),
         ("fullnameOverride=Bad_Name", '"Bad_Name" is no name of a Service'),
         ("webhook.resources.limits.memory=1GiB", '"1GiB" is no quantity: write'),
@@ -64,6 +89,22 @@ def test_a_broken_value_is_named(values: str, says: str, tmp_path: Path) -> None
         options = ("--values", str(file))
     with pytest.raises(RefusedError, match=says):
         rendered(*options)
+
+
+def test_a_list_that_is_empty_is_said_too() -> None:
+    """What the chart sets is refused whatever is said of it: an empty list would be written over, too."""
+    with pytest.raises(RefusedError, match="webhookConfigurations: the chart sets this itself"):
+        rendered("--set-json", "config.controller.certificates.webhookConfigurations=[]")
+
+
+def test_a_registration_of_ones_own_can_be_watched(tmp_path: Path) -> None:
+    """Where the chart registers nothing it sets none of its names either."""
+    own = {"name": "mine", "file": "/etc/mine/registration.yaml", "service": "other"}
+    objects = rendered("--set", "webhook.register=false", "--set-json", f"config.server.registration={json.dumps(own)}")
+    text = of_kind(objects, "ConfigMap", "govgate")["data"]["config.yaml"]
+    (file := tmp_path / "config.yaml").write_text(text)
+    watched = load_config(file).config.server.registration
+    assert (watched.name, watched.file, watched.service, watched.restore) == (*own.values(), "never")
 
 
 def test_what_is_made_is_as_it_would_be_made() -> None:
