@@ -6,6 +6,7 @@ import os
 
 import msgspec
 
+from gateway.config.controller import Controller
 from gateway.config.drift import Drift
 from gateway.config.files import read_bounded
 from gateway.config.model import Config
@@ -84,6 +85,17 @@ def _check(config: Config, source: str) -> None:
         if not one.users and not one.groups:
             raise ConfigError(f"{source}: secrets.plain.writers[{index}]: name at least one user or group")
     _check_drift(config.drift, source)
+    _check_controller(config.controller, f"{source}: controller")
+
+
+def _check_controller(controller: Controller, where: str) -> None:
+    election, certificates, external = controller.election, controller.certificates, controller.external
+    if not election.retry_seconds < election.renew_seconds < election.lease_seconds:
+        raise ConfigError(f"{where}.election: retrySeconds < renewSeconds < leaseSeconds must hold")
+    if certificates.renew_days >= certificates.valid_days:
+        raise ConfigError(f"{where}.certificates.renewDays: must be below validDays")
+    if external.shard >= external.shards:
+        raise ConfigError(f"{where}.external.shard: is counted from 0, and below shards")
 
 
 def _check_drift(drift: Drift, source: str) -> None:

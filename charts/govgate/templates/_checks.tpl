@@ -8,6 +8,59 @@
 {{- end }}
 {{- end }}
 
+{{/* A quantity as a number. */}}
+{{- define "govgate.amount" -}}
+{{- $text := toString . }}
+{{- $units := dict "m" 0.001 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "P" 1e15 "E" 1e18 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 "Pi" 1125899906842624 "Ei" 1152921504606846976 }}
+{{- $unit := regexFind "(m|k|M|G|T|P|E|[KMGTPE]i)$" $text }}
+{{- if $unit }}{{ mulf (trimSuffix $unit $text | float64) (get $units $unit) | printf "%.3f" }}{{ else }}{{ float64 $text | printf "%.3f" }}{{ end }}
+{{- end }}
+
+{{/* What is added to Pods stands beside what the chart puts there: nothing is said twice. */}}
+{{- define "govgate.checkAdded" -}}
+{{- $ours := include "govgate.labels" . | fromYaml | keys }}
+{{- range $part, $values := dict "webhook" .Values.webhook "controller" .Values.controller }}
+{{- range $label, $_ := default dict $values.podLabels }}
+{{- if has $label (append $ours "app.kubernetes.io/component") }}
+{{- fail (printf "%s.podLabels: the chart sets %s itself%s" $part $label (ternary ": use nameOverride" "" (eq $label "app.kubernetes.io/name"))) }}
+{{- end }}
+{{- end }}
+{{- if hasKey (default dict $values.podAnnotations) "checksum/restarting-settings" }}
+{{- fail (printf "%s.podAnnotations: the chart sets checksum/restarting-settings itself" $part) }}
+{{- end }}
+{{- $taken := dict "extraEnv" (list "TMPDIR" "GOVGATE_CONFIG") "extraVolumes" (list "config" "state" "tmp") }}
+{{- if eq $part "webhook" }}
+{{- $_ := set $taken "extraVolumes" (list "config" "state" "tmp" "tls") }}
+{{- $_ := set $taken "extraContainers" (concat (list "govgate") (ternary (list "opa") (list) $.Values.opa.enabled) (ternary (list "log" "log-init") (list) $.Values.webhook.shipLog.enabled)) }}
+{{- end }}
+{{- range $where, $names := $taken }}
+{{- range default list (get $values $where) }}
+{{- if has .name $names }}
+{{- fail (printf "%s.%s: %s is there already: the chart has one of that name" $part $where .name) }}
+{{- end }}
+{{- $names = append $names .name }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* What is said for a mode that is not chosen would do nothing. */}}
+{{- define "govgate.checkTls" -}}
+{{- $tls := .Values.tls }}
+{{- if and (ne $tls.mode "existing") (or $tls.existing.secretName $tls.existing.ca) }}
+{{- fail (printf "tls.existing: is not used with tls.mode %s: set tls.mode to existing, or leave it away" $tls.mode) }}
+{{- end }}
+{{- if and (ne $tls.mode "cert-manager") $tls.certManager.issuerRef }}
+{{- fail (printf "tls.certManager.issuerRef: is not used with tls.mode %s: set tls.mode to cert-manager, or leave it away" $tls.mode) }}
+{{- end }}
+{{- if and $tls.certManager.issuerRef (not (get $tls.certManager.issuerRef "name")) }}
+{{- fail "tls.certManager.issuerRef.name: name the issuer" }}
+{{- end }}
+{{- if and (eq $tls.mode "existing") $tls.existing.ca (not (contains "-----BEGIN CERTIFICATE-----" $tls.existing.ca)) }}
+{{- fail "tls.existing.ca: is no certificate in PEM: it begins with -----BEGIN CERTIFICATE-----" }}
+{{- end }}
+{{- end }}
+
 {{- define "govgate.checkQuantities" -}}
 {{- $held := dict "webhook" .Values.webhook.resources "webhook.shipLog" .Values.webhook.shipLog.resources "controller" .Values.controller.resources "opa" .Values.opa.resources }}
 {{- range $where, $resources := $held }}
@@ -16,6 +69,12 @@
 {{- if not (regexMatch "^[0-9]+(\\.[0-9]+)?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei|[eE][+-]?[0-9]+)?$" (toString $amount)) }}
 {{- fail (printf "%s.resources.%s.%s: %q is no quantity: write 512Mi, 1Gi, 250m or 2" $where $which $name (toString $amount)) }}
 {{- end }}
+{{- end }}
+{{- end }}
+{{- $limits := get $resources "limits" | default dict }}
+{{- range $name, $asked := get $resources "requests" | default dict }}
+{{- if and (hasKey $limits $name) (gt (include "govgate.amount" $asked | float64) (include "govgate.amount" (get $limits $name) | float64)) }}
+{{- fail (printf "%s.resources.limits.%s: %s is less than what requests asks for: %s" $where $name (toString (get $limits $name)) (toString $asked)) }}
 {{- end }}
 {{- end }}
 {{- end }}
@@ -29,6 +88,9 @@
 {{- if ge (trimSuffix "h" $issued.renewBefore | int) (trimSuffix "h" $issued.duration | int) }}
 {{- fail "tls.certManager.renewBefore: must be less than duration" }}
 {{- end }}
+{{- end }}
+{{- if and (regexMatch "^[0-9]+m$" $issued.duration) (lt (trimSuffix "m" $issued.duration | int) 60) }}
+{{- fail (printf "tls.certManager.duration: %s is too short: cert-manager wants an hour at least" $issued.duration) }}
 {{- end }}
 {{- if not (regexMatch "^([0-9]+(y|w|d|h|m|s|ms))+$" .Values.metrics.serviceMonitor.interval) }}
 {{- fail (printf "metrics.serviceMonitor.interval: %q is no duration that Prometheus reads: write 30s" .Values.metrics.serviceMonitor.interval) }}
@@ -112,6 +174,48 @@
 {{- if and $asked (not (dig "policy" "opa" "url" "" $config)) }}
 {{- fail "config.policy.opa.url: name the OPA server; http://127.0.0.1:8181 is the one that opa.enabled puts beside govgate" }}
 {{- end }}
+{{- $url := dig "policy" "opa" "url" "" $config }}
+{{- if and $url (not (regexMatch "^(https?://[^/?#@]+/*|unix:///.+)$" $url)) }}
+{{- fail (printf "config.policy.opa.url: %q is none that can be asked: https://, http:// with a host and a port alone, or unix:///path; no credentials" $url) }}
+{{- end }}
+{{- if and (hasPrefix "http://" $url) (or (dig "policy" "opa" "caFile" "" $config) (dig "policy" "opa" "certFile" "" $config)) }}
+{{- fail "config.policy.opa.url: certificates need https://" }}
+{{- end }}
+{{- if ne (not (dig "policy" "opa" "certFile" "" $config)) (not (dig "policy" "opa" "keyFile" "" $config)) }}
+{{- fail "config.policy.opa: certFile and keyFile belong together" }}
+{{- end }}
+{{- if and (hasPrefix "http://" $url) (dig "policy" "opa" "tokenFile" "" $config) (not (regexMatch "^http://(localhost|127[.][0-9.]+|\\[::1\\])(:|/|$)" $url)) }}
+{{- fail "config.policy.opa.tokenFile: a token goes by https://, to this machine, or to a Unix socket only" }}
+{{- end }}
+{{- $named := list }}
+{{- range $index, $decision := dig "policy" "opa" "decisions" (list) $config }}
+{{- if has $decision.name $named }}
+{{- fail (printf "config.policy.opa.decisions[%d].name: %s is there twice" $index $decision.name) }}
+{{- end }}
+{{- $named = append $named $decision.name }}
+{{- end }}
+{{- range dig "policy" "sources" (list) $config }}
+{{- if or (and (hasPrefix "builtin:" .) (not (has (trimPrefix "builtin:" .) (include "govgate.builtinSets" $ | splitList " ")))) (and (hasPrefix "cluster:" .) (ne . "cluster:gatekeeper")) }}
+{{- fail (printf "config.policy.sources: there is no %s: there are cluster:gatekeeper, and builtin: with one of %s" . (include "govgate.builtinSets" $)) }}
+{{- end }}
+{{- end }}
+{{- range $index, $window := dig "drift" "windows" (list) $config }}
+{{- if not (regexMatch "^\\s*[0-9A-Za-z*,/#-]+(\\s+[0-9A-Za-z*,/#-]+){4}\\s*$" $window.schedule) }}
+{{- fail (printf "config.drift.windows[%d].schedule: %q is no cron expression of five fields: write \"0 8 * * 1-5\"" $index $window.schedule) }}
+{{- end }}
+{{- end }}
+{{- range $index, $writer := dig "drift" "writers" (list) $config }}
+{{- $where := printf "config.drift.writers[%d]" $index }}
+{{- if not (or $writer.actors.users $writer.actors.groups) }}
+{{- fail (printf "%s.actors: name at least one user or group" $where) }}
+{{- end }}
+{{- if not $writer.fields }}
+{{- fail (printf "%s.fields: name at least one field, or \"*\"" $where) }}
+{{- end }}
+{{- if and (without (default list $writer.operations) "UPDATE") (not (has "*" $writer.fields)) }}
+{{- fail (printf "%s.operations: CREATE and DELETE concern the whole object: fields must be [\"*\"]" $where) }}
+{{- end }}
+{{- end }}
 {{- range $index, $writer := dig "secrets" "plain" "writers" (list) $config }}
 {{- if not (or $writer.users $writer.groups) }}
 {{- fail (printf "config.secrets.plain.writers[%d]: name at least one user or group" $index) }}
@@ -119,7 +223,23 @@
 {{- end }}
 {{- end }}
 
+{{- define "govgate.builtinSets" -}}
+all gitops network pod-security-baseline pod-security-restricted rbac reliability secrets supply-chain
+{{- end }}
+
 {{- define "govgate.checkController" -}}
+{{- $election := dig "controller" "election" (dict) .Values.config }}
+{{- $lease := dig "leaseSeconds" 15 $election | float64 }}{{ $renew := dig "renewSeconds" 10 $election | float64 }}{{ $retry := dig "retrySeconds" 2 $election | float64 }}
+{{- if not (and (lt $retry $renew) (lt $renew $lease)) }}
+{{- fail (printf "config.controller.election: retrySeconds < renewSeconds < leaseSeconds must hold, and they are %v, %v and %v" $retry $renew $lease) }}
+{{- end }}
+{{- $certificates := dig "controller" "certificates" (dict) .Values.config }}
+{{- if ge (dig "renewDays" 30 $certificates | float64) (dig "validDays" 90 $certificates | float64) }}
+{{- fail "config.controller.certificates.renewDays: must be below validDays" }}
+{{- end }}
+{{- if ge (dig "controller" "external" "shard" -1 .Values.config | int) (dig "controller" "external" "shards" 1 .Values.config | int) }}
+{{- fail "config.controller.external.shard: is counted from 0, and below shards" }}
+{{- end }}
 {{- $replicas := int .Values.controller.replicas }}
 {{- $sealed := dig "controller" "sealed" "namespaces" (list) .Values.config }}
 {{- $external := include "govgate.external" . }}

@@ -22,7 +22,7 @@ from gateway.controllers.certificates.plan import (
 from gateway.controllers.frame import Checks, Context
 from gateway.controllers.metrics import CertificateMetrics
 from gateway.core.certificates import Pair, make_authority, make_server, service_names
-from gateway.core.errors import ClusterError, ConfigError, GovgateError
+from gateway.core.errors import ClusterError, GovgateError
 from gateway.core.subject import Json
 from gateway.kube import ApiError, ResourceType
 
@@ -37,17 +37,8 @@ _log = logging.getLogger(__name__)
 
 
 def certificates_loop(context: Context) -> CertificatesLoop | None:
-    """The loop, if it is asked for.
-
-    Raises:
-        ConfigError: certificates would be renewed as soon as they are made.
-    """
-    settings = context.config.controller.certificates
-    if not settings.enabled:
-        return None
-    if settings.renew_days >= settings.valid_days:
-        raise ConfigError("controller.certificates.renewDays: must be below validDays")
-    return CertificatesLoop(context)
+    """The loop, if it is asked for."""
+    return CertificatesLoop(context) if context.config.controller.certificates.enabled else None
 
 
 class CertificatesLoop:

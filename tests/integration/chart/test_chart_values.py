@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,11 +15,17 @@ import yaml
 from support.charts import CHART, ROOT, RefusedError, of_kind, rendered
 
 from gateway.config import load_config
+from policies.sources import builtin_sets
 
 pytestmark = pytest.mark.servers
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
 EXTERNAL = "config.controller.external"
+DRIFT = "config.drift"
+WINDOW = (
+    f"{DRIFT}.windows[0].name=a,{DRIFT}.windows[0].durationMinutes=5,{DRIFT}.windows[0].mode=warn,{DRIFT}.windows[0]"
+)
+WRITER = f"{DRIFT}.writers[0].name=a,{DRIFT}.writers[0].actors.users={{a}},{DRIFT}.writers[0]"
 
 
 @pytest.mark.parametrize(
@@ -75,6 +82,45 @@ EXTERNAL = "config.controller.external"
             "controller.enabled=false,tls.mode=cert-manager,config.controller.sealed.endpoints.enabled=true",
             "controller.enabled: nobody else does",
         ),
+        ("webhok.replicas=3", "'webhok' not allowed"),
+        ("webhook.shipLog.enable=true", "/webhook/shipLog'.*'enable' not allowed"),
+        ("webhook.resources.limit.memory=1Gi", "/webhook/resources'.*'limit' not allowed"),
+        ("webhook.resources.limits.memory=128Mi", "limits.memory: 128Mi is less than what requests asks for: 256Mi"),
+        ("controller.resources.limits.cpu=99m", "controller.resources.limits.cpu: 99m is less .*: 100m"),
+        (r"webhook.podLabels.app\.kubernetes\.io/name=a", "webhook.podLabels: .* itself: use nameOverride"),
+        (r"controller.podLabels.helm\.sh/chart=a", "controller.podLabels: the chart sets helm.sh/chart itself"),
+        ("webhook.extraEnv[0].nam=x", "/webhook/extraEnv/0'.*'name'"),
+        ("controller.extraEnv[0].name=GOVGATE_CONFIG", "controller.extraEnv: GOVGATE_CONFIG is there already"),
+        ("webhook.extraVolumes[0].name=tls", "webhook.extraVolumes: tls is there already"),
+        ("webhook.extraContainers[0].name=log,webhook.shipLog.enabled=true", "extraContainers: log is there already"),
+        ("webhook.priorityClassName=High_Prio", "/webhook/priorityClassName"),
+        ("serviceAccount.webhook=Not_A_Name", "/serviceAccount/webhook"),
+        ("image.repository=Foo/Bar", "/image/repository"),
+        ("image.tag=a b", "/image/tag"),
+        ("imagePullSecrets[0].nam=pull", "/imagePullSecrets/0'.*'name'"),
+        ("rbac.scanGroups={Apps}", "/rbac/scanGroups/0"),
+        ("rbac.secrets.read[0].namespace=web,rbac.secrets.read[0].names={}", "/rbac/secrets/read/0/names/0"),
+        ("rbac.extraControllerRules[0].apigroups={a}", "/rbac/extraControllerRules/0'.*'apigroups' not allowed"),
+        ("networkPolicy.egress[0].too=x", "/networkPolicy/egress/0'.*'too' not allowed"),
+        ("networkPolicy.webhookFrom[0].ipBlock.cidr=10.0.0.0/33", "/networkPolicy/webhookFrom/0/ipBlock/cidr"),
+        ("tls.existing.secretName=a", "tls.existing: is not used with tls.mode built-in"),
+        ("tls.certManager.issuerRef.name=a", "tls.certManager.issuerRef: is not used with tls.mode built-in"),
+        ("tls.mode=cert-manager,tls.certManager.issuerRef.kind=A", "tls.certManager.issuerRef.name: name the issuer"),
+        ("tls.mode=cert-manager,tls.certManager.duration=30m", "duration: 30m is too short"),
+        ("tls.mode=existing,tls.existing.secretName=a,tls.existing.ca=a", "tls.existing.ca: is no certificate in PEM"),
+        ("config.controller.election.renewSeconds=15", "config.controller.election: .* are 2, 15 and 15"),
+        ("config.controller.certificates.renewDays=90", "certificates.renewDays: must be below validDays"),
+        (f"{EXTERNAL}.shard=1", "config.controller.external.shard: is counted from 0"),
+        ("config.policy.sources={builtin:gitop}", "config.policy.sources: there is no builtin:gitop"),
+        ("config.policy.opa.url=ftp://x", "config.policy.opa.url"),
+        (
+            "config.policy.opa.url=http://x,config.policy.opa.caFile=/a",
+            "config.policy.opa.url: certificates need https",
+        ),
+        ("config.policy.opa.url=http://x,config.policy.opa.tokenFile=/a", "config.policy.opa.tokenFile"),
+        (f"{WINDOW}.schedule=daily", r"config.drift.windows\[0\].schedule: .daily. is no cron expression"),
+        (f"{WRITER}.operations={{UPDATE}}", r"config.drift.writers\[0\].fields: name at least one field"),
+        (f"{WRITER}.fields={{spec}},{WRITER}.operations={{DELETE}}", r"config.drift.writers\[0\].operations"),
         ("webhook.healthPort=8443", "must differ from webhook.port"),
         ("fullnameOverride=Bad_Name", '"Bad_Name" is no name of a Service'),
         ("webhook.resources.limits.memory=1GiB", '"1GiB" is no quantity: write'),
@@ -89,6 +135,16 @@ def test_a_broken_value_is_named(values: str, says: str, tmp_path: Path) -> None
         options = ("--values", str(file))
     with pytest.raises(RefusedError, match=says):
         rendered(*options)
+
+
+def test_built_in_sets_are_known_by_name() -> None:
+    """Those that the chart takes are those that there are."""
+    sets = ",".join(f"builtin:{name}" for name in ("all", *builtin_sets()))
+    rendered("--set", f"config.policy.sources={{{sets},cluster:gatekeeper,/rules,oci://registry.example/rules}}")
+    helper = (CHART / "templates/_checks.tpl").read_text()
+    listed = re.search(r'"govgate.builtinSets" -}}\n(.*)\n', helper)
+    assert listed is not None
+    assert listed[1].split() == sorted({"all", *builtin_sets()})
 
 
 def test_a_list_that_is_empty_is_said_too() -> None:

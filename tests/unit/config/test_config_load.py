@@ -107,6 +107,15 @@ def test_names_in_the_file_are_camel_case() -> None:
         ("server: {tls: {certFile: a}}", "f.yaml: server.tls: certFile and keyFile belong together"),
         ("server: {tls: {keyFile: a}}", "f.yaml: server.tls: certFile and keyFile belong together"),
         ("server: {tls: {clientNames: [a]}}", "f.yaml: server.tls.clientNames: needs clientCaFile"),
+        (
+            "controller: {election: {renewSeconds: 15}}",
+            "f.yaml: controller.election: retrySeconds < renewSeconds < leaseSeconds must hold",
+        ),
+        (
+            "controller: {certificates: {renewDays: 90}}",
+            "f.yaml: controller.certificates.renewDays: must be below validDays",
+        ),
+        ("controller: {external: {shard: 1}}", "f.yaml: controller.external.shard: is counted from 0, and below shards"),
         ("audit: {mode: sync}", "f.yaml: audit.mode: invalid enum value"),
         ("[]", "f.yaml: expected `object`, got `array`"),
         ("x", "f.yaml: expected `object`, got `str`"),
