@@ -12,7 +12,14 @@ from gateway_secrets.stores.aws_identity import AwsIdentity
 from gateway_secrets.stores.aws_parameters import ParameterStore
 from gateway_secrets.stores.aws_spec import AwsSpec, parse_spec, version_of
 from gateway_secrets.stores.credentials import Scope
-from gateway_secrets.stores.errors import ForbiddenError, NotFoundError, StoreError, UnavailableError, UnusableError
+from gateway_secrets.stores.errors import (
+    ForbiddenError,
+    NotFoundError,
+    RejectedError,
+    StoreError,
+    UnavailableError,
+    UnusableError,
+)
 from gateway_secrets.stores.limits import StoreLimits
 from gateway_secrets.stores.model import Find, Metadata, Payload
 from gateway_secrets.stores.pace import Turns
@@ -62,14 +69,15 @@ class SecretsManagerStore:
         while True:
             try:
                 page = await self._ask("batch_get_secret_value", "a batch", SecretIdList=list(names), **more)
-            except ForbiddenError:
+            except ForbiddenError as error:
                 # A right of its own, which policies written for single reads do not grant.
-                self.batch_size = 1
+                if not isinstance(error, RejectedError):
+                    self.batch_size = 1
                 raise
             for item in page.get("SecretValues") or []:
                 key = names.get(str(item.get("Name"))) or names.get(str(item.get("ARN")))
                 if key is not None:
-                    found[key] = _payload(item, key)
+                    found[key] = _result(item, key)
             for item in page.get("Errors") or []:
                 key = names.get(str(item.get("SecretId")))
                 if key is not None:
@@ -191,6 +199,13 @@ class SecretsManagerStore:
 
     async def _ask(self, operation: str, key: str, **parameters: Any) -> dict[str, Any]:
         return await self.identity.ask(lambda client: client.call(operation, what=key, **parameters))
+
+
+def _result(item: Mapping[str, Any], key: str) -> Payload | StoreError:
+    try:
+        return _payload(item, key)
+    except StoreError as error:
+        return error
 
 
 def _payload(answer: Mapping[str, Any], key: str) -> Payload:

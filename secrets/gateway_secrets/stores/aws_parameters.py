@@ -55,7 +55,7 @@ class ParameterStore:
         for item in answer.get("Parameters") or []:
             key = names.get(str(item.get("Name"))) or names.get(str(item.get("ARN")))
             if key is not None:
-                found[key] = _payload(item, key)
+                found[key] = _result(item, key)
         for name in answer.get("InvalidParameters") or []:
             if name in names:
                 found[names[name]] = NotFoundError(f"{names[name]}: no such parameter")
@@ -183,6 +183,13 @@ class ParameterStore:
 
     async def _ask(self, operation: str, key: str, **parameters: Any) -> dict[str, Any]:
         return await self.identity.ask(lambda client: client.call(operation, what=key, **parameters))
+
+
+def _result(item: Mapping[str, Any], key: str) -> Payload | StoreError:
+    try:
+        return _payload(item, key)
+    except StoreError as error:
+        return error
 
 
 def _payload(found: Mapping[str, Any], key: str) -> Payload:

@@ -8,11 +8,19 @@ from functools import partial
 from itertools import islice
 from typing import Protocol, TypeVar
 
-from gateway_secrets.stores.errors import ForbiddenError, StoreError, ThrottledError, UnavailableError
+from gateway_secrets.stores.errors import (
+    RejectedError,
+    StoreError,
+    ThrottledError,
+    UnavailableError,
+    UnreadyError,
+)
 from gateway_secrets.stores.limits import StoreLimits
 from gateway_secrets.stores.model import BatchStore, Payload, Reference, Store
 
 _T = TypeVar("_T")
+_WHOLE = (ThrottledError, UnavailableError, RejectedError, UnreadyError)
+"""Whatever is asked next would have the same answer."""
 Identity = tuple[str, str, str]
 Result = Payload | StoreError
 
@@ -68,10 +76,10 @@ async def _batched(store: BatchStore, ask: Ask, keys: Sequence[str]) -> dict[str
             break  # one by itself is a single read, and its rights are the usual ones
         try:
             results = await ask(partial(_many, store, batch))
-        except ForbiddenError:
-            continue  # read one by one, each with an answer of its own
-        except StoreError as error:
+        except _WHOLE as error:
             found.update(dict.fromkeys(batch, error))
+        except StoreError:
+            continue  # it may be the fault of one of them: read one by one, each has an answer of its own
         else:
             found.update(_settled(results.items()))
     return found

@@ -15,7 +15,7 @@ from gateway_secrets.external.store import store_of
 from gateway_secrets.stores.credentials import NoCredentials
 from gateway_secrets.stores.errors import ForbiddenError, MisconfiguredError, NotFoundError, UnusableError
 from gateway_secrets.stores.limits import StoreLimits
-from gateway_secrets.stores.model import Find, Reference
+from gateway_secrets.stores.model import Find, Payload, Reference
 
 
 @pytest.fixture
@@ -291,6 +291,21 @@ async def test_what_the_controller_reads_one_by_one_goes_in_batches(moto, open_a
     assert len(moto.asked(operation)) == 2
     assert moto.asked(single) == []
     await stores.close()
+
+
+@pytest.mark.parametrize("service", ["SecretsManager", "ParameterStore"])
+async def test_a_key_that_aws_takes_for_none_fails_alone(moto, open_aws, name, service):
+    """Though AWS refuses the whole batch for it: the others are read by themselves."""
+    keys = [f"/{name}/one", "", f"/{name}/two"]
+    for key in keys[::2]:
+        if service == "SecretsManager":
+            moto.client("secretsmanager").create_secret(Name=key, SecretString=key)
+        else:
+            moto.client("ssm").put_parameter(Name=key, Value=key, Type="SecureString")
+    found = await (await open_aws(service=service)).payloads([Reference(key) for key in keys])
+    assert [one.whole.decode() if isinstance(one, Payload) else type(one) for one in found] == [
+        keys[0], MisconfiguredError, keys[2],
+    ]  # fmt: skip
 
 
 async def test_tags_and_a_description_are_pushed(moto, manager, open_aws, name):

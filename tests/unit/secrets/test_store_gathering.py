@@ -9,7 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway_secrets.stores.errors import ForbiddenError, NotFoundError, StoreError, ThrottledError, UnavailableError
+from gateway_secrets.stores.errors import (
+    ForbiddenError,
+    MisconfiguredError,
+    NotFoundError,
+    RejectedError,
+    StoreError,
+    ThrottledError,
+    UnavailableError,
+    UnreadyError,
+    UnusableError,
+)
 from gateway_secrets.stores.limits import StoreLimits
 from gateway_secrets.stores.model import Find, Metadata, Payload, Reference
 from gateway_secrets.stores.reader import Reader
@@ -102,24 +112,35 @@ async def test_what_no_batch_can_bring_is_read_by_itself() -> None:
     assert (store.singles, store.batches) == (["a", "b"], [])
 
 
-@pytest.mark.parametrize("error", [UnavailableError("away"), ThrottledError("too much", retry_after_seconds=1e9)])
+@pytest.mark.parametrize(
+    "error",
+    [
+        UnavailableError("away"),
+        ThrottledError("too much", retry_after_seconds=1e9),
+        RejectedError("who are you"),
+        UnreadyError("no keys"),
+    ],
+)
 async def test_a_batch_that_fails_fails_for_all_who_wait(error: StoreError) -> None:
-    """With the error of the store."""
+    """With the error of the store; what concerns all of it is not asked again for each."""
     store = Batches(size=3)
     store.error = error
     reads = reader(store)
     found = await asyncio.gather(*[reads.gathered(Reference(key)) for key in "abc"], return_exceptions=True)
     assert {type(one) for one in found} == {type(error)}
+    assert store.singles == []
 
 
-async def test_a_batch_that_is_refused_is_read_one_by_one() -> None:
-    """One that may not be read must not keep the others."""
+@pytest.mark.parametrize("kind", [ForbiddenError, MisconfiguredError, UnusableError, NotFoundError])
+async def test_a_batch_that_is_refused_is_read_one_by_one(kind: type[StoreError]) -> None:
+    """One that is refused, cannot be a name, or is too large must not keep the others: it fails alone."""
     store = Batches(size=3)
-    store.error = ForbiddenError("one of them")
+    store.error = kind("one of them")
     reads = reader(store)
-    found = await asyncio.gather(*[reads.gathered(Reference(key)) for key in "abc"])
-    assert [one.whole for one in found] == [b"a", b"b", b"c"]
-    assert sorted(store.singles) == ["a", "b", "c"]
+    keys = ["a", "none-b", "c"]
+    found = await asyncio.gather(*[reads.gathered(Reference(key)) for key in keys], return_exceptions=True)
+    assert [one.whole if isinstance(one, Payload) else type(one) for one in found] == [b"a", NotFoundError, b"c"]
+    assert sorted(store.singles) == sorted(keys)
 
 
 async def test_who_leaves_takes_nothing_from_the_others() -> None:
