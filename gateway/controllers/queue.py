@@ -1,4 +1,4 @@
-"""The objects that wait to be looked at: each once, urgent ones first, a failing one ever later.
+"""The objects that wait to be looked at: each once, urgent ones first, a failing one ever later, and not when all others do.
 
 There are never more in it than there are objects, and none is worked on twice at the same time. Namespaces take turns, and
 none has more than its share of what is worked on at a time: what is slow of one tenant's, and how many they are, is no
@@ -8,7 +8,9 @@ matter of another's.
 from __future__ import annotations
 
 import asyncio
+import random
 from collections import Counter
+from collections.abc import Callable
 
 from gateway.controllers.lanes import Lane
 from gateway.kube import Key
@@ -20,10 +22,11 @@ _ORDINARY_TURN = 4
 
 
 class WorkQueue:
-    """For one event loop. ``share``: of one namespace, worked on at a time."""
+    """For one event loop. ``share``: of one namespace, worked on at a time. ``uniform``: chance, which spreads retries."""
 
-    def __init__(self, share: int) -> None:
+    def __init__(self, share: int, *, uniform: Callable[[float, float], float] = random.uniform) -> None:
         self._share = share
+        self._uniform = uniform
         self._urgent = Lane()
         self._ordinary = Lane()
         self._working: dict[Key, bool | None] = {}
@@ -72,10 +75,13 @@ class WorkQueue:
             self._later(key, again_in, urgent=False)
 
     def retry(self, key: Key, least: float = 0.0, *, most: float | None = None) -> float:
-        """It could not be done: it comes again, each time later. Returns the seconds, at least ``least``, else at most ``most``."""
+        """It could not be done: it comes again, each time later, by chance up to twice as soon: what failed in one moment, as
+        all that one store or server is to blame for, does not come back in one. Returns the seconds, at least ``least``, else
+        at most ``most``.
+        """
         failures = self._failures[key] = self._failures.get(key, 0) + 1
         latest = min(MAX_RETRY_SECONDS, max(RETRY_SECONDS, most)) if most is not None else MAX_RETRY_SECONDS
-        delay = max(least, min(RETRY_SECONDS * 2.0 ** (failures - 1), latest))
+        delay = max(least, self._uniform(0.5, 1.0) * min(RETRY_SECONDS * 2.0 ** (failures - 1), latest))
         if not self._end(key):
             self._later(key, delay, urgent=True)
         return delay

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import random
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.controllers.queue import MAX_RETRY_SECONDS, WorkQueue
+from gateway.controllers.queue import MAX_RETRY_SECONDS, RETRY_SECONDS, WorkQueue
 from gateway.kube import Key
 
 A, B, C = (Key("web", name) for name in "abc")
 OTHER = Key("other", "x")
+
+
+def latest(_least: float, most: float) -> float:
+    """No chance: as late as it may be."""
+    return most
 
 
 async def order(queue: WorkQueue, count: int) -> list[Key]:
@@ -47,7 +53,7 @@ async def test_one_is_worked_on_once_at_a_time() -> None:
 
 async def test_a_failing_one_comes_ever_later_and_at_once_when_it_changes() -> None:
     """Up to a bound; what succeeds begins anew."""
-    queue = WorkQueue(4)
+    queue = WorkQueue(4, uniform=latest)
     delays = []
     for _ in range(14):
         queue.add(A)
@@ -66,7 +72,7 @@ async def test_a_failing_one_comes_ever_later_and_at_once_when_it_changes() -> N
 
 async def test_a_failing_one_comes_in_time_for_what_is_to_be_done() -> None:
     """However often it failed; not sooner than after the first failure."""
-    queue = WorkQueue(4)
+    queue = WorkQueue(4, uniform=latest)
     delays = []
     for most in (None, 40.0, 40.0, 40.0, 3.0, 0.0):
         queue.add(A)
@@ -74,6 +80,43 @@ async def test_a_failing_one_comes_in_time_for_what_is_to_be_done() -> None:
         delays.append(queue.retry(A, most=most))
     queue.close()
     assert delays == [0.5, 1.0, 2.0, 4.0, 3.0, 0.5]
+
+
+@given(
+    failures=st.integers(1, 14),
+    least=st.sampled_from([0.0, 3.0, 1_000.0]),
+    most=st.sampled_from([None, 0.0, 40.0]),
+    chance=st.randoms(use_true_random=False),
+)
+def test_what_failed_together_does_not_come_back_together(
+    failures: int, least: float, most: float | None, chance: random.Random
+) -> None:
+    """By chance, from half of the pause on; never sooner than has to be waited, nor later than it is wanted."""
+
+    async def run() -> None:
+        queue = WorkQueue(4, uniform=chance.uniform)
+        for _ in range(failures):
+            queue.add(A)
+            await queue.get()
+            delay = queue.retry(A, least, most=most)
+        whole = min(RETRY_SECONDS * 2.0 ** (failures - 1), MAX_RETRY_SECONDS if most is None else max(most, 0.5))
+        assert max(least, whole / 2) <= delay <= max(least, whole)
+        queue.close()
+
+    asyncio.run(run())
+
+
+async def test_a_thousand_failures_of_one_moment_are_spread() -> None:
+    """No tenth of their pause has more than a third of them, each time they fail."""
+    queue = WorkQueue(1_000, uniform=random.Random(7).uniform)  # noqa: S311 - the same each time
+    keys = [Key("web", str(number)) for number in range(1_000)]
+    for _ in range(4):
+        for key in keys:
+            queue.add(key)
+        delays = sorted([queue.retry(await queue.get()) for _ in keys])
+        tenth = delays[-1] / 10
+        assert max(sum(start <= one < start + tenth for one in delays) for start in delays) < 333
+    queue.close()
 
 
 async def test_thousands_of_one_namespace_keep_nobody_waiting() -> None:
@@ -93,7 +136,7 @@ async def test_thousands_of_one_namespace_keep_nobody_waiting() -> None:
 
 async def test_no_namespace_has_all_workers() -> None:
     """What takes long of one leaves a worker to the others; when one of it is done, its next one has it."""
-    queue = WorkQueue(2)
+    queue = WorkQueue(2, uniform=latest)
     for number in range(10):
         queue.add(Key("big", str(number)))
     first, second = await queue.get(), await queue.get()
@@ -178,7 +221,7 @@ async def test_one_that_is_done_may_come_again_later_or_at_once() -> None:
 
 async def test_failures_are_forgotten_when_it_is_well() -> None:
     """Up to a bound; a change brings it back at once, and its failures are forgotten when it is well."""
-    queue = WorkQueue(share=10)
+    queue = WorkQueue(share=10, uniform=latest)
     delays = []
     for _ in range(12):
         queue.add(A)
