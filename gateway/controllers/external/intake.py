@@ -70,6 +70,8 @@ class Desk:
             return web.json_response({"error": "too slow"}, status=408)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             return web.json_response({"error": str(error)[:200]}, status=400)
+        except (web.RequestPayloadError, ConnectionError):
+            return web.json_response({"error": "the body cannot be read"}, status=400)
         count = len(notice.changes)
         if self._bucket.take(0.0, count) is None:
             later = {"Retry-After": str(math.ceil(count / CHANGES_PER_SECOND))}
@@ -84,7 +86,12 @@ class Desk:
             token = read_token(self._token_file)
         except ConfigError:
             return False
-        return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), token)
+        return scheme.lower() == "bearer" and hmac.compare_digest(_sent(given.strip()), token)
+
+
+def _sent(text: str) -> bytes:
+    """The bytes of a header: those that are no UTF-8 are surrogates in its text."""
+    return text.encode("utf-8", "surrogateescape")
 
 
 _CHALLENGE = {"WWW-Authenticate": "Bearer"}
