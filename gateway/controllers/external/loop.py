@@ -125,7 +125,7 @@ class ExternalLoop:
             await self._watch(run, ends)
             self._running = run
             actor = f"govgate-controller in {context.config.cluster.own_namespace}"
-            sessions = Sessions(context.client, credentials, stores.threads)
+            sessions = Sessions(context.client, credentials, stores.threads, stores.limits, run.generators_recovered)
             generators = self._generate(
                 run, Dynamics(context.client, sessions, notes, pace, key=key, actor=actor), ends
             )

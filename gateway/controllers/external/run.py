@@ -197,6 +197,13 @@ class Run:
             if self._states.of(external) in ("waiting", "failing"):
                 self._add(external, urgent=True)
 
+    def generators_recovered(self, namespace: str) -> None:
+        """A server answers again that a generator of a namespace asks: who waits for it need not wait for its turn."""
+        for key in [one for one in self._states.which("waiting") if one.namespace == namespace]:
+            held_now = self.known.externals(key)
+            if held_now is not None and held_now.generators:
+                self._add(key, urgent=True)
+
     async def told(self, changes: list[Change]) -> None:
         """Somebody says that secrets changed: who reads them is looked at at once. Others have their turns meanwhile."""
         self._metrics.notices.inc(len(changes))

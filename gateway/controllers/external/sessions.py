@@ -6,10 +6,12 @@ import asyncio
 import contextlib
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 
 import msgspec
 
 from gateway.controllers.external.held import Json
+from gateway.controllers.external.lines import Lines
 from gateway.core.errors import ClusterError
 from gateway.kube import ApiError, KubeClient, ResourceType
 from gateway_secrets.external import generators
@@ -18,6 +20,7 @@ from gateway_secrets.external.made import generator_name
 from gateway_secrets.external.spec import GeneratorRef
 from gateway_secrets.stores.credentials import Credentials, Scope
 from gateway_secrets.stores.errors import ForbiddenError, MisconfiguredError, StoreError
+from gateway_secrets.stores.limits import StoreLimits
 from gateway_secrets.stores.manifest import parse_manifest
 from gateway_secrets.stores.threads import Threads
 from gateway_secrets.stores.vault_dynamic import VaultDynamic, open_dynamic
@@ -74,12 +77,23 @@ class _Open:
 
 
 class Sessions:
-    """For one event loop. ``threads``: shared with stores."""
+    """For one event loop. ``threads``: shared with stores; ``limits``: those of each store. ``recovered`` is told of a namespace
+    for whose generators a server answers again.
+    """
 
-    def __init__(self, client: KubeClient, credentials: Credentials, threads: Threads | None = None) -> None:
+    def __init__(
+        self,
+        client: KubeClient,
+        credentials: Credentials,
+        threads: Threads | None = None,
+        limits: StoreLimits | None = None,
+        recovered: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._client = client
         self._credentials = credentials
         self._threads = threads
+        self._limits = limits or StoreLimits()
+        self._lines = Lines(self._limits, recovered)
         self._open: OrderedDict[Identity, _Open] = OrderedDict()
         self._retired: list[_Open] = []
 
@@ -168,7 +182,9 @@ class Sessions:
         scope = Scope(
             manifest, self._credentials, namespace=generator.namespace, threads=self._threads, label=generator.label
         )
-        return await open_dynamic(generator.spec, scope)
+        provider = dynamic_spec(generator.spec, where=f"{generator.label}: spec").provider
+        line = self._lines.of(generator.namespace, provider)
+        return await open_dynamic(generator.spec, scope, self._limits, line.call)
 
 
 async def _close(opened: _Open) -> None:

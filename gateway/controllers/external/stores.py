@@ -94,7 +94,7 @@ class Stores:
         """
         self._credentials = credentials
         rate = bounds.requests_per_second
-        self._limits = StoreLimits(requests_per_second=rate, burst_requests=max(1, round(rate)))
+        self.limits = StoreLimits(requests_per_second=rate, burst_requests=max(1, round(rate)))
         self._most = bounds.open
         self.threads = Threads(bounds.threads)
         self._recovered = recovered
@@ -169,7 +169,7 @@ class Stores:
                 f"{store.ref}: provider file reads files of the controller's own machine: not for a cluster"
             )
         return await open_reader(
-            store.manifest, credentials=self._credentials, namespace=namespace, limits=self._limits,
+            store.manifest, credentials=self._credentials, namespace=namespace, limits=self.limits,
             threads=self.threads,
         )  # fmt: skip
 

@@ -48,7 +48,7 @@ class AwsIdentity:
         self._spec = spec
         self._scope = scope
         self._limits = limits
-        self._threads = scope.threads.of_store(limits.connections)
+        self._threads = scope.threads.of_store(limits.connections, f"AWS {spec.region}")
         self._session = new_session()
         self.held = Renewed(self._login, discard=AwsClient.close)
 

@@ -39,6 +39,10 @@ class UnavailableError(StoreError):
     """No answer, or one that says that there is none for now: sealed, starting, broken, too late."""
 
 
+class FailingError(UnavailableError):
+    """The server answers, and fails at what was asked: what it asks in turn, a database, may be away. Others may have answers."""
+
+
 class MisconfiguredError(StoreError):
     """The store's manifest, its credentials or the request cannot work as they are; somebody has to change them."""
 

@@ -1,15 +1,16 @@
 """Threads for the clients of stores that block: one bound for all stores together, which none can have for itself alone.
 
 Of the threads one half is for those that have none: a second and further one of a store is of the other half. So however much
-is asked of stores that hang, all others are served as long as there are more threads in the first half than such stores.
+is asked of stores that hang, all others are served as long as there are more threads in the first half than such stores. Of the
+stores of one server, however many they are, only some count as such: a server that hangs leaves the rest of that half to others.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable, Hashable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
@@ -17,6 +18,8 @@ from typing import Any, TypeVar
 from gateway_secrets.stores.errors import UnavailableError
 
 _T = TypeVar("_T")
+_OF_A_SERVER = 4
+"""A server has this part of the first half."""
 
 
 class Threads:
@@ -25,15 +28,18 @@ class Threads:
     def __init__(self, most: int) -> None:
         self._most = most
         self._further = most // 2
+        self._of_server = max(1, (most - self._further) // _OF_A_SERVER)
+        self._servers: Counter[Hashable] = Counter()
+        """How many stores of each have a thread."""
         self._busy = 0
         self._open = 0
         self._waiting: OrderedDict[StoreThreads, None] = OrderedDict()
         self._pool: ThreadPoolExecutor | None = None
 
-    def of_store(self, most: int) -> StoreThreads:
-        """Those of one store, at most so many at a time, until it is closed."""
+    def of_store(self, most: int, server: str = "") -> StoreThreads:
+        """Those of one store, at most so many at a time, until it is closed. ``server``: whom it asks; none: nobody else does."""
         self._open += 1
-        return StoreThreads(self, most)
+        return StoreThreads(self, most, server)
 
     def wanted(self, store: StoreThreads) -> None:
         """A store has a call that waits."""
@@ -51,10 +57,14 @@ class Threads:
     def _serve(self) -> None:
         """Begin what may begin: who has the fewest threads is first, and of these who was served longest ago."""
         while self._busy < self._most:
-            able = [one for one in self._waiting if not one.busy or (self._further and one.busy < one.most)]
+            able = [one for one in self._waiting if self._first(one) or (self._further and one.busy < one.most)]
             if not able:
                 return
             self._begin(min(able, key=lambda one: one.busy))
+
+    def _first(self, store: StoreThreads) -> bool:
+        """Whether a thread for it is of the first half."""
+        return not store.busy and self._servers[store.server] < self._of_server
 
     def _begin(self, store: StoreThreads) -> None:
         answer, call = store.next()
@@ -78,7 +88,8 @@ class Threads:
             answer.set_exception(UnavailableError("the system starts no thread for it"))
             return
         self._busy += 1
-        self._further -= store.busy > 0
+        self._further -= not self._first(store)
+        self._servers[store.server] += not store.busy
         store.busy += 1
         begun.add_done_callback(ended)
 
@@ -86,7 +97,10 @@ class Threads:
         # Only now: a thread that nobody waits for any more is one that others cannot have.
         self._busy -= 1
         store.busy -= 1
-        self._further += store.busy > 0
+        self._servers[store.server] -= not store.busy
+        self._further += not self._first(store)
+        if not self._servers[store.server]:
+            del self._servers[store.server]
         error = done.exception()
         if answer.done():
             pass  # who asked has left
@@ -100,9 +114,10 @@ class Threads:
 class StoreThreads:
     """See :meth:`Threads.of_store`. ``busy``: those in use, of at most ``most``."""
 
-    def __init__(self, threads: Threads, most: int) -> None:
+    def __init__(self, threads: Threads, most: int, server: str) -> None:
         self._threads = threads
         self.most = most
+        self.server: Hashable = server or self
         self._calls: deque[tuple[asyncio.Future[Any], Callable[[], Any]]] = deque()
         self._closed = False
         self.busy = 0

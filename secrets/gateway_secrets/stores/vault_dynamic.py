@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -47,25 +47,36 @@ class Generated(msgspec.Struct, frozen=True):
         return f"Generated({sorted(self.values)}, lease={self.lease!r})"
 
 
-async def open_dynamic(document: Any, scope: Scope, limits: StoreLimits | None = None) -> VaultDynamic:
+Ask = Callable[[float], Awaitable[Any]]
+"""A request, told how many seconds are left."""
+Asker = Callable[[Ask, str], Awaitable[Any]]
+"""Makes a request, paced and within a deadline, if it makes sense now; the text is what its errors begin with."""
+
+
+async def open_dynamic(
+    document: Any, scope: Scope, limits: StoreLimits | None = None, asker: Asker | None = None
+) -> VaultDynamic:
     """What ``spec`` of a VaultDynamicSecret describes; ``scope`` is that of a SecretStore in its namespace.
+
+    ``asker``: of all who ask the same server alike; None: it is asked at its own pace.
 
     Raises:
         StoreError: the manifest is wrong, or certificates cannot be had.
     """
     spec = dynamic_spec(document, where=f"{scope.label}: spec")
     bounds = limits or StoreLimits()
-    return VaultDynamic(spec, await open_store(spec.provider, scope, bounds), bounds)
+    return VaultDynamic(spec, await open_store(spec.provider, scope, bounds), bounds, asker)
 
 
 class VaultDynamic:
     """See the module. Every method raises the errors of :mod:`.errors` and no others."""
 
-    def __init__(self, spec: DynamicSpec, store: VaultStore, limits: StoreLimits) -> None:
+    def __init__(self, spec: DynamicSpec, store: VaultStore, limits: StoreLimits, asker: Asker | None = None) -> None:
         self._spec = spec
         self._path = path_of(spec)
         self._store = store
-        self._pace = Pace(limits)
+        pace = Pace(limits)
+        self._asker: Asker = asker or (lambda ask, _about: pace.call(ask))
         self._held: set[str] = set()
         self._parents: dict[str, tuple[int | None, float | None]] = {}
         """By lease: the login whose token it was made with, None if that is not here or does not matter; and its end."""
@@ -131,7 +142,7 @@ class VaultDynamic:
         return client.adapter.post(url, json=spec.parameters)
 
     async def _ask(self, ask: Any, what: str) -> Any:
-        return await self._pace.call(lambda within: self._store.ask(ask, what, within))
+        return await self._asker(lambda within: self._store.ask(ask, what, within), what)
 
     def _made(self, answer: Any) -> Lease | None:
         """The lease of what was made; that of a token is the token's own life, known by its accessor."""

@@ -21,6 +21,7 @@ from hvac.adapters import RawAdapter
 from requests.adapters import HTTPAdapter
 
 from gateway_secrets.stores.errors import (
+    FailingError,
     ForbiddenError,
     MisconfiguredError,
     NotFoundError,
@@ -46,6 +47,7 @@ _KINDS: dict[int, type[StoreError]] = {
     HTTPStatus.FORBIDDEN: ForbiddenError,
     HTTPStatus.BAD_REQUEST: MisconfiguredError,
     HTTPStatus.METHOD_NOT_ALLOWED: MisconfiguredError,
+    HTTPStatus.INTERNAL_SERVER_ERROR: FailingError,
 }
 """Whatever else is no success may pass: a server that is sealed, starting, behind, or broken."""
 
@@ -100,7 +102,7 @@ class VaultHttp:
         pool = HTTPAdapter(pool_connections=1, pool_maxsize=limits.connections, max_retries=0, pool_block=True)
         self._session.mount("https://", pool)
         self._session.mount("http://", pool)
-        self._threads = threads.of_store(limits.connections)
+        self._threads = threads.of_store(limits.connections, self._server)
 
     async def call(
         self,

@@ -86,6 +86,31 @@ def test_who_hangs_leaves_threads_to_others(stores: int, threads: int, most: int
     asyncio.run(scene())
 
 
+@given(stores=st.integers(1, 60), threads=st.integers(2, 40), most=st.integers(1, 9))
+def test_a_server_that_hangs_leaves_threads_to_others(stores: int, threads: int, most: int) -> None:
+    """However many stores, generators and namespaces ask it; all of them have threads again when it answers."""
+    hanging, other = Server(), Server()
+    other.let_go.set()
+
+    async def scene() -> None:
+        pool = Threads(threads)
+        stuck = [pool.of_store(most, "https://vault") for _ in range(stores)]
+        calls = [call for store in stuck for call in asking(store, hanging, 3)]
+        await begun()
+        assert all(store.busy <= most for store in stuck)
+        elsewhere = [pool.of_store(most) for _ in range(2 if threads >= 16 else 1)]
+        if threads >= 4:
+            answers = [store.run(other.call) for store in elsewhere]
+            assert set(await asyncio.gather(*answers)) == {"answer"}
+        hanging.let_go.set()
+        await asyncio.gather(*calls)
+        again = [store.run(hanging.call) for store in stuck]
+        assert set(await asyncio.gather(*again)) == {"answer"}
+        assert all(not store.busy for store in stuck)
+
+    asyncio.run(scene())
+
+
 async def test_who_leaves_is_not_served_and_keeps_nobody(server: Server) -> None:
     """A call that waited is never begun; one that was begun has its thread until it ends."""
     threads = Threads(1)
