@@ -93,13 +93,16 @@ class Store(msgspec.Struct, frozen=True):
 
     @property
     def per_namespace(self) -> bool:
-        """Whether its credentials are those of whoever asks."""
-        return self.ref.kind == CLUSTER_STORE and _asks_as_namespace(self.spec.provider)
+        """Whether its credentials are those of whoever asks, or say for which namespace they are."""
+        return self.ref.kind == CLUSTER_STORE and (
+            _asks_as_namespace(self.spec.provider) or _tells_namespace(self.spec.provider)
+        )
 
     def identity(self, namespace: str) -> tuple[str, ...]:
         """Who it is when it is read for ``namespace``: what is read by one identity may be given to all who ask by it.
 
-        A ClusterSecretStore whose credentials are those of whoever asks is another one in each namespace.
+        A ClusterSecretStore whose credentials are those of whoever asks, or are tagged with that, is another one in each namespace:
+        what AWS gives to the tag of one must not be given to another.
         """
         whose = namespace if self.per_namespace else ""
         return (self.ref.kind, self.namespace, self.ref.name, self.uid, str(self.generation), whose)
@@ -145,3 +148,9 @@ def _asks_as_namespace(value: Any) -> bool:
         return False
     named = isinstance(value.get("name"), str) and not value.get("namespace")
     return named or any(_asks_as_namespace(item) for item in value.values())
+
+
+def _tells_namespace(provider: Mapping[str, Any]) -> bool:
+    """Whether AWS is told by a tag of the session for which namespace it is."""
+    aws = provider.get("aws")
+    return isinstance(aws, dict) and aws.get("sessionTagsPolicy", "None") != "None" and bool(aws.get("role"))

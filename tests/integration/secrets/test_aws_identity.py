@@ -14,8 +14,10 @@ from support.leaks import leaks
 from support.users import ROOT
 
 from gateway.config.model import Cluster as ClusterConfig
+from gateway.controllers.external.stores import Bounds, Stores
 from gateway.kube import connect
-from gateway_secrets.stores.credentials import KubeCredentials
+from gateway_secrets.external.store import store_of
+from gateway_secrets.stores.credentials import KubeCredentials, NoCredentials
 from gateway_secrets.stores.errors import (
     ForbiddenError,
     MisconfiguredError,
@@ -57,6 +59,32 @@ async def test_roles_are_assumed_one_after_the_other(moto, open_aws, secret):
     signers = {request["Authorization"].split("/")[0] for request in moto.asked("GetSecretValue")}
     assert len(signers) == 1
     assert "test-access-key" not in str(signers)
+
+
+async def test_a_shared_store_is_logged_in_to_with_each_namespace_s_own_tag(moto, open_aws, secret):
+    """As the controller reads it: what was obtained with the tag of one is not used for another, whoever comes first."""
+    static = {"name": "aws", "namespace": "ops"}
+    keys = {"accessKeyIDSecretRef": {**static, "key": "id"}, "secretAccessKeySecretRef": {**static, "key": "secret"}}
+    spec = {"role": f"{ROLE}/second", "sessionTagsPolicy": "Simple", "auth": {"secretRef": keys}}
+    store = store_of({
+        "apiVersion": "external-secrets.io/v1", "kind": "ClusterSecretStore", "metadata": {"name": "cloud"},
+        "spec": {"provider": {"aws": {"service": "SecretsManager", "region": "eu-west-1", **spec}}},
+    })  # fmt: skip
+
+    async def opener(_store, namespace):
+        return await open_aws(kind="ClusterSecretStore", namespace=namespace, **spec)
+
+    stores = Stores(NoCredentials(), Bounds(100.0), opener=opener)
+    for namespace in ("team-a", "team-b", "team-a"):
+        await stores.ask(store, namespace, lambda reader: reader.get(secret))
+    tags = [
+        {asked[f"Tags.member.{n}.Key"]: asked[f"Tags.member.{n}.Value"] for n in range(1, 4)}["esoNamespace"]
+        for asked in moto.asked("AssumeRole")
+    ]
+    assert tags == ["team-a", "team-b"]
+    signers = [request["Authorization"].split("/")[0] for request in moto.asked("GetSecretValue")]
+    assert signers[0] == signers[2] != signers[1]
+    await stores.close()
 
 
 async def test_the_role_of_a_service_account_is_assumed_with_its_token(moto, open_aws, secret, cluster, namespace):

@@ -66,11 +66,11 @@ def test_without_a_mount_it_begins_with_it() -> None:
     assert canonical("vault", spec, "kv/data/team-b/db") == canonical("vault", spec, "kv/team-b/db") == "kv/team-b/db"
 
 
-def cluster_store(provider: dict[str, Any], **spec: Any) -> Any:
+def cluster_store(vault: dict[str, Any], **spec: Any) -> Any:
     return store_of({
         "apiVersion": "external-secrets.io/v1", "kind": "ClusterSecretStore",
         "metadata": {"name": "vault", "uid": "u", "generation": 3},
-        "spec": {"provider": {"vault": provider}, **spec},
+        "spec": {"provider": {"vault": vault}} | spec,
     })  # fmt: skip
 
 
@@ -101,3 +101,20 @@ def test_identity() -> None:
     asking = cluster_store({"auth": {"tokenSecretRef": {"name": "t"}}})
     assert fixed.identity("a") == fixed.identity("b")
     assert asking.identity("a") != asking.identity("b")
+
+
+@pytest.mark.parametrize(
+    ("spec", "shared"),
+    [
+        ({"role": "r"}, True),
+        ({"role": "r", "sessionTags": [{"key": "team", "value": "x"}]}, True),
+        ({"role": "r", "sessionTagsPolicy": "None"}, True),
+        ({"sessionTagsPolicy": "Simple"}, True),
+        ({"role": "r", "sessionTagsPolicy": "Simple"}, False),
+        ({"role": "r", "sessionTagsPolicy": "Custom", "customSessionTags": {"a": "b"}}, False),
+    ],
+)
+def test_what_is_tagged_with_a_namespace_is_of_that_namespace(spec: dict[str, Any], shared: bool) -> None:
+    """What AWS gives to one's tag is not given to another; nor do two share credentials, though the keys are the same."""
+    store = cluster_store({}, provider={"aws": {"service": "SecretsManager", "region": "eu-west-1", **spec}})
+    assert (store.identity("a") == store.identity("b")) is shared
