@@ -117,7 +117,7 @@ def without_labels(document: Json) -> Json:
 
 
 def labels(document: Json) -> dict[str, str]:
-    """Of a namespace."""
+    """Of a namespace, or of a store."""
     return dict(document["metadata"].get("labels") or {})
 
 

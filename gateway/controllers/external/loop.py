@@ -20,6 +20,7 @@ from gateway.controllers.external.journal import journal
 from gateway.controllers.external.key import mark_key
 from gateway.controllers.external.known import Known
 from gateway.controllers.external.polling import Poller
+from gateway.controllers.external.push_worker import PushWorker
 from gateway.controllers.external.pushes import Pushes
 from gateway.controllers.external.pushing import Pushing
 from gateway.controllers.external.reading import Sources
@@ -37,6 +38,7 @@ from gateway.controllers.frame import Checks, Context
 from gateway.controllers.metrics import ExternalMetrics, PushMetrics
 from gateway.controllers.queue import WorkQueue
 from gateway.kube import WatchCache, until_synced
+from gateway.kube.discovery import Pace
 from gateway.kube.election import Elector
 from gateway.kube.pace import Pacer
 from gateway.native.templates import Renderer
@@ -140,16 +142,7 @@ class ExternalLoop:
                 tasks.create_task(lasting(run.upkeep()))
                 tasks.create_task(lasting(run.store_status.run()))
                 tasks.create_task(lasting(run.store_checks.run()))
-                run.pushes = Pushes(
-                    context.client,
-                    sources,
-                    Pushing(context.client, sources, renderer, self._push_metrics),
-                    pace,
-                    self._shard.has,
-                    metrics=self._push_metrics,
-                    not_ready=run.not_ready,
-                )
-                run.pushes.least_refresh = settings.min_refresh_seconds
+                run.pushes = self._pushes(run, sources, renderer, pace)
                 tasks.create_task(lasting(run.pushes.run()))
                 if run.rollouts is not None:
                     tasks.create_task(lasting(run.rollouts.run()))
@@ -158,6 +151,13 @@ class ExternalLoop:
                     tasks.create_task(lasting(poller.run()))
                 for _ in range(settings.concurrency):
                     tasks.create_task(lasting(run.work(worker)))
+
+    def _pushes(self, run: Run, sources: Sources, renderer: Renderer, pace: Pace) -> Pushes:
+        client, metrics = self._context.client, self._push_metrics
+        pushing = Pushing(client, sources, renderer, metrics)
+        least = self._context.config.controller.external.min_refresh_seconds
+        worker = PushWorker(client, sources, pushing, pace, metrics, least_refresh=least)
+        return Pushes(client, worker, self._shard.has, metrics=metrics, not_ready=run.not_ready)
 
     def _generate(self, run: Run, dynamics: Dynamics, ends: contextlib.AsyncExitStack) -> Generators:
         """Start the caches of generators, which a cluster need not know."""

@@ -12,7 +12,7 @@ from gateway.kube import Key, KubeClient, ResourceType
 from gateway.kube.discovery import Pace
 from gateway.kube.events import EVENTS, event, involved_in
 from gateway_secrets.external.push_spec import API_VERSION, KIND
-from gateway_secrets.external.push_status import Synced, status_of
+from gateway_secrets.external.push_status import Synced, noted, status_of
 from gateway_secrets.external.spec import GROUP
 from gateway_secrets.external.status import ready_of
 
@@ -45,6 +45,18 @@ class PushTeller:
         if turned(ready_of(status), after):
             kind: Literal["Normal", "Warning"] = "Warning" if problem else "Normal"
             await self.tell(key, document, kind, after["reason"], after["message"])
+
+    async def note(self, key: Key, document: Json, synced: Synced) -> Json:
+        """State what is stored, or about to be; the PushSecret as it is then.
+
+        Raises:
+            ClusterError: the status cannot be written, also because the PushSecret has changed.
+        """
+        shall = noted(document.get("status") or {}, synced)
+        await self._pace()
+        written = await self._client.replace(f"{PUSHES.path('v1alpha1', *key)}/status", document | {"status": shall})
+        written["metadata"].pop("managedFields", None)
+        return written | {"apiVersion": API_VERSION, "kind": KIND}
 
     async def tell(
         self, key: Key, document: Json, kind: Literal["Normal", "Warning"], reason: str, message: str

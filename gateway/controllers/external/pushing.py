@@ -52,6 +52,19 @@ class Pushing:
         data = await with_template(spec, data, documents, self._renderer)
         return {ref: await pushes_of(spec, data, ref, labels, self._renderer) for ref, labels in stores.items()}
 
+    def is_gone(self, ref: StoreRef, namespace: str) -> bool:
+        """Whether there is no such store."""
+        return self._sources.known.controller(ref, namespace) is None
+
+    async def holds(self, key: Key, ref: StoreRef, push: Push) -> bool:
+        """Whether a store has something where one is to be stored; errors as :meth:`store`."""
+        reference = push.reference
+        store = self._usable(ref, key.namespace, reference.key)
+        await self._note(key, store, reference, "look")
+        return await self._sources.stores.ask(
+            store, key.namespace, lambda reader: _holds(reader, reference), about=reference.key
+        )
+
     async def store(self, key: Key, ref: StoreRef, push: Push, policy: str) -> bool:
         """Store one; whether that was done, or something was there that stays.
 
@@ -62,14 +75,8 @@ class Pushing:
         store = self._usable(ref, key.namespace, reference.key)
 
         async def write(reader: Reader) -> bool:
-            if policy == "IfNotExists":
-                try:
-                    payload = await reader.payload(Reference(reference.key))
-                    select(payload, reference.property, key=reference.key)
-                except NotFoundError:
-                    pass
-                else:
-                    return False
+            if policy == "IfNotExists" and await _holds(reader, reference):
+                return False
             await reader.put(reference, push.value, push.entry.metadata)
             return True
 
@@ -126,3 +133,12 @@ class Pushing:
             return {key: base64.b64decode(value) if kind == "Secret" else value.encode() for key, value in data.items()}
         except (binascii.Error, TypeError):
             raise SpecError(f"{kind} {name} cannot be read") from None
+
+
+async def _holds(reader: Reader, reference: Reference) -> bool:
+    try:
+        payload = await reader.payload(Reference(reference.key))
+        select(payload, reference.property, key=reference.key)
+    except NotFoundError:
+        return False
+    return True

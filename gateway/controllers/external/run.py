@@ -32,6 +32,7 @@ from gateway.core.errors import ClusterError
 from gateway.kube import Key, WatchCache, is_outdated
 from gateway.tasks import is_cancelled
 from gateway_secrets.external.faults import refusal
+from gateway_secrets.external.spec import store_ref
 from gateway_secrets.external.store import CLUSTER_STORE, Store
 from gateway_secrets.external.validate import faults
 from gateway_secrets.stores.errors import StoreError, UnavailableError
@@ -128,7 +129,7 @@ class Run:
         if old is not None and new is not None and held.without_labels(old) == held.without_labels(new):
             # They decide which PushSecrets choose it, and nothing else.
             if self.pushes is not None:
-                self.pushes.stores_changed()
+                self.pushes.store_labelled(store_ref(key.name, kind), key.namespace, held.labels(old), held.labels(new))
             return
         self.stores.changed(kind, key.namespace, key.name)
         if new is None or not self._tells(key, new):
@@ -140,7 +141,8 @@ class Run:
         else:
             self.store_checks.add(key)
         if self.pushes is not None:
-            self.pushes.stores_changed()
+            labels = (held.labels(one) if one is not None else None for one in (old, new))
+            self.pushes.store_changed(store_ref(key.name, kind), key.namespace, *labels)
         for external in self.known.of_store(kind, key):
             self._add(external)
 

@@ -36,17 +36,32 @@ def store_name(ref: StoreRef) -> str:
     return f"{ref.kind}/{ref.name}"
 
 
+def noted_stores(status: object) -> list[StoreRef]:
+    """The stores that a PushSecret says it stored in, as far as it can be read."""
+    return [
+        ref for store in synced_of(status if isinstance(status, dict) else {}) if (ref := _store(store)) is not None
+    ]
+
+
 def outdated(before: Synced, wanted: Mapping[StoreRef, Sequence[PushData]]) -> list[tuple[StoreRef, PushData]]:
     """What was stored and shall not be any more. ``wanted``: by store, what shall be."""
     names = {(store_name(ref), name_of(one)) for ref, entries in wanted.items() for one in entries}
     found = []
     for store, stored in sorted(before.items()):
-        kind, _, name = store.partition("/")
-        if kind not in ("SecretStore", CLUSTER_STORE):
-            continue
-        ref = store_ref(name, kind)
-        found += [(ref, entry) for _, entry in sorted(stored.items()) if (store, name_of(entry)) not in names]
+        ref = _store(store)
+        if ref is not None:
+            found += [(ref, entry) for _, entry in sorted(stored.items()) if (store, name_of(entry)) not in names]
     return found
+
+
+def noted(status: Json, synced: Synced) -> Json:
+    """The status, and in it what is stored, or about to be."""
+    return status | {
+        "syncedPushSecrets": {
+            store: {name: _entry(entry) for name, entry in sorted(entries.items())}
+            for store, entries in sorted(synced.items())
+        }
+    }
 
 
 def status_of(status: Json, problem: str, synced: Synced, version: str, now: datetime) -> Json:
@@ -61,14 +76,17 @@ def status_of(status: Json, problem: str, synced: Synced, version: str, now: dat
     former = next((one for one in conditions if one.get("type") == READY), {})
     turned = former.get("status") != condition["status"]
     condition["lastTransitionTime"] = refreshed(now) if turned else former.get("lastTransitionTime") or refreshed(now)
-    shall = {**status, "conditions": [*(one for one in conditions if one.get("type") != READY), condition]}
-    shall["syncedPushSecrets"] = {
-        store: {name: _entry(entry) for name, entry in sorted(entries.items())}
-        for store, entries in sorted(synced.items())
-    }
+    shall = noted(status, synced)
+    shall["conditions"] = [*(one for one in conditions if one.get("type") != READY), condition]
     if not problem:
         shall |= {"refreshTime": refreshed(now), "syncedResourceVersion": version}
     return shall
+
+
+def _store(name: str) -> StoreRef | None:
+    """The store that is called so in ``syncedPushSecrets``."""
+    kind, _, own = name.partition("/")
+    return store_ref(own, kind) if kind in ("SecretStore", CLUSTER_STORE) and own else None
 
 
 def _entry(entry: PushData) -> Json:

@@ -51,6 +51,10 @@ class UnreadyError(MisconfiguredError):
     """Credentials cannot be had, or certificates are not trusted. That concerns all that is in the store."""
 
 
+class ForeignError(MisconfiguredError):
+    """What is there was not made by pushing: it is somebody else's, and stays."""
+
+
 class NoVersionsError(MisconfiguredError):
     """The store keeps no versions, nor anything else about a secret but its value. That concerns all that is in the store."""
 

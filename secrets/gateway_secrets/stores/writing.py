@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway_secrets.stores.errors import MisconfiguredError, UnusableError
+from gateway_secrets.stores.errors import ForeignError, UnusableError
 from gateway_secrets.stores.values import go_json, parse_json
 
 MANAGED = ("managed-by", "external-secrets")
@@ -15,10 +15,10 @@ def check_managed(marks: Any, key: str) -> None:
     """Whether a secret with these tags may be changed.
 
     Raises:
-        MisconfiguredError: it was not made by pushing.
+        ForeignError: it was not made by pushing.
     """
     if marks.get(MANAGED[0]) != MANAGED[1]:
-        raise MisconfiguredError(
+        raise ForeignError(
             f"{key}: is there, and was not made by pushing: remove it, or mark it as {MANAGED[0]}={MANAGED[1]}"
         )
 

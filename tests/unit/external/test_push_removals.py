@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+import pytest
 from prometheus_client import CollectorRegistry
 
-from gateway.controllers.external.pushes import Pushes
+from gateway.controllers.external.push_worker import PushWorker
 from gateway.controllers.metrics import PushMetrics
-from gateway.kube import Key
+from gateway.kube import ApiError, Key
 from gateway_secrets.external.errors import SpecError
 from gateway_secrets.external.push import Push
 from gateway_secrets.external.push_spec import API_VERSION, KIND, PushData, PushSpec, spec_of
 from gateway_secrets.external.push_status import Synced
 from gateway_secrets.external.spec import StoreRef
-from gateway_secrets.stores.errors import UnavailableError
+from gateway_secrets.stores.errors import ForbiddenError, ForeignError, UnavailableError
 
 Json = dict[str, Any]
 KEY, GONE, DOWN, GOOD = Key("web", "out"), StoreRef("gone"), StoreRef("down"), StoreRef("good")
@@ -38,11 +39,26 @@ class Stores:
     def __init__(self) -> None:
         self.done: list[str] = []
         self.told: list[str] = []
-        self.known = self
+        self.noted: list[Json] = []
+        self.fails: Exception | None = None
+        self.refuses = self.foreign = False
         self.wants: Sequence[StoreRef] = (GOOD,)
 
-    def controller(self, ref: StoreRef, _: str) -> str | None:
-        return None if ref == GONE else "govgate"
+    def is_gone(self, ref: StoreRef, _: str) -> bool:
+        return ref == GONE
+
+    async def holds(self, _: Key, ref: StoreRef, __: Push) -> bool:
+        if ref == GONE:
+            raise SpecError("does not exist")
+        if ref == DOWN:
+            raise UnavailableError("sealed")
+        return False
+
+    async def replace(self, path: str, document: Json) -> Json:
+        if self.refuses:
+            raise ApiError(409, "Conflict", "changed")
+        self.noted.append(document["status"]["syncedPushSecrets"])
+        return document
 
     async def wanted(self, *_: Any) -> Mapping[StoreRef, list[Push]]:
         return {ref: [Push(entry("new"), b"x")] for ref in self.wants}
@@ -50,6 +66,8 @@ class Stores:
     async def store(self, _: Key, ref: StoreRef, push: Push, __: str) -> bool:
         if ref == GONE:
             raise SpecError("does not exist")
+        if self.fails is not None:
+            raise self.fails
         self.done.append(f"{ref.name}+{push.entry.match.remote_ref.remote_key}")
         return True
 
@@ -58,6 +76,8 @@ class Stores:
             raise SpecError("does not exist")
         if ref == DOWN:
             raise UnavailableError("sealed")
+        if self.foreign:
+            raise ForeignError("was not made by pushing")
         self.done.append(f"{ref.name}-{one.match.remote_ref.remote_key}")
 
     async def create(self, _: str, event: Json) -> Json:
@@ -67,12 +87,10 @@ class Stores:
     async def push(self, before: Synced) -> tuple[str, Synced]:
         """One look."""
         this = cast("Any", self)
-        pushes = Pushes(
-            this, this, this, _at_once, lambda _: True,
-            metrics=PushMetrics(CollectorRegistry()), not_ready=cast("Any", None),
-        )  # fmt: skip
+        worker = PushWorker(this, this, this, _at_once, PushMetrics(CollectorRegistry()), least_refresh=10.0)
         spec: PushSpec = spec_of(document())
-        return await pushes._push(KEY, document(), spec, dict.fromkeys(self.wants), before)
+        problem, synced, _ = await worker._push(KEY, document(), spec, dict.fromkeys(self.wants), before)
+        return problem, synced
 
 
 async def _at_once() -> None:
@@ -119,3 +137,58 @@ async def test_what_is_noted_under_another_name() -> None:
     problem, synced = await stores.push({"SecretStore/good": {"odd": entry("old"), "odder": entry("new")}})
     assert (problem, stores.done) == ("", ["good-old", "good+new"])
     assert synced == {"SecretStore/good": {"new": entry("new")}}
+
+
+async def test_what_is_to_be_stored_is_noted_first() -> None:
+    """Once, and not what is noted already: that is written again at each look."""
+    stores = Stores()
+    await stores.push({})
+    assert [sorted(one["SecretStore/good"]) for one in stores.noted] == [["new"]]
+    await stores.push({"SecretStore/good": {"new": entry("new")}})
+    assert len(stores.noted) == 1
+    assert stores.done == ["good+new", "good+new"]
+
+
+async def test_nothing_is_stored_that_cannot_be_noted() -> None:
+    """As when the PushSecret has changed meanwhile: it is looked at anew."""
+    stores = Stores()
+    stores.refuses = True
+    with pytest.raises(ApiError):
+        await stores.push({})
+    assert stores.done == []
+
+
+@pytest.mark.parametrize(
+    ("error", "noted"),
+    [
+        (UnavailableError("too late"), ["new"]),
+        (ForbiddenError("no"), []),
+        (ForeignError("was not made by pushing"), []),
+        (SpecError("does not exist"), []),
+    ],
+)
+async def test_what_may_be_stored_stays_noted(error: Exception, noted: list[str]) -> None:
+    """A write without an answer may have been done; a refusal says that it was not."""
+    stores = Stores()
+    stores.fails = error
+    problem, synced = await stores.push({})
+    assert problem == f"SecretStore good: {error}"
+    assert sorted(synced.get("SecretStore/good", {})) == noted
+
+
+async def test_a_store_that_never_answered_is_not_noted() -> None:
+    """Or a PushSecret with a misspelt server could not be deleted."""
+    stores = Stores()
+    stores.wants = (DOWN,)
+    problem, synced = await stores.push({})
+    assert (problem, synced, stores.noted, stores.done) == ("SecretStore down: sealed", {}, [], [])
+
+
+async def test_what_is_somebody_elses_is_told_of_and_forgotten() -> None:
+    """It may have been noted by a process that ended before it was to be stored, and holds nothing up."""
+    stores = Stores()
+    stores.foreign = True
+    problem, synced = await stores.push({"SecretStore/good": {"old": entry("old")}})
+    assert (problem, list(synced["SecretStore/good"])) == ("", ["new"])
+    (told,) = stores.told
+    assert "SecretStore good, where it was not made by pushing: old" in told
