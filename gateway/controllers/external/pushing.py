@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Mapping
 
-from gateway.controllers.external.held import CONFIG_MAPS, SECRETS
+from gateway.controllers.external.documents import secret_data, template_documents
+from gateway.controllers.external.held import SECRETS
 from gateway.controllers.external.reading import Sources, is_allowed, usable
 from gateway.controllers.metrics import PushMetrics
 from gateway.kube import Key, KubeClient
-from gateway_secrets.external.content import templates_needed
 from gateway_secrets.external.errors import NotAllowedError, SpecError
 from gateway_secrets.external.push import Push, pushes_of, reference_of, with_template
 from gateway_secrets.external.push_spec import KIND, PushData, PushSpec
@@ -44,11 +42,7 @@ class Pushing:
             ClusterError: the API server could not be asked.
         """
         data = await self._secret(namespace, spec.source)
-        documents = {}
-        for kind, name in templates_needed(spec.template):
-            found = await self._found(kind, namespace, name)
-            if found is not None:
-                documents[kind, name] = found
+        documents = await template_documents(self._client, spec.template, namespace, where="spec.template")
         data = await with_template(spec, data, documents, self._renderer)
         return {ref: await pushes_of(spec, data, ref, labels, self._renderer) for ref, labels in stores.items()}
 
@@ -118,21 +112,10 @@ class Pushing:
         return store
 
     async def _secret(self, namespace: str, name: str) -> dict[str, bytes]:
-        found = await self._found("Secret", namespace, name)
+        found = await self._client.find(SECRETS.path("v1", namespace, name))
         if found is None:
             raise SpecError(f"spec.selector.secret.name: there is no Secret {name}")
-        return found
-
-    async def _found(self, kind: str, namespace: str, name: str) -> dict[str, bytes] | None:
-        resource = SECRETS if kind == "Secret" else CONFIG_MAPS
-        document = await self._client.find(resource.path("v1", namespace, name))
-        if document is None:
-            return None
-        data = document.get("data") or {}
-        try:
-            return {key: base64.b64decode(value) if kind == "Secret" else value.encode() for key, value in data.items()}
-        except (binascii.Error, TypeError):
-            raise SpecError(f"{kind} {name} cannot be read") from None
+        return secret_data(found)
 
 
 async def _holds(reader: Reader, reference: Reference) -> bool:

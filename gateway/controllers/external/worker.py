@@ -6,20 +6,19 @@ anew with the newest, and with the same values. So a process may end at any mome
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from enum import StrEnum
 
 import msgspec
 
 from gateway.controllers.external.claims import alone_in
+from gateway.controllers.external.documents import secret_data, template_documents
 from gateway.controllers.external.dynamic import Tended
 from gateway.controllers.external.failing import Failing
-from gateway.controllers.external.held import CONFIG_MAPS, SECRETS, Held, Json, refs_of
+from gateway.controllers.external.held import SECRETS, Held, Json, refs_of
 from gateway.controllers.external.leaving import Leaving, leaves, read_loosely
 from gateway.controllers.external.reading import Reading, Since, Sources, paths_of
 from gateway.controllers.external.shared import Path
@@ -30,7 +29,7 @@ from gateway.core.errors import AuditError, ClusterError
 from gateway.kube import ApiError, Key, KubeClient, is_outdated
 from gateway.kube.discovery import Pace
 from gateway_secrets.external.collect import MAX_SOURCES, Values, collect
-from gateway_secrets.external.content import content_of, templates_needed
+from gateway_secrets.external.content import content_of
 from gateway_secrets.external.errors import ExternalError
 from gateway_secrets.external.faults import refusal, remarks
 from gateway_secrets.external.record import annotations_of, intact, prefix_of
@@ -223,7 +222,7 @@ class Worker:
         if present is None and generated:
             # One that bears no mark yet is not held, and remembers all the same.
             present = await self._present(external)
-        reading.present = _data(present)
+        reading.present = secret_data(present)
         values = await collect(external.spec, reading, self._tools.renderer, reading.present)
         made = self._tools.sources.generators.dynamics.note(external, reading.made)
         decide = await self._decider(external, values, made)
@@ -258,24 +257,11 @@ class Worker:
             empty = plan_empty(external, None)
             if empty is not None:
                 return lambda present: plan_empty(external, present) or empty
-        documents = await self._documents(external)
+        template = external.spec.target.template
+        documents = await template_documents(tools.client, template, external.namespace, where="spec.target.template")
         content = await content_of(external, values.data, documents, tools.renderer)
         intent = Intent(external, content, values.sources, tools.key, made)
         return lambda present: plan(intent, present, now=now, alive=self._known)
-
-    async def _documents(self, external: ExternalSecret) -> dict[tuple[str, str], Mapping[str, bytes]]:
-        """The ConfigMaps and Secrets that hold templates; without those that are not there."""
-        found: dict[tuple[str, str], Mapping[str, bytes]] = {}
-        for kind, name in templates_needed(external.spec.target.template):
-            resource = SECRETS if kind == "Secret" else CONFIG_MAPS
-            try:
-                document = await self._tools.client.find(resource.path("v1", external.namespace, name))
-            except ApiError as error:
-                raise error.about(f"spec.target.template.templateFrom: {kind} {name}") from None
-            if document is not None:
-                data = document.get("data") or {}
-                found[kind, name] = {key: _bytes(value, kind) for key, value in data.items()}
-        return found
 
     async def _present(self, external: ExternalSecret) -> Json | None:
         """The Secret as the API server has it."""
@@ -354,19 +340,6 @@ def _until(end: float | None, now: float) -> float | None:
 
 def _time(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
-
-
-def _data(secret: Json | None) -> dict[str, bytes]:
-    return {key: _bytes(value, "Secret") for key, value in ((secret or {}).get("data") or {}).items()}
-
-
-def _bytes(value: str, kind: str) -> bytes:
-    if kind != "Secret":
-        return value.encode()
-    try:
-        return base64.b64decode(value, validate=True)
-    except binascii.Error:
-        return b""
 
 
 def _denial(error: ApiError) -> str:
