@@ -13,15 +13,22 @@ PAGE_OBJECTS = 250
 
 
 async def list_objects(
-    client: KubeClient, resource: ResourceType, version: str, *, namespace: str = "", accept: str = "application/json"
+    client: KubeClient,
+    resource: ResourceType,
+    version: str,
+    *,
+    namespace: str = "",
+    selector: str = "",
+    accept: str = "application/json",
 ) -> AsyncIterator[Json]:
-    """The objects of a type in a namespace, or in all. Memory holds a page of them. ``accept``: in which form.
+    """The objects of a type in a namespace, or in all. Memory holds a page of them. ``selector``: of
+    labels that they have. ``accept``: in which form.
 
     Raises:
         ApiError: the server refused, or lost its place in the list (410).
         ClusterError: it could not be asked.
     """
-    query = {"limit": str(PAGE_OBJECTS)}
+    query = {"limit": str(PAGE_OBJECTS), **({"labelSelector": selector} if selector else {})}
     while True:
         page = await client.get(resource.path(version, namespace), query, accept=accept)
         items, metadata = page.get("items") or [], page.get("metadata") or {}

@@ -55,6 +55,14 @@ def _template(**template: Any) -> Json:
     return {"template": template}
 
 
+def _labelled(**selector: Any) -> Json:
+    return {"selector": {"secret": {"selector": selector}}}
+
+
+def _made_by(kind: str) -> Json:
+    return {"selector": {"generatorRef": {"kind": kind, "name": "g"}}}
+
+
 TABLE = (
     _external("no-source", "no-source", "", data=[]),
     _external("misspelt", "unknown-field", "refreshIntervall", "schema", refreshIntervall="1h"),
@@ -100,6 +108,13 @@ TABLE = (
     Row("unheeded", "SecretStore", {"provider": {"vault": VAULT}, "retrySettings": {"maxRetries": 3}},
         "unsupported", "spec.retrySettings", "warned"),
     Row("push-nothing", "PushSecret", {"selector": {}}, "push", "spec.selector.secret.name"),
+    Row("push-no-labels", "PushSecret", _labelled(), "push", "spec.selector.secret.selector"),
+    Row("push-odd-labels", "PushSecret", _labelled(matchExpressions=[{"key": "a", "operator": "In"}]),
+        "push", "spec.selector.secret.selector.matchExpressions[0].values"),
+    Row("push-both", "PushSecret", {"selector": {"secret": {"name": "source"}, **PASSWORD["sourceRef"]}},
+        "push", "spec.selector"),
+    Row("push-other-generator", "PushSecret", _made_by("ECRAuthorizationToken"), "generator", "spec.selector.generatorRef"),
+    Row("push-leases", "PushSecret", _made_by("VaultDynamicSecret"), "generator", "spec.selector.generatorRef"),
     Row("push-interval", "PushSecret", {"refreshInterval": "soon"}, "malformed", "spec.refreshInterval"),
     Row("cluster-bad", "ClusterExternalSecret", {"externalSecretSpec": {"target": {"name": "No Name"}}},
         "malformed", "spec.externalSecretSpec.target.name"),

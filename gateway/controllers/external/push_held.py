@@ -52,7 +52,7 @@ def held_push(document: Json) -> HeldPush:
     """Of a PushSecret. Which stores it means is read here leniently: whether it is right is decided later."""
     metadata = document["metadata"]
     managed = metadata.pop("managedFields", None)
-    parts = [metadata.get(name) for name in ("generation", "annotations", "deletionTimestamp")]
+    parts = [metadata.get(name) for name in ("generation", "labels", "annotations", "deletionTimestamp")]
     whole = document | {"apiVersion": API_VERSION, "kind": KIND}
     spec = document.get("spec")
     stores = list(_stores(spec)) if isinstance(spec, dict) else []

@@ -12,7 +12,7 @@ from gateway.kube import Key, KubeClient, ResourceType
 from gateway.kube.discovery import Pace
 from gateway.kube.events import EVENTS, event, involved_in
 from gateway_secrets.external.push_spec import API_VERSION, KIND
-from gateway_secrets.external.push_status import Synced, noted, status_of
+from gateway_secrets.external.push_status import Synced, noted, status_of, version
 from gateway_secrets.external.spec import GROUP
 from gateway_secrets.external.status import ready_of
 
@@ -28,15 +28,15 @@ class PushTeller:
         self._client = client
         self._pace = pace
 
-    async def say(self, key: Key, document: Json, problem: str, synced: Synced) -> None:
+    async def say(self, key: Key, document: Json, problem: str, synced: Synced, *, remark: str = "") -> None:
         """State in the PushSecret how it is. ``problem``: why it is not ready; empty if it is. ``synced``: what is stored.
+        ``remark``: what is told of one that is ready.
 
         Raises:
             ClusterError: the status cannot be written.
         """
         status = document.get("status") or {}
-        version = str(document["metadata"].get("generation") or "")
-        shall = status_of(status, problem, synced, version, datetime.now(UTC))
+        shall = status_of(status, problem, synced, version(document), datetime.now(UTC), remark=remark)
         if shall == status:
             return
         await self._pace()

@@ -27,7 +27,7 @@ from gateway_secrets.external.errors import ExternalError
 from gateway_secrets.external.faults import refusal
 from gateway_secrets.external.push import Push, name_of, stores_of
 from gateway_secrets.external.push_spec import PushSpec, spec_of
-from gateway_secrets.external.push_status import FINALIZER, Synced, outdated, store_name, synced_of
+from gateway_secrets.external.push_status import FINALIZER, Synced, due_in, outdated, store_name, synced_of, version
 from gateway_secrets.external.spec import StoreRef
 from gateway_secrets.external.validate import faults
 from gateway_secrets.stores.errors import (
@@ -43,6 +43,7 @@ Json = dict[str, Any]
 State = Literal["synced", "failed", "mixed"]
 Stores = Mapping[StoreRef, dict[str, str] | None]
 MIXED = "only some of its stores are govgate's: nothing is pushed until all are, or none"
+NOBODY = "nothing is stored: no Secret has these labels, and something to push"
 _log = logging.getLogger(__name__)
 _UNANSWERED = (UnavailableError, ThrottledError, ForbiddenError)
 
@@ -81,6 +82,7 @@ class PushWorker:
     def forget(self, key: Key) -> None:
         """It is no more."""
         self._failing.passed(key)
+        self._pushing.settled(key)
 
     async def look(self, key: Key, held: HeldPush, was: str | None) -> Look:
         """Push one, and have it say so if the API server does not do its part. ``was``: how it was.
@@ -126,10 +128,16 @@ class PushWorker:
             return Look(done=True, again_in=None, state="failed")
         if spec.deletion_policy == "Delete" and FINALIZER not in (metadata.get("finalizers") or []):
             document = await self._finalizers(key, document, [*(metadata.get("finalizers") or []), FINALIZER])
-        problem, synced, document = await self._push(key, document, spec, stores, before)
-        await self._teller.say(key, document, problem, synced)
         interval = spec.interval_seconds()
         again = max(interval, self._least_refresh) if interval is not None else None
+        wait = due_in(document, again, time.time()) if spec.generator is not None else 0.0
+        if wait is None or wait > 0:
+            return Look(done=True, again_in=wait, state="synced")
+        problem, synced, document = await self._push(key, document, spec, stores, before)
+        remark = NOBODY if spec.source.selector is not None and not synced else ""
+        await self._teller.say(key, document, problem, synced, remark=remark)
+        if not problem:
+            self._pushing.settled(key)
         return Look(done=not problem, again_in=again, state="failed" if problem else "synced")
 
     async def _push(
@@ -141,7 +149,7 @@ class PushWorker:
         """
         synced = {store: {name_of(one): one for one in entries.values()} for store, entries in before.items()}
         try:
-            wanted = await self._pushing.wanted(key.namespace, spec, stores)
+            wanted = await self._pushing.wanted(key, version(document), spec, stores)
         except ExternalError as error:
             return str(error), synced, document
         entries = {ref: [one.entry for one in pushes] for ref, pushes in wanted.items()}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gateway.controllers.external.documents import secret_data, template_documents
-from gateway.controllers.external.held import SECRETS
+from gateway.controllers.external.documents import template_documents
+from gateway.controllers.external.push_values import PushValues
 from gateway.controllers.external.reading import Sources, is_allowed, usable
 from gateway.controllers.metrics import PushMetrics
 from gateway.kube import Key, KubeClient
-from gateway_secrets.external.errors import NotAllowedError, SpecError
-from gateway_secrets.external.push import Push, pushes_of, reference_of, with_template
+from gateway_secrets.external.errors import ExternalError, NotAllowedError
+from gateway_secrets.external.push import Push, pushes_of, reference_of, united, with_template
 from gateway_secrets.external.push_spec import KIND, PushData, PushSpec
 from gateway_secrets.external.renderer import Renderer
 from gateway_secrets.external.spec import StoreRef
@@ -31,20 +31,34 @@ class Pushing:
         self._client = client
         self._sources = sources
         self._renderer = renderer
+        self._values = PushValues(client, sources.generators.dynamics.sessions)
 
     async def wanted(
-        self, namespace: str, spec: PushSpec, stores: Mapping[StoreRef, dict[str, str] | None]
+        self, key: Key, version: str, spec: PushSpec, stores: Mapping[StoreRef, dict[str, str] | None]
     ) -> dict[StoreRef, list[Push]]:
-        """What is to be in each store. ``stores``: with their labels, if they may be used.
+        """What is to be in each store, of a PushSecret of this version. ``stores``: with their labels, if they may be used.
 
         Raises:
             ExternalError: the Secret is not there, or does not hold what is to be pushed.
             ClusterError: the API server could not be asked.
         """
-        data = await self._secret(namespace, spec.source)
-        documents = await template_documents(self._client, spec.template, namespace, where="spec.template")
-        data = await with_template(spec, data, documents, self._renderer)
-        return {ref: await pushes_of(spec, data, ref, labels, self._renderer) for ref, labels in stores.items()}
+        values = await self._values.of(key, version, spec)
+        documents = await template_documents(self._client, spec.template, key.namespace, where="spec.template")
+        found: dict[StoreRef, dict[str, list[Push]]] = {ref: {} for ref in stores}
+        for name, held in values.items():
+            try:
+                data = await with_template(spec, held, documents, self._renderer)
+                for ref, labels in stores.items():
+                    found[ref][name] = await pushes_of(spec, data, ref, labels, self._renderer)
+            except ExternalError as error:
+                if len(values) > 1:
+                    raise type(error)(f"Secret {name}: {error}") from None
+                raise
+        return {ref: united(pushes) for ref, pushes in found.items()}
+
+    def settled(self, key: Key) -> None:
+        """All of one is stored, or it is no more: what was made for it need not be kept."""
+        self._values.forget(key)
 
     def is_gone(self, ref: StoreRef, namespace: str) -> bool:
         """Whether there is no such store."""
@@ -110,12 +124,6 @@ class Pushing:
         if not is_allowed(store, namespace, remote_key):
             raise NotAllowedError(f"namespace {namespace} may not write {remote_key!r}: no rule of its keys lets it")
         return store
-
-    async def _secret(self, namespace: str, name: str) -> dict[str, bytes]:
-        found = await self._client.find(SECRETS.path("v1", namespace, name))
-        if found is None:
-            raise SpecError(f"spec.selector.secret.name: there is no Secret {name}")
-        return secret_data(found)
 
 
 async def _holds(reader: Reader, reference: Reference) -> bool:

@@ -43,7 +43,7 @@ RULES = {
     "rewrite": Rule("Each rewrite is one operation", (*EXTERNALS, *PUSHES)),
     "duplicate-key": Rule("Each key of the Secret is made once"),
     "find-all": Rule("Searches have bounds", action=Action.WARN),
-    "generator": Rule("Generators are run here, and what they make is remembered", (*EXTERNALS, *GENERATORS)),
+    "generator": Rule("Generators are run here, and what they make is remembered", (*EXTERNALS, *PUSHES, *GENERATORS)),
     "refresh-interval": Rule("Intervals are not below the least", (*EXTERNALS, *PUSHES), action=Action.WARN),
     "push": Rule("PushSecrets say what is pushed, and where", PUSHES),
     "provider": Rule("A store has one provider, which can be used", STORES),

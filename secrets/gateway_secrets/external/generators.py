@@ -18,7 +18,7 @@ from typing import Any, Literal
 import msgspec
 
 from gateway_secrets.external.errors import SpecError, UnsupportedError
-from gateway_secrets.external.fault_parts import fault_of, unknown
+from gateway_secrets.external.fault_parts import fault_of, named, unknown
 from gateway_secrets.external.faults import Fault
 from gateway_secrets.external.spec import GeneratorRef, Json, Spec, without_nulls
 from gateway_secrets.external.store import CONTROLLER
@@ -97,6 +97,15 @@ def resource_of(ref: GeneratorRef) -> str:
             f"generator {ref.kind[:64]} of {ref.api_version[:64]} is not run here: use one of {known} of {API_VERSION}"
         )
     return PLURALS[ref.kind]
+
+
+def ref_faults(ref: GeneratorRef, where: str) -> Iterator[Fault]:
+    """What is wrong with a reference to a generator."""
+    yield from named(ref.name, f"{where}.name", "a generator")
+    try:
+        resource_of(ref)
+    except SpecError as error:
+        yield msgspec.structs.replace(fault_of(error, "generator", "use another one", here=True), field=where)
 
 
 def dynamic_of(document: Json) -> Json | None:

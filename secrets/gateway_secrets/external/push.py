@@ -80,6 +80,26 @@ async def pushes_of(
     return found
 
 
+def united(pushes: Mapping[str, list[Push]]) -> list[Push]:
+    """What is to be stored of several Secrets, by their names.
+
+    Raises:
+        SpecError: two would be stored in one place, or there is too much.
+    """
+    found = [one for each in pushes.values() for one in each]
+    if len(found) > MAX_PUSHES:
+        raise SpecError(f"spec: more than {MAX_PUSHES} values for one store")
+    owners: dict[str, str] = {}
+    for secret, each in pushes.items():
+        for one in each:
+            other = owners.setdefault(name_of(one.entry), secret)
+            if other != secret:
+                raise SpecError(
+                    f"spec: of the Secrets {other} and {secret}, both are to be stored as {name_of(one.entry)!r}"
+                )
+    return found
+
+
 def _push(entry: PushData, data: Mapping[str, bytes], where: str) -> Push:
     keys = _converted(data, entry.conversion_strategy, where)
     values = {new: data[old] for old, new in keys.items()}

@@ -14,7 +14,18 @@ from gateway.core.durations import parse_duration
 from gateway.core.finding import Action
 from gateway_secrets.external.fault_parts import named, pattern, rewrite_faults, template
 from gateway_secrets.external.faults import Fault
-from gateway_secrets.external.spec import GROUP, Json, Rewrite, StoreRef, Template, TemplateMeta, without_nulls
+from gateway_secrets.external.generators import DYNAMIC, ref_faults
+from gateway_secrets.external.labels import selector_faults
+from gateway_secrets.external.spec import (
+    GROUP,
+    GeneratorRef,
+    Json,
+    Rewrite,
+    StoreRef,
+    Template,
+    TemplateMeta,
+    without_nulls,
+)
 from gateway_secrets.external.store import Selector
 from gateway_secrets.stores.errors import MisconfiguredError
 from gateway_secrets.stores.pushed import envelope
@@ -86,17 +97,17 @@ class PushDataTo(_Part, frozen=True):
 
 
 class SourceSecret(_Part, frozen=True):
-    """``selector.secret``."""
+    """``selector.secret``: by name; or all that have labels, if it has none."""
 
     name: str = ""
-    selector: Any = None
+    selector: Selector | None = None
 
 
 class PushSelector(_Part, frozen=True):
     """``selector``."""
 
     secret: SourceSecret | None = None
-    generator_ref: Any = None
+    generator_ref: GeneratorRef | None = None
 
 
 class PushSpec(_Part, frozen=True):
@@ -121,9 +132,14 @@ class PushSpec(_Part, frozen=True):
         return seconds if seconds > 0 else None
 
     @property
-    def source(self) -> str:
-        """The name of the Secret."""
-        return self.selector.secret.name if self.selector.secret is not None else ""
+    def generator(self) -> GeneratorRef | None:
+        """What makes the values; None: they are in Secrets."""
+        return self.selector.generator_ref
+
+    @property
+    def source(self) -> SourceSecret:
+        """Which Secrets."""
+        return self.selector.secret or SourceSecret()
 
 
 def spec_of(document: Json) -> PushSpec:
@@ -152,16 +168,24 @@ def push_faults(spec: PushSpec) -> Iterator[Fault]:
 
 
 def _selector(spec: PushSpec) -> Iterator[Fault]:
-    where, source = "spec.selector", spec.selector.secret
-    undone = {
-        f"{where}.generatorRef": spec.selector.generator_ref,
-        f"{where}.secret.selector": source.selector if source is not None else None,
-    }
-    for field, value in undone.items():
-        if value is not None:
-            yield _unsupported(field)
-    if all(value is None for value in undone.values()) and not spec.source:
+    where, source, generator = "spec.selector", spec.source, spec.generator
+    if generator is not None:
+        yield from ref_faults(generator, f"{where}.generatorRef")
+        if generator.kind == DYNAMIC:
+            said = f"{DYNAMIC}: what it makes ends with its lease, which nothing would renew in a store"
+            yield Fault("generator", f"{where}.generatorRef", said, "push a Password or UUID", here=True)
+        if spec.selector.secret is not None:
+            yield Fault("push", where, "has secret and generatorRef", "leave out one of the two")
+    elif not source.name and source.selector is None:
         yield Fault("push", f"{where}.secret.name", "names no Secret", "name the Secret that is to be pushed")
+    if source.name:
+        yield from named(source.name, f"{where}.secret.name", "a Secret")
+    if source.selector is not None and source.name:
+        # As in ESO.
+        what = "is not used where a name is given"
+        yield Fault("push", f"{where}.secret.selector", what, "leave out one of the two", Action.WARN)
+    elif source.selector is not None:
+        yield from selector_faults(source.selector, f"{where}.secret.selector", "push")
 
 
 def _template(given: Template | None) -> Iterator[Fault]:

@@ -14,6 +14,7 @@ from gateway_secrets.external.push import name_of
 from gateway_secrets.external.push_spec import PushData
 from gateway_secrets.external.record import refreshed
 from gateway_secrets.external.spec import Json, StoreRef, store_ref, without_nulls
+from gateway_secrets.external.status import read_at, ready_of, version_of
 from gateway_secrets.external.store import CLUSTER_STORE
 
 FINALIZER = "pushsecret.externalsecrets.io/finalizer"
@@ -64,13 +65,13 @@ def noted(status: Json, synced: Synced) -> Json:
     }
 
 
-def status_of(status: Json, problem: str, synced: Synced, version: str, now: datetime) -> Json:
-    """The status that it shall have. ``problem``: why it is not ready; empty if it is."""
+def status_of(status: Json, problem: str, synced: Synced, version: str, now: datetime, *, remark: str = "") -> Json:
+    """The status that it shall have. ``problem``: why it is not ready; empty if it is. ``remark``: what is told then."""
     condition: Json = {
         "type": READY,
         "status": "False" if problem else "True",
         "reason": "Errored" if problem else "Synced",
-        "message": problem[:1000] or "PushSecret synced successfully",
+        "message": problem[:1000] or "; ".join(filter(None, ("PushSecret synced successfully", remark))),
     }
     conditions = [one for one in status.get("conditions") or [] if isinstance(one, dict)]
     former = next((one for one in conditions if one.get("type") == READY), {})
@@ -81,6 +82,28 @@ def status_of(status: Json, problem: str, synced: Synced, version: str, now: dat
     if not problem:
         shall |= {"refreshTime": refreshed(now), "syncedResourceVersion": version}
     return shall
+
+
+def version(document: Json) -> str:
+    """``syncedResourceVersion`` of a PushSecret as it is now."""
+    metadata = document["metadata"]
+    return version_of(
+        int(metadata.get("generation") or 0), metadata.get("annotations") or {}, metadata.get("labels") or {}
+    )
+
+
+def due_in(document: Json, interval: float | None, now: float) -> float | None:
+    """Seconds until what a generator makes is made anew, 0: it is now; None: when the PushSecret changes.
+
+    As in ESO: when it changed, each ``interval``, and as long as it could not be pushed. ``now``: seconds since the epoch.
+    """
+    status = document.get("status") or {}
+    if ready_of(status).get("status") != "True" or status.get("syncedResourceVersion") != version(document):
+        return 0.0
+    if interval is None:
+        return None
+    last = read_at(status)
+    return max(0.0, last.timestamp() + interval - now) if last is not None else 0.0
 
 
 def _store(name: str) -> StoreRef | None:

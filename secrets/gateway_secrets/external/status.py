@@ -19,8 +19,13 @@ READY = "Ready"
 
 def synced_version(external: ExternalSecret) -> str:
     """``syncedResourceVersion``: its generation, and a digest of its labels and annotations, as ESO writes it."""
-    text = f"{{annotations:{_go_map(external.annotations)} labels:{_go_map(external.labels)}}}"
-    return f"{external.generation}-{hashlib.sha3_224(text.encode()).hexdigest()}"
+    return version_of(external.generation, external.annotations, external.labels)
+
+
+def version_of(generation: int, annotations: Mapping[str, str], labels: Mapping[str, str]) -> str:
+    """``syncedResourceVersion`` of an object that has these."""
+    text = f"{{annotations:{_go_map(annotations)} labels:{_go_map(labels)}}}"
+    return f"{generation}-{hashlib.sha3_224(text.encode()).hexdigest()}"
 
 
 def status_of(

@@ -29,7 +29,7 @@ from gateway_secrets.external.fault_parts import (
     unknown,
 )
 from gateway_secrets.external.faults import Fault
-from gateway_secrets.external.generators import check_kept, resource_of
+from gateway_secrets.external.generators import check_kept, ref_faults
 from gateway_secrets.external.spec import (
     API_VERSION,
     GROUP,
@@ -265,12 +265,7 @@ def _from(entry: EntryFrom, where: str) -> Iterator[Fault]:
         yield Fault("one-source", where, "has none of extract, find and sourceRef.generatorRef", "say what to read")
     yield from _source(entry.source_ref, f"{where}.sourceRef")
     if entry.generator is not None:
-        at = f"{where}.sourceRef.generatorRef"
-        yield from named(entry.generator.name, f"{at}.name", "a generator")
-        try:
-            resource_of(entry.generator)
-        except SpecError as error:
-            yield msgspec.structs.replace(fault_of(error, "generator", "use another one", here=True), field=at)
+        yield from ref_faults(entry.generator, f"{where}.sourceRef.generatorRef")
     if entry.find is not None:
         if not entry.find.name.regexp and not entry.find.tags and not entry.find.path:
             yield Fault("find-all", f"{where}.find", "finds all that the store holds", "narrow it", Action.WARN)

@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.external import Words
 
+from gateway.core.finding import Action
 from gateway_secrets.external.errors import SpecError
 from gateway_secrets.external.faults import refusal
-from gateway_secrets.external.push import Push, name_of, pushes_of, stores_of, with_template
+from gateway_secrets.external.push import Push, name_of, pushes_of, stores_of, united, with_template
 from gateway_secrets.external.push_spec import API_VERSION, KIND, PushSpec, spec_of
-from gateway_secrets.external.push_status import Synced, outdated, status_of, store_name, synced_of
+from gateway_secrets.external.push_status import Synced, due_in, outdated, status_of, store_name, synced_of, version
 from gateway_secrets.external.spec import StoreRef
 from gateway_secrets.external.validate import faults
 
@@ -82,7 +83,7 @@ def test_what_is_not_there_is_said(data: list[Json], held: dict[str, bytes], tex
         ({"data": [entry(metadata={"x": 1})]}, r"spec.data\[0\].metadata"),
         ({"data": [entry(metadata=METADATA | {"kind": "Other"})]}, "is no PushSecretMetadata"),
         ({"data": [entry(conversionStrategy="Unicode")]}, "conversionStrategy"),
-        ({"selector": {"generatorRef": {"kind": "Password", "name": "x"}}}, "spec.selector.generatorRef"),
+        ({"selector": {"generatorRef": {"kind": "Password", "name": "X"}}}, "spec.selector.generatorRef.name"),
         ({"selector": {"secret": {"selector": {}}}}, "spec.selector.secret.selector"),
         ({"selector": {}}, "names no Secret"),
         ({"secretStoreRefs": [{}]}, "secretStoreRefs"),
@@ -106,8 +107,12 @@ def test_what_is_wrong_is_refused_as_a_whole(spec: Json, text: str) -> None:
 @pytest.mark.native
 def test_what_may_be_anothers_is_a_warning() -> None:
     """Where govgate is not what resolves them."""
-    (found,) = faults(document(selector={"generatorRef": {"kind": "Password", "name": "x"}}))
-    assert (found.rule, found.here) == ("unsupported", True)
+    (found,) = faults(document(selector={"generatorRef": {"kind": "Webhook", "name": "x"}}))
+    assert (found.rule, found.here) == ("generator", True)
+    assert faults(document(selector={"generatorRef": {"kind": "Password", "name": "x"}})) == []
+    both = {"name": "x", "selector": {"matchLabels": {"a": "b"}}}
+    (found,) = faults(document(selector={"secret": both}))
+    assert (found.rule, found.field, found.action) == ("push", "spec.selector.secret.selector", Action.WARN)
     assert refusal(faults(document(entry(metadata=METADATA)))) == ""
 
 
@@ -230,3 +235,30 @@ def test_status() -> None:
     assert (bad["conditions"][0]["status"], bad["conditions"][0]["message"]) == ("False", "why")
     assert bad["refreshTime"] == good["refreshTime"] == "2026-11-26T00:00:00Z"
     assert synced_of({"syncedPushSecrets": 7}) == {}
+
+
+def test_several_secrets() -> None:
+    """All of each, unless two would be in one place: which of them won would be chance."""
+    one, two = ([Push(pushed(entry("a", remote)).data[0], b"x")] for remote in ("x", "y"))
+    assert united({"first": one, "second": two}) == [*one, *two]
+    with pytest.raises(SpecError, match="of the Secrets first and second, both are to be stored as 'x'"):
+        united({"first": one, "second": one})
+
+
+@pytest.mark.parametrize(
+    ("change", "interval", "due"),
+    [
+        ({}, 60.0, 40.0),
+        ({}, None, None),
+        ({}, 10.0, 0.0),
+        ({"syncedResourceVersion": "1-other"}, None, 0.0),
+        ({"conditions": [{"type": "Ready", "status": "False"}]}, 60.0, 0.0),
+        ({"refreshTime": None}, 60.0, 0.0),
+    ],
+)
+def test_when_a_generator_makes_anew(change: Json, interval: float | None, due: float | None) -> None:
+    """When the PushSecret changed, each interval, and after what failed: not when a controller comes, nor a store changes."""
+    made = document() | {"metadata": {"generation": 1, "labels": {"a": "b"}}}
+    made["status"] = status_of({}, "", {}, version(made), NOW) | change
+    assert due_in(made, interval, NOW.timestamp() + 20) == due
+    assert due_in(document() | {"metadata": {}}, interval, NOW.timestamp()) == 0.0
