@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -29,9 +30,9 @@ from policies.surroundings import ADMISSION, Surroundings
 from policies.waivers import now_utc
 from webhooks.access import ClusterAccess, access_of
 from webhooks.answer import refusal
-from webhooks.breakglass.clock import Forward
+from webhooks.breakglass.clock import Clocks
 from webhooks.breakglass.cluster import ClusterGrants
-from webhooks.breakglass.grant import Grant
+from webhooks.breakglass.grant import RESOURCE, Grant
 from webhooks.breakglass.guard import BreakGlassGuard
 from webhooks.breakglass.noted import Notes
 from webhooks.breakglass.report import open_under
@@ -155,7 +156,7 @@ async def assemble(
         guards: list[Guard] = [drift_guard(config, NoFacts(), _no_cluster)]
         if rules is not None:
             guards += [policy_guard(config, [rules], ADMISSION), waiver_guard(config, None)]
-        guards += [secrets_guard(config), BreakGlassGuard(None, Forward(now_utc), config.break_glass)]
+        guards += [secrets_guard(config), BreakGlassGuard(None, Clocks(now_utc, None), config.break_glass)]
         alone = ConfiguredTrust([*configured, *unconnected_trust(config.provenance)])
         guards += [provenance_guard(config, alone, gate), TrustPolicyGuard(config.provenance.on_error)]
         judge = _judge(config, guards, rules, None, alone)
@@ -202,7 +203,7 @@ def _drift_with_grants(
     config: Config, client: KubeClient, facts: ClusterFacts, *, counting: bool
 ) -> tuple[list[Guard], ClusterGrants | None]:
     """The drift guard, the guard of grants, and the grants, which are watched from now on; None if none are to hold."""
-    clock, grants = Forward(now_utc), None
+    clock, grants = Clocks(now_utc, partial(client.date, RESOURCE.path(RESOURCE.versions[0]), {"limit": "1"})), None
     notes = Notes(client, config.cluster.own_namespace)
     if config.break_glass.enabled:
         grants = ClusterGrants(client, clock, notes, most=config.server.limits.findings, counting=counting)

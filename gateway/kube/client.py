@@ -157,10 +157,13 @@ class KubeClient:
         async with self._open(path, query, within, sent) as response:
             return await _read_bounded(response, MAX_RESPONSE_BYTES)
 
-    async def date(self) -> str:
-        """What the server's clock says, to the second: its ``Date`` header; empty without one. Errors as :meth:`get`."""
+    async def date(self, path: str = "/version", query: Mapping[str, str] | None = None) -> str:
+        """What the server's clock says, to the second: the ``Date`` header of an answer; empty without one.
+
+        ``path``: something that may be read. Errors as :meth:`get`.
+        """
         within = aiohttp.ClientTimeout(total=REQUEST_SECONDS, sock_connect=CONNECT_SECONDS)
-        async with self._open("/version", None, within) as response:
+        async with self._open(path, query, within) as response:
             return str(response.headers.get("Date", ""))
 
     @asynccontextmanager

@@ -12,27 +12,27 @@ import logging
 import random
 import time
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from gateway.core.errors import ClusterError, ConfigError
 from gateway.core.finding import Finding
-from gateway.core.guard import Indeterminate
+from gateway.core.guard import Indeterminate, OnError
 from gateway.core.subject import Subject
 from gateway.kube import ApiError, KubeClient, WatchCache
 from gateway.kube.store import Key
-from webhooks.breakglass.clock import Forward
+from webhooks.breakglass.clock import Clocks, Moment
 from webhooks.breakglass.events import EventWriter
 from webhooks.breakglass.grant import API_VERSION, KIND, RESOURCE, Grant, Use, read_grant
 from webhooks.breakglass.noted import Notes
 from webhooks.breakglass.once import joined, known
 from webhooks.breakglass.opened import Opened
 from webhooks.breakglass.seen import doubt_of, seen
-from webhooks.breakglass.using import MAX_FIELDS, excused, holds_for, not_in_force, use_of
+from webhooks.breakglass.using import GUARD, MAX_FIELDS, Choice, excused, holds_for, not_in_force, use_of, why_not
 
 _CONFLICT, _FORBIDDEN = 409, "403 "
+_VERSION = RESOURCE.versions[0]
 _TRIES = 20
 _WAIT_SECONDS = 0.01
 _SWEEP_SECONDS = 10.0
@@ -57,7 +57,7 @@ class ClusterGrants:
     nothing is written, and each is judged as a dry run.
     """
 
-    def __init__(self, client: KubeClient, clock: Forward, notes: Notes, *, most: int, counting: bool) -> None:
+    def __init__(self, client: KubeClient, clock: Clocks, notes: Notes, *, most: int, counting: bool) -> None:
         self._counting = counting
         self._notes = notes
         self._client = client
@@ -66,6 +66,7 @@ class ClusterGrants:
         self._cache = WatchCache(client, RESOURCE, read_grant, on_change=self._changed)
         self._opened: Opened | None = None
         self._events = EventWriter(client)
+        self._apart = False
         self._sweeper: asyncio.Task[None] | None = None
 
     def checks(self) -> dict[str, bool | str]:
@@ -74,8 +75,10 @@ class ClusterGrants:
         return {str(RESOURCE): cache.synced or cache.problem.startswith(_FORBIDDEN) or cache.problem}
 
     def warnings(self) -> dict[str, str]:
-        """Why no grant holds at present."""
-        return {} if self._cache.synced else {str(RESOURCE): f"no grant holds: {self._cache.problem}"}
+        """Why no grant holds at present, and that clocks do not agree."""
+        found = {} if self._cache.synced else {str(RESOURCE): f"no grant holds: {self._cache.problem}"}
+        problem = self._clock.problem()
+        return found | ({"break-glass-clock": problem} if problem else {})
 
     def start(self) -> None:
         """Begin to watch."""
@@ -100,18 +103,16 @@ class ClusterGrants:
 
     async def excuse(self, subject: Subject, findings: Sequence[Finding], *, seconds: float) -> Excused:
         """Let a refused request through, if a grant holds; its use is counted, within ``seconds``, unless it is a dry run."""
-        now = self._clock()
         started = time.monotonic()
-        held = [grant for _, grant in self._cache.items()] if self._cache.synced else []
-        choice, doubt = await seen(held, subject, findings, now, self._notes, most=self._most, seconds=seconds)
-        if choice.grant is None:
+        choice, now, doubt = await self._chosen(subject, findings, seconds)
+        if choice.grant is None or now is None:
             notes = tuple(not_in_force(findings, why) for why in choice.idle)
             return Excused((*findings, *notes), doubt=doubt)
         if subject.dry_run or not self._counting:
             count = f"dry run, not counted; {choice.grant.status.used} of {choice.grant.spec.max_uses} used"
             return Excused(excused(choice.grant, findings, count=count), allowed=True)
         seconds -= time.monotonic() - started
-        use = use_of(subject, findings, now)
+        use = use_of(subject, findings, now.now)
         try:
             async with asyncio.timeout(max(0.0, seconds)):
                 counted = await self._count(choice.grant, use)
@@ -128,6 +129,24 @@ class ClusterGrants:
         count = f"use {counted.status.used if number is None else number + 1} of {counted.spec.max_uses}"
         return Excused(excused(counted, findings, count=count), allowed=True)
 
+    async def _chosen(
+        self, subject: Subject, findings: Sequence[Finding], seconds: float
+    ) -> tuple[Choice, Moment | None, Indeterminate | None]:
+        """The grant that holds, and when it did; or why that is not known."""
+        held = [grant for _, grant in self._cache.items()] if self._cache.synced else []
+        if not held:
+            return Choice(), None, None
+        started = time.monotonic()
+        try:
+            async with asyncio.timeout(max(0.0, seconds)):
+                now = await self._clock.read()
+        except (TimeoutError, ClusterError) as error:
+            why = f"no grant holds: {str(error) or 'the deadline passed'}"
+            return Choice(), None, Indeterminate(GUARD, why, OnError.ALLOW)
+        seconds -= time.monotonic() - started
+        choice, doubt = await seen(held, subject, findings, now, self._notes, most=self._most, seconds=seconds)
+        return choice, now, doubt
+
     async def _count(self, grant: Grant, use: Use) -> Grant | str:
         """The grant with the use in it, counted once however often it was asked about; or why it does not hold any more.
 
@@ -135,7 +154,7 @@ class ClusterGrants:
             ClusterError: the use could not be written, or it is not known whether it was.
             ConfigError: what is there is no grant.
         """
-        path = RESOURCE.path("v1alpha1", name=grant.name)
+        path = RESOURCE.path(_VERSION, name=grant.name)
         for attempt in range(_TRIES):
             uses = _with(grant.status.uses, use)
             if uses == grant.status.uses:
@@ -153,8 +172,9 @@ class ClusterGrants:
             fresh = read_grant(await self._client.get(path))
             if (fresh.uid, fresh.spec) != (grant.uid, grant.spec):
                 return f"{grant.id} is another one now"
-            if not holds_for(fresh, use, self._clock()):
-                return f"{fresh.id} covers this, but is {fresh.state(self._clock())}"
+            now = await self._clock.read()
+            if not holds_for(fresh, use, now):
+                return why_not(fresh, now)
             grant = fresh
         raise ClusterError(f"others kept writing to it ({_TRIES} tries)")
 
@@ -164,19 +184,37 @@ class ClusterGrants:
     async def _sweep(self) -> None:
         """Write down which have expired: no clock, of no gateway, takes that back."""
         while True:
-            now = self._clock()
-            for grant in [grant for _, grant in self._cache.items() if _ran_out(grant, now)]:
-                path = f"{RESOURCE.path('v1alpha1', name=grant.name)}/status"
-                try:
-                    await self._client.merge(path, _patch(grant, {"expired": True}))
-                except ClusterError as error:
-                    # Another gateway was first, or the next round will do.
-                    _log.debug("expiry not written", extra={"fields": {"grant": grant.name, "problem": str(error)}})
+            try:
+                await self._write_expired(await self._clock.read())
+            except ClusterError as error:
+                _log.warning("time is not known", extra={"fields": {"problem": str(error)}})
+            self._tell_of_clocks()
             await asyncio.sleep(_SWEEP_SECONDS * random.uniform(0.5, 1.0))  # noqa: S311 - as above
 
+    async def _write_expired(self, now: Moment) -> None:
+        """Those that both clocks say are over; the API server is asked once more before that."""
+        if not any(_ran_out(grant, now) for _, grant in self._cache.items()):
+            return
+        now = await self._clock.fresh()
+        for grant in [grant for _, grant in self._cache.items() if _ran_out(grant, now)]:
+            path = f"{RESOURCE.path(_VERSION, name=grant.name)}/status"
+            try:
+                await self._client.merge(path, _patch(grant, {"expired": True}))
+            except ClusterError as error:
+                # Another gateway was first, or the next round will do.
+                _log.debug("expiry not written", extra={"fields": {"grant": grant.name, "problem": str(error)}})
 
-def _ran_out(grant: Grant, now: datetime) -> bool:
-    return grant.spec.expires <= now and not grant.status.expired and grant.status.revoked is None
+    def _tell_of_clocks(self) -> None:
+        problem = self._clock.problem()
+        if problem and not self._apart:
+            _log.warning("clocks do not agree", extra={"fields": {"problem": problem}})
+        elif self._apart and not problem:
+            _log.warning("clocks agree again")
+        self._apart = bool(problem)
+
+
+def _ran_out(grant: Grant, now: Moment) -> bool:
+    return now.is_past(grant.spec.expires) and not grant.status.expired and grant.status.revoked is None
 
 
 def _patch(grant: Grant, status: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from gateway.core.finding import Action, Finding, Severity, finding_id
 from gateway.core.guard import Judged, OnError, Outcome
 from gateway.core.subject import Subject
 from gateway.kube import KubeClient
-from webhooks.breakglass.clock import Forward
+from webhooks.breakglass.clock import Clocks, Moment
 from webhooks.breakglass.grant import GROUP, KIND, RESOURCE, Grant, read_grant
 from webhooks.breakglass.noted import NAME, Notes
 from webhooks.breakglass.record import is_loss, way_out
@@ -59,7 +59,7 @@ class BreakGlassGuard:
     def __init__(
         self,
         client: KubeClient | None,
-        clock: Forward,
+        clock: Clocks,
         settings: BreakGlass,
         *,
         outstanding: Outstanding | None = None,
@@ -84,8 +84,8 @@ class BreakGlassGuard:
         """Judge one request.
 
         Raises:
-            UndecidedError: the cluster could not be asked what the user may do, who this gateway is, or whether Git
-                agrees; or an approval could not be noted.
+            UndecidedError: the cluster could not be asked what time it is, what the user may do, who this gateway is, or
+                whether Git agrees; or an approval could not be noted.
         """
         try:
             new = read_grant(subject.object) if subject.operation != "DELETE" else None
@@ -98,7 +98,7 @@ class BreakGlassGuard:
             return Judged(self.name, "was no grant")
         if new is not None and not self._settings.enabled and (old is None or new.status.uses != old.status.uses):
             return Judged(self.name, "switched off", (self._finding(subject, Violation("", _DISABLED)),))
-        now = self._clock()
+        now = await self._now()
         writer = await self._writer(subject, old, new)
         loss = old is not None and writer.may_approve and is_loss(old, new, now)
         outstanding = await self._not_in_git(old) if old is not None and loss else ()
@@ -106,8 +106,14 @@ class BreakGlassGuard:
         if found:
             return Judged(self.name, _what(old, new), tuple(self._finding(subject, violation) for violation in found))
         if new is not None and newly_approved(old, new) and not subject.dry_run:
-            await self._note(new)
+            await self._note(new, now)
         return Judged(self.name, _what(old, new), told(subject, old, new))
+
+    async def _now(self) -> Moment:
+        try:
+            return await self._clock.read()
+        except ClusterError as error:
+            raise UndecidedError(str(error)) from None
 
     async def _not_in_git(self, old: Grant) -> tuple[str, ...]:
         if self._outstanding is None:
@@ -121,11 +127,11 @@ class BreakGlassGuard:
         about = ((one.resource, one.field) for one in found)
         return tuple(f"{one.kind} {place_of(one.namespace, one.name)} {field}".strip() for one, field in about)
 
-    async def _note(self, new: Grant) -> None:
+    async def _note(self, new: Grant, now: Moment) -> None:
         if self._notes is None:
             return
         try:
-            await self._notes.write(new, self._clock())
+            await self._notes.write(new, now)
         except ClusterError as error:
             raise UndecidedError(
                 f"the approval could not be noted in the ConfigMap {NAME} of govgate's namespace, and would not hold: {error}"

@@ -2,13 +2,14 @@
 
 While the webhook is away, or is not asked, everybody who may write the status of grants can write an approval in
 anybody's name. So an approval holds only if it is noted here, where govgate's administrators alone may write
-(``doctor`` says who else may). Nothing is taken from a note but that it is there.
+(``doctor`` says who else may). Nothing is taken from a note but that it is there, and it is looked up for each request: what
+is removed holds no more, in whichever replica (ADR 14).
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
+import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,6 +19,7 @@ import msgspec
 from gateway.core.errors import ClusterError
 from gateway.core.subject import Json
 from gateway.kube import ApiError, KubeClient
+from webhooks.breakglass.clock import Moment
 from webhooks.breakglass.grant import Grant
 
 NAME = "govgate-break-glass"
@@ -26,7 +28,8 @@ KEPT = timedelta(hours=1)
 """How long a note outlives its grant: clocks may differ."""
 _MANAGER = "govgate"
 _NOT_FOUND = 404
-_MAX_REMEMBERED = 1_000
+_TOO_LARGE = frozenset((413, 422))
+_log = logging.getLogger(__name__)
 
 
 class Notes:
@@ -36,41 +39,29 @@ class Notes:
         self._client = client
         self._namespace = namespace
         self._path = f"/api/v1/namespaces/{namespace}/configmaps/{NAME}"
-        self._remembered: set[str] = set()
 
-    async def write(self, grant: Grant, now: datetime) -> None:
-        """Note the approval of the grant; notes of grants that are long over go.
+    async def write(self, grant: Grant, now: Moment) -> None:
+        """Note the approval of the grant, in the same write in which notes of grants that are long over go.
+
+        So a ConfigMap that is full takes a note again as soon as one of them may go.
 
         Raises:
             ClusterError: it could not be noted.
         """
-        patch = {"data": {grant.uid: f"{digest_of(grant)} {grant.spec.expires.astimezone(UTC).isoformat()}"}}
+        found = await self._client.find(self._path)
+        if found is None:
+            found = await self._client.apply(self._path, self._empty(), manager=_MANAGER)
+        kept = _data(found)
+        over = [uid for uid, text in kept.items() if uid != grant.uid and _is_over(text, now)]
+        note = {grant.uid: f"{digest_of(grant)} {grant.spec.expires.astimezone(UTC).isoformat()}"}
         try:
-            written = await self._client.merge(self._path, patch)
+            await self._client.merge(self._path, {"data": dict.fromkeys(over) | note})
         except ApiError as error:
-            if error.code != _NOT_FOUND:
+            if error.code not in _TOO_LARGE:
                 raise
-            await self._client.apply(self._path, self._empty(), manager=_MANAGER)
-            written = await self._client.merge(self._path, patch)
-        over = [uid for uid, text in _data(written).items() if _is_over(text, now)]
-        if over:
-            with contextlib.suppress(ClusterError):  # the next one tidies up
-                await self._client.merge(self._path, {"data": dict.fromkeys(over)})
-
-    def remembers(self, grant: Grant) -> bool:
-        """Whether the approval of the grant was found among notes before."""
-        return digest_of(grant) in self._remembered
-
-    def has(self, grant: Grant, read: Mapping[str, str]) -> bool:
-        """Whether the approval of the grant was seen, by notes that were read or before that."""
-        if self.remembers(grant):
-            return True
-        if not noted(grant, read):
-            return False
-        if len(self._remembered) >= _MAX_REMEMBERED:
-            self._remembered.clear()
-        self._remembered.add(digest_of(grant))
-        return True
+            problem = _full(len(kept) - len(over), now)
+            _log.warning("no room for notes", extra={"fields": {"configmap": NAME, "problem": problem}})
+            raise ClusterError(f"{problem} ({error})") from None
 
     async def read(self) -> Mapping[str, str]:
         """All notes, by the uids of grants.
@@ -78,7 +69,12 @@ class Notes:
         Raises:
             ClusterError: they cannot be read.
         """
-        return _data(await self._client.find(self._path) or {})
+        return await self.find() or {}
+
+    async def find(self) -> Mapping[str, str] | None:
+        """The same; None where there is no such ConfigMap."""
+        found = await self._client.find(self._path)
+        return _data(found) if found is not None else None
 
     def _empty(self) -> Json:
         metadata = {"name": NAME, "namespace": self._namespace, "labels": {"app.kubernetes.io/name": "govgate"}}
@@ -96,12 +92,21 @@ def digest_of(grant: Grant) -> str:
     return "sha256:" + hashlib.sha256(msgspec.json.encode(approved, order="deterministic")).hexdigest()
 
 
-def _is_over(text: str, now: datetime) -> bool:
+def _is_over(text: str, now: Moment) -> bool:
     try:
         expires = datetime.fromisoformat(text.partition(" ")[2])
-    except ValueError:
+        return expires.tzinfo is not None and now.is_past(expires + KEPT)
+    except (ValueError, OverflowError):
         return False
-    return expires.tzinfo is not None and expires + KEPT <= now
+
+
+def _full(left: int, now: Moment) -> str:
+    why = (
+        "take out what is not govgate's"
+        if now.agreed
+        else "nothing is removed while this gateway's clock and the API server's do not agree"
+    )
+    return f"it is full: {left} entries are not known to be over; {why}"
 
 
 def _data(found: Json) -> dict[str, str]:

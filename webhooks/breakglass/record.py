@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import msgspec
 
+from webhooks.breakglass.clock import Moment
 from webhooks.breakglass.grant import Grant, Use
 from webhooks.breakglass.person import among
 from webhooks.breakglass.writer import APPROVE, Violation, Writer, of_second
@@ -15,16 +16,21 @@ CLOCKS_APART = timedelta(minutes=5)
 """How far the clock of another gateway may be ahead."""
 
 
-def is_loss(old: Grant, new: Grant | None, now: datetime) -> bool:
+def is_loss(old: Grant, new: Grant | None, now: Moment) -> bool:
     """Whether it matters for this write if Git agrees with what was changed: the record of it would go, unacknowledged."""
-    return new is None and bool(old.status.uses) and old.status.acknowledged is None and old.state(now) != "active"
+    return (
+        new is None
+        and bool(old.status.uses)
+        and old.status.acknowledged is None
+        and old.state(now.earliest) != "active"
+    )
 
 
-def of_deletion(old: Grant, writer: Writer, now: datetime, outstanding: Sequence[str]) -> list[Violation]:
+def of_deletion(old: Grant, writer: Writer, now: Moment, outstanding: Sequence[str]) -> list[Violation]:
     """The record of what was changed goes with it, and what was changed is not guarded any more."""
     if not old.status.uses:
         return []
-    if old.state(now) == "active":
+    if old.state(now.earliest) == "active":
         return [Violation("", "it was used and still holds: revoke it first")]
     if not writer.may_approve:
         return [
@@ -48,14 +54,14 @@ def _some(texts: Sequence[str], most: int = 4) -> str:
     return ", ".join(texts[:most]) + more
 
 
-def of_acknowledgement(old: Grant, new: Grant, writer: Writer, now: datetime) -> list[Violation]:
+def of_acknowledgement(old: Grant, new: Grant, writer: Writer, now: Moment) -> list[Violation]:
     """By a second person, as an approval: it lets the record go, and with it what guards the fields."""
     field, stated = "status.acknowledged", new.status.acknowledged
     if old.status.acknowledged is not None or stated is None:
         return [Violation(field, "an acknowledgement is not changed")]
     if not old.status.uses:
         return [Violation(field, "nothing was changed under it: delete it")]
-    if old.state(now) == "active":
+    if old.state(now.earliest) == "active":
         return [Violation(field, "it still holds: revoke it first")]
     found = of_second(field, old, writer)
     if not found and among(writer.user, (use.user for use in old.status.uses)):
@@ -67,7 +73,7 @@ def of_acknowledgement(old: Grant, new: Grant, writer: Writer, now: datetime) ->
     return found
 
 
-def of_use(old: Grant, new: Grant, writer: Writer, now: datetime) -> list[Violation]:
+def of_use(old: Grant, new: Grant, writer: Writer, now: Moment) -> list[Violation]:
     """One more, by a gateway, while the grant holds: then counting twice, or too often, is not possible."""
     before, after = old.status, new.status
     if not writer.gateway:
@@ -77,7 +83,7 @@ def of_use(old: Grant, new: Grant, writer: Writer, now: datetime) -> list[Violat
     changed = after.approval != before.approval or after.revoked != before.revoked
     if not (grown or told) or len(after.uses) != after.used or changed:
         return [Violation("status.uses", "one use is added at a time, and nothing else")]
-    holds = old.state(now - CLOCKS_APART) in ({"active"} if grown else {"active", "used-up"})
+    holds = old.state(now.earliest - CLOCKS_APART) in ({"active"} if grown else {"active", "used-up"})
     return [] if holds else [Violation("status.uses", "the grant does not hold")]
 
 

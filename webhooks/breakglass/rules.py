@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from gateway.config.breakglass import BreakGlass
+from webhooks.breakglass.clock import Moment
 from webhooks.breakglass.grant import Grant, Status, spec_digest
 from webhooks.breakglass.person import MACHINES, machine
 from webhooks.breakglass.record import CLOCKS_APART, of_acknowledgement, of_deletion, of_use
@@ -28,7 +29,7 @@ def violations(
     old: Grant | None,
     new: Grant | None,
     writer: Writer,
-    now: datetime,
+    now: Moment,
     settings: BreakGlass,
     *,
     outstanding: Sequence[str] = (),
@@ -47,7 +48,7 @@ def violations(
     return found + _of_status(old, new, writer, now, settings)
 
 
-def _of_request(new: Grant, writer: Writer, now: datetime, settings: BreakGlass) -> list[Violation]:
+def _of_request(new: Grant, writer: Writer, now: Moment, settings: BreakGlass) -> list[Violation]:
     found: list[Violation] = []
     spec = new.spec
     if not writer.may_request:
@@ -58,19 +59,19 @@ def _of_request(new: Grant, writer: Writer, now: datetime, settings: BreakGlass)
         found.append(of_people("spec.requestedBy", writer.user, "Ask"))
     if new.status != Status():
         found.append(Violation("status", "a new grant has none"))
-    if spec.expires <= now:
+    if spec.expires <= now.latest:
         found.append(Violation("spec.expires", "is in the past"))
     return found + _of_limits(new, writer, now, settings)
 
 
-def _of_limits(grant: Grant, writer: Writer, now: datetime, settings: BreakGlass) -> list[Violation]:
+def _of_limits(grant: Grant, writer: Writer, now: Moment, settings: BreakGlass) -> list[Violation]:
     """What holds for what is asked for, whoever wrote it down."""
     found: list[Violation] = []
     spec = grant.spec
     own = {writer.user} if _emergency(writer, settings) else set()
     if any(machine(name) for name in (*spec.users, *spec.groups) if name not in own):
         found.append(Violation("spec.users", f"break-glass is for people: nothing that begins with {MACHINES}"))
-    if spec.expires > now + timedelta(minutes=settings.max_minutes):
+    if spec.expires > now.earliest + timedelta(minutes=settings.max_minutes):
         found.append(Violation("spec.expires", f"at most {settings.max_minutes} minutes ahead"))
     if spec.max_uses > settings.max_uses:
         found.append(Violation("spec.maxUses", f"at most {settings.max_uses}"))
@@ -82,7 +83,7 @@ def _emergency(writer: Writer, settings: BreakGlass) -> bool:
     return not writer.groups.isdisjoint(settings.emergency_groups)
 
 
-def _of_status(old: Grant, new: Grant, writer: Writer, now: datetime, settings: BreakGlass) -> list[Violation]:
+def _of_status(old: Grant, new: Grant, writer: Writer, now: Moment, settings: BreakGlass) -> list[Violation]:
     before, after = old.status, new.status
     found: list[Violation] = []
     if after.approval != before.approval:
@@ -98,18 +99,19 @@ def _of_status(old: Grant, new: Grant, writer: Writer, now: datetime, settings: 
     return found
 
 
-def _due(grant: Grant, now: datetime) -> bool:
-    """Expired by the clock here; another gateway's may be a little ahead."""
-    return grant.spec.expires <= now + CLOCKS_APART
+def _due(grant: Grant, now: Moment) -> bool:
+    """Expired by both clocks here; another gateway's may be a little ahead."""
+    return grant.spec.expires <= now.earliest + CLOCKS_APART
 
 
-def _of_approval(old: Grant, new: Grant, writer: Writer, now: datetime, settings: BreakGlass) -> list[Violation]:
+def _of_approval(old: Grant, new: Grant, writer: Writer, now: Moment, settings: BreakGlass) -> list[Violation]:
     approval, spec = new.status.approval, old.spec
     if old.status.approval is not None or approval is None:
         return [Violation("status.approval", "an approval is not changed: revoke the grant")]
     found: list[Violation] = []
-    if old.state(now) in {"expired", "revoked"}:
-        found.append(Violation("status.approval", f"it is {old.state(now)}: ask for another one"))
+    state = old.state(now.latest)
+    if state in {"expired", "revoked"}:
+        found.append(Violation("status.approval", f"it is {state}: ask for another one"))
     if approval.approver != writer.user:
         found.append(Violation("status.approval.approver", "nobody approves in another one's name"))
     if approval.spec_digest != spec_digest(spec):

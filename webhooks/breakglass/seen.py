@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 
 from gateway.core.errors import ClusterError
 from gateway.core.finding import Finding
 from gateway.core.guard import Indeterminate, OnError
 from gateway.core.subject import Subject
+from webhooks.breakglass.clock import Moment
 from webhooks.breakglass.grant import Grant
-from webhooks.breakglass.noted import Notes
+from webhooks.breakglass.noted import NAME, Notes, noted
 from webhooks.breakglass.using import GUARD, Choice, choose
 
 
@@ -19,7 +19,7 @@ async def seen(
     held: Iterable[Grant],
     subject: Subject,
     findings: Sequence[Finding],
-    now: datetime,
+    now: Moment,
     notes: Notes,
     *,
     most: int,
@@ -37,7 +37,7 @@ async def seen(
         grant = choice.grant
         if grant is None:
             return Choice(idle=(*unseen, *choice.idle)), None
-        if read is None and not notes.remembers(grant):
+        if read is None:
             try:
                 async with asyncio.timeout(max(0.0, seconds)):
                     read = await notes.read()
@@ -45,11 +45,11 @@ async def seen(
                 return Choice(), doubt_of(grant, "whether its approval was seen is not known: the deadline passed")
             except ClusterError as error:
                 return Choice(), doubt_of(grant, f"whether its approval was seen is not known: {error}")
-        if notes.has(grant, read or {}):
+        if noted(grant, read):
             return choice, None
         unseen.append(
-            f"{grant.id} covers this, but no gateway saw its approval being written: ask for another one, "
-            "have it approved, and find out who wrote that"
+            f"{grant.id} covers this, but no gateway saw its approval being written, or its note was removed (ConfigMap "
+            f"{NAME}): ask for another one, have it approved, and find out who wrote that"
         )
         left.remove(grant)
 

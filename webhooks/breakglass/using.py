@@ -11,6 +11,7 @@ import msgspec
 
 from gateway.core.finding import Action, Finding, Resource, Severity, finding_id
 from gateway.core.subject import GroupVersionKind, Subject
+from webhooks.breakglass.clock import Moment
 from webhooks.breakglass.grant import Changed, Grant, Operation, Target, Use
 from webhooks.breakglass.once import known, origin_of
 from webhooks.drift.named import value_digest
@@ -34,9 +35,7 @@ def denied(findings: Iterable[Finding]) -> list[Finding]:
     return [finding for finding in findings if finding.action is Action.DENY and finding.exception is None]
 
 
-def choose(
-    grants: Iterable[Grant], subject: Subject, findings: Sequence[Finding], now: datetime, *, most: int
-) -> Choice:
+def choose(grants: Iterable[Grant], subject: Subject, findings: Sequence[Finding], now: Moment, *, most: int) -> Choice:
     """The grant for a refused request: whole, or not at all. ``most``: findings that a guard tells of; there may be more."""
     refusing = denied(findings)
     operation = _OPERATIONS.get(subject.operation)
@@ -51,20 +50,28 @@ def choose(
         return Choice(idle=("break-glass does not cover so many fields at once: change fewer",))
     ordered = sorted(covering, key=lambda grant: (grant.spec.expires, grant.name))
     if ordered:
-        use = use_of(subject, findings, now)
+        use = use_of(subject, findings, now.now)
         # One that was used for this very write goes before others, and holds for it though it is used up.
         holding = [grant for grant in ordered if holds_for(grant, use, now)]
         again = (grant for grant in holding if known(grant.status.uses, use) is not None)
         active = next(again, holding[0] if holding else None)
         if active is not None:
             return Choice(active)
-    return Choice(idle=tuple(f"{grant.id} covers this, but is {grant.state(now)}" for grant in ordered[:3]))
+    return Choice(idle=tuple(why_not(grant, now) for grant in ordered[:3]))
 
 
-def holds_for(grant: Grant, use: Use, now: datetime) -> bool:
+def holds_for(grant: Grant, use: Use, now: Moment) -> bool:
     """Whether it holds, or was used up by this very write and holds else."""
-    state = grant.state(now)
+    state = grant.state(now.latest)
     return state == "active" or (state == "used-up" and known(grant.status.uses, use) is not None)
+
+
+def why_not(grant: Grant, now: Moment) -> str:
+    """Why a grant that covers a request does not let it through."""
+    state = grant.state(now.latest)
+    doubtful = state == "expired" != grant.state(now.earliest) and not now.agreed
+    apart = ": the API server's clock and this gateway's do not agree, and it ends by the later one" if doubtful else ""
+    return f"{grant.id} covers this, but is {state}{apart}"
 
 
 def use_of(subject: Subject, findings: Sequence[Finding], now: datetime) -> Use:

@@ -12,6 +12,7 @@ from support.grants import NOW, grant_object
 
 from gateway.config.breakglass import BreakGlass
 from gateway.core.errors import ConfigError
+from webhooks.breakglass.clock import Moment
 from webhooks.breakglass.grant import Approval, Changed, Grant, Revoked, Target, Use, read_grant, spec_digest
 from webhooks.breakglass.rules import verbs, violations
 from webhooks.breakglass.writer import APPROVE, REQUEST, Writer
@@ -19,6 +20,7 @@ from webhooks.breakglass.writer import APPROVE, REQUEST, Writer
 ALICE, BOB, GATEWAY = "alice@example.com", "bob@example.com", "system:serviceaccount:govgate-system:govgate"
 SETTINGS = BreakGlass(emergency_groups=("on-call",))
 HOUR = timedelta(hours=1)
+AT = Moment.exactly(NOW)
 
 
 def asked(**spec: object) -> Grant:
@@ -42,7 +44,7 @@ def used(grant: Grant, number: int = 1) -> Grant:
 
 
 def texts(old: Grant | None, new: Grant | None, writer: Writer, settings: BreakGlass = SETTINGS) -> str:
-    return "; ".join(f"{found.field} {found.text}" for found in violations(old, new, writer, NOW, settings))
+    return "; ".join(f"{found.field} {found.text}" for found in violations(old, new, writer, AT, settings))
 
 
 def writer(user: str, *held: str, groups: tuple[str, ...] = (), gateway: bool = False) -> Writer:
@@ -153,7 +155,7 @@ def test_no_spec_is_ever_changed(before: dict, after: dict, may: bool, gateway: 
     """Whoever writes: a spec that differs is refused, one that says the same is not for that reason."""
     old, new = read_grant(_spec(before)), read_grant(_spec(after))
     who = Writer(ALICE, frozenset({"on-call"}), may, may, gateway)
-    refused = any(found.field == "spec" for found in violations(old, new, who, NOW, SETTINGS))
+    refused = any(found.field == "spec" for found in violations(old, new, who, AT, SETTINGS))
     assert refused == (old.spec != new.spec)
 
 
@@ -172,7 +174,7 @@ def test_nothing_that_ended_ever_holds_again(before: tuple, after: tuple, user: 
     """Any write that is let through leaves an expired, revoked or used up grant as it is; none makes one person enough."""
     old, new = _status(before), _status(after)
     who = Writer(user, frozenset(), may_request=True, may_approve=True, gateway=gateway)
-    if violations(old, new, who, NOW, SETTINGS):
+    if violations(old, new, who, AT, SETTINGS):
         return
     if old.state(NOW) in {"expired", "revoked", "used-up"}:
         assert new.state(NOW) != "active"

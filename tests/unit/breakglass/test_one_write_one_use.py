@@ -13,12 +13,14 @@ from support.grants import NOW, grant_object
 from gateway.config.breakglass import BreakGlass
 from gateway.core.finding import Action, Finding, Resource, Severity
 from gateway.core.subject import GroupVersionKind, GroupVersionResource, Json, Subject, UserInfo
+from webhooks.breakglass.clock import Moment
 from webhooks.breakglass.grant import Approval, Changed, Grant, Status, Target, Use, read_grant, spec_digest
 from webhooks.breakglass.once import RETRY, joined, known, origin_of
 from webhooks.breakglass.rules import violations
 from webhooks.breakglass.using import choose, use_of
 from webhooks.breakglass.writer import Writer
 
+AT = Moment.exactly(NOW)
 WEB = Target("Deployment", "web", "apps/v1", "shop")
 REPLICAS = Changed("spec.replicas", "sha256:2", "sha256:3")
 SECRET = Changed("spec.template.spec.containers[name=api].env[name=TOKEN].value")
@@ -122,11 +124,11 @@ def test_a_grant_that_a_write_used_up_holds_for_that_write() -> None:
     found = [Finding("i", "drift/owned-field", Severity.HIGH, Action.DENY, "drift", about, "spec.replicas", "", "")]
     used = granted(use_of(subject, found, NOW))
     other = msgspec.structs.replace(granted(expires=NOW + timedelta(minutes=1)), name="other")
-    assert choose([used, other], subject, found, NOW, most=50).grant == used
+    assert choose([used, other], subject, found, AT, most=50).grant == used
     next_one = {"metadata": {"uid": "o", "resourceVersion": "8"}, "spec": {}}
     later = request("UPDATE", {"spec": {"replicas": 4}}, next_one, "alice@example.com")
-    assert choose([used], later, found, NOW, most=50).idle == ("breakglass/web covers this, but is used-up",)
-    assert choose([used], subject, found, NOW + timedelta(hours=2), most=50).grant is None
+    assert choose([used], later, found, AT, most=50).idle == ("breakglass/web covers this, but is used-up",)
+    assert choose([used], subject, found, Moment.exactly(NOW + timedelta(hours=2)), most=50).grant is None
 
 
 def test_the_gateway_may_add_what_another_guard_refused() -> None:
@@ -137,7 +139,7 @@ def test_the_gateway_may_add_what_another_guard_refused() -> None:
     def refused(after: Use, *, number: int = 1, writer: Writer = gateway) -> str:
         status = msgspec.structs.replace(old.status, used=number, uses=(after,))
         new = msgspec.structs.replace(old, status=status)
-        return "; ".join(one.text for one in violations(old, new, writer, NOW, BreakGlass()))
+        return "; ".join(one.text for one in violations(old, new, writer, AT, BreakGlass()))
 
     more = joined(use(), use("o/7", SECRET))
     assert refused(more) == ""

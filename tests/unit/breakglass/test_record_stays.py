@@ -12,6 +12,7 @@ from support.grants import NOW, grant_object
 
 from gateway.config.breakglass import BreakGlass
 from gateway.core.subject import GroupVersionKind, GroupVersionResource, Subject, UserInfo
+from webhooks.breakglass.clock import Moment
 from webhooks.breakglass.grant import (
     Acknowledged,
     Approval,
@@ -32,6 +33,7 @@ from webhooks.breakglass.writer import APPROVE, Writer
 
 ALICE, BOB, CAROL = "alice@example.com", "bob@example.com", "carol@example.com"
 OPEN = ("Deployment shop/web spec.replicas",)
+AT = Moment.exactly(NOW)
 WHY = "the Deployment is to be gone for good"
 
 
@@ -50,7 +52,7 @@ def writer(user: str, *, groups: tuple[str, ...] = (), may: bool = True) -> Writ
 
 
 def refused(old: Grant, new: Grant | None, who: Writer, outstanding: tuple[str, ...] = ()) -> str:
-    found = violations(old, new, who, NOW, BreakGlass(), outstanding=outstanding)
+    found = violations(old, new, who, AT, BreakGlass(), outstanding=outstanding)
     return "; ".join(f"{one.field} {one.text}" for one in found)
 
 
@@ -63,22 +65,22 @@ def acknowledged(old: Grant, by: str, reason: str = WHY) -> Grant:
 def test_a_record_of_what_git_does_not_say_is_not_deleted() -> None:
     """By nobody; the message names what is open, and the way out. With Git's agreement, or taken note of, it goes."""
     old = used()
-    assert is_loss(old, None, NOW)
+    assert is_loss(old, None, AT)
     text = refused(old, None, writer(BOB), OPEN)
     assert "Deployment shop/web spec.replicas" in text
     assert "govgate break-glass acknowledge web --reason=WHY" in text
     assert refused(old, None, writer(BOB)) == ""
     done = acknowledged(old, BOB)
-    assert not is_loss(done, None, NOW)
+    assert not is_loss(done, None, AT)
     assert refused(done, None, writer(BOB), OPEN) == ""
     assert "verb approve" in refused(done, None, writer(ALICE, may=False))
 
 
 def test_nothing_is_asked_where_nothing_is_lost() -> None:
     """What was not used, still holds, or is not deleted at all."""
-    assert not is_loss(read_grant(grant_object()), None, NOW)
-    assert not is_loss(used(revoked=False, maxUses=2), None, NOW)
-    assert not is_loss(used(), used(), NOW)
+    assert not is_loss(read_grant(grant_object()), None, AT)
+    assert not is_loss(used(revoked=False, maxUses=2), None, AT)
+    assert not is_loss(used(), used(), AT)
     many = tuple(f"field-{number}" for number in range(9))
     assert "and 5 more" in refused(used(), None, writer(BOB), many)
 

@@ -13,11 +13,13 @@ from support.grants import NOW, grant_object
 
 from gateway.config.breakglass import BreakGlass
 from gateway.core.subject import UserInfo
+from webhooks.breakglass.clock import Moment
 from webhooks.breakglass.grant import Approval, Grant, Status, read_grant, spec_digest
 from webhooks.breakglass.person import folded, machine, same
 from webhooks.breakglass.rules import violations
 from webhooks.breakglass.writer import Writer
 
+AT = Moment.exactly(NOW)
 SETTINGS = BreakGlass(emergency_groups=("on-call",))
 ACCOUNT = "system:serviceaccount:shop:deployer"
 BASES = ("alice@example.com", "straße", "ﬁnn", "İpek", "ångström")
@@ -71,7 +73,7 @@ def approving(grant: Grant, approver: UserInfo, *, emergency: bool = False) -> t
     approval = Approval(approver.username, spec_digest(grant.spec), emergency)
     new = msgspec.structs.replace(grant, status=Status(approval=approval))
     writer = Writer(approver.username, frozenset(approver.groups), may_request=True, may_approve=True)
-    return new, "; ".join(found.text for found in violations(grant, new, writer, NOW, SETTINGS))
+    return new, "; ".join(found.text for found in violations(grant, new, writer, AT, SETTINGS))
 
 
 IDENTITIES = st.builds(
@@ -114,7 +116,7 @@ def test_an_account_is_no_second_person(name: str) -> None:
     assert approved.state(NOW) == "pending"
     writer = Writer(name, may_request=True)
     request = asked(name, ["alice@example.com"], [])
-    assert "Ask under your own name" in "; ".join(f.text for f in violations(None, request, writer, NOW, SETTINGS))
+    assert "Ask under your own name" in "; ".join(f.text for f in violations(None, request, writer, AT, SETTINGS))
 
 
 def test_an_account_for_emergencies() -> None:
@@ -122,7 +124,7 @@ def test_an_account_for_emergencies() -> None:
     groups = ("on-call",)
     writer = Writer(ACCOUNT, frozenset(groups), may_request=True, may_approve=True)
     request = asked(ACCOUNT, [ACCOUNT], [])
-    assert violations(None, request, writer, NOW, SETTINGS) == []
+    assert violations(None, request, writer, AT, SETTINGS) == []
     alone, refused = approving(request, UserInfo(ACCOUNT, groups=groups), emergency=True)
     assert (refused, alone.state(NOW), alone.lets(UserInfo(ACCOUNT))) == ("", "active", True)
     of_alice = asked("alice@example.com", ["alice@example.com"], [])
