@@ -21,9 +21,10 @@ def print_document(document: Any, output: Literal["yaml", "json"]) -> None:
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print columns, each as wide as its widest cell; nothing if there are no rows."""
+    """Print columns, each as wide as its widest cell, without control characters; nothing if there are no rows."""
     if not rows:
         return
+    rows = [[_printable(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     for row in (header, *rows):
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
@@ -31,5 +32,8 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 def say(text: str) -> None:
     """A message on stderr: one line, without control characters."""
-    line = "".join(character if character.isprintable() else " " for character in text)
-    print(f"govgate: {line}", file=sys.stderr)
+    print(f"govgate: {_printable(text)}", file=sys.stderr)
+
+
+def _printable(text: str) -> str:
+    return "".join(character if character.isprintable() else " " for character in text)

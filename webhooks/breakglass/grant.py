@@ -30,7 +30,7 @@ EVERYWHERE = "*"
 
 Operation = Literal["CREATE", "UPDATE", "DELETE"]
 GuardName = Literal["drift", "policy", "provenance", "secrets"]
-State = Literal["pending", "active", "used-up", "expired", "revoked"]
+State = Literal["pending", "active", "used-up", "expired", "revoked", "deleted"]
 MAX_USES = 50
 """Of one grant, whatever is configured: each is kept in its status."""
 
@@ -139,13 +139,14 @@ class Status(_Part, frozen=True, omit_defaults=True):
 
 
 class Grant(msgspec.Struct, frozen=True):
-    """One BreakGlass. ``version``: its resourceVersion, by which a use is counted once."""
+    """One BreakGlass. ``version``: its resourceVersion, by which a use is counted once. ``deleted``: finalizers alone keep it."""
 
     name: str
     uid: str
     version: str
     spec: Spec
     status: Status = Status()
+    deleted: bool = False
 
     @property
     def id(self) -> str:
@@ -157,6 +158,8 @@ class Grant(msgspec.Struct, frozen=True):
         status = self.status
         if status.revoked is not None:
             return "revoked"
+        if self.deleted:
+            return "deleted"
         if status.expired or self.spec.expires <= now:
             return "expired"
         if not self.approved:
@@ -221,7 +224,7 @@ def read_grant(document: Json) -> Grant:
     if not spec.users and not spec.groups:
         raise ConfigError(f"{KIND}: spec: names neither users nor groups")
     name, uid, version = (str(metadata.get(key) or "") for key in ("name", "uid", "resourceVersion"))
-    return Grant(name, uid, version, spec, status)
+    return Grant(name, uid, version, spec, status, deleted=bool(metadata.get("deletionTimestamp")))
 
 
 def _placed(namespaces: tuple[str, ...], namespace: str) -> bool:

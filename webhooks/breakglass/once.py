@@ -29,7 +29,8 @@ RETRY = timedelta(seconds=30)
 def origin_of(subject: Subject) -> str:
     """What of all requests that state the same at most one changes; empty if that is not known."""
     if subject.operation == "CREATE":
-        return _metadata(subject.object, "uid")
+        # What is created of a subresource (an Eviction, a token) is not stored, and has the uid that was sent.
+        return "" if subject.subresource else _metadata(subject.object, "uid")
     uid = _metadata(subject.old_object, "uid")
     if subject.operation == "DELETE" or not uid:
         return uid

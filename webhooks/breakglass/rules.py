@@ -71,6 +71,8 @@ def _of_limits(grant: Grant, writer: Writer, now: Moment, settings: BreakGlass) 
     own = {writer.user} if _emergency(writer, settings) else set()
     if any(machine(name) for name in (*spec.users, *spec.groups) if name not in own):
         found.append(Violation("spec.users", f"break-glass is for people: nothing that begins with {MACHINES}"))
+    if machine(spec.requested_by) and (spec.users != (spec.requested_by,) or spec.groups):
+        found.append(Violation("spec.users", f"{spec.requested_by} is no person, and asks for itself alone"))
     if spec.expires > now.earliest + timedelta(minutes=settings.max_minutes):
         found.append(Violation("spec.expires", f"at most {settings.max_minutes} minutes ahead"))
     if spec.max_uses > settings.max_uses:
@@ -110,7 +112,7 @@ def _of_approval(old: Grant, new: Grant, writer: Writer, now: Moment, settings: 
         return [Violation("status.approval", "an approval is not changed: revoke the grant")]
     found: list[Violation] = []
     state = old.state(now.latest)
-    if state in {"expired", "revoked"}:
+    if state in {"expired", "revoked", "deleted"}:
         found.append(Violation("status.approval", f"it is {state}: ask for another one"))
     if approval.approver != writer.user:
         found.append(Violation("status.approval.approver", "nobody approves in another one's name"))

@@ -250,6 +250,24 @@ def test_a_record_is_kept_until_git_agrees(cluster: Cluster, split: Gateway, nam
     assert "the next release has it" in told_of[0]["message"]
 
 
+def test_what_is_deleted_and_kept_by_a_finalizer_lets_nothing_through(
+    cluster: Cluster, split: Gateway, namespace: str
+) -> None:
+    """It was deleted unused, which takes no second person: used afterwards, its record would go without one too."""
+    managed(cluster, namespace)
+    alice, root = cluster.api(ALICE), cluster.api(ROOT)
+    grant = asked(alice, namespace)
+    root.patch(grant, {"metadata": {"finalizers": ["example.com/keep"]}})
+    write_status(cluster.api(BOB), grant, approval(grant, BOB))
+    wait_for(lambda: not told(alice, namespace, HOTFIX, dry_run=True), seconds=60)
+    root.delete(found(cluster, grant["metadata"]["name"]))
+    try:
+        wait_for(lambda: "is deleted" in told(alice, namespace, HOTFIX, dry_run=True), seconds=60)
+        assert "is deleted" in told(alice, namespace, HOTFIX)
+    finally:
+        root.patch(grant, {"metadata": {"finalizers": None}})
+
+
 def found(cluster: Cluster, name: str) -> Json:
     return {"apiVersion": API, "kind": "BreakGlass", **cluster.api(ROOT).get(API, "BreakGlass", "", name)}
 

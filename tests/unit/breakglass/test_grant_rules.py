@@ -139,6 +139,17 @@ def test_deleting() -> None:
     assert texts(ended, None, writer(BOB, APPROVE)) == ""
 
 
+def test_what_is_about_to_be_deleted_holds_no_more() -> None:
+    """A finalizer, which whoever asks may put there, keeps it in sight; used then, its record would go with nobody asked."""
+    gone = msgspec.structs.replace(approved(asked()), deleted=True)
+    assert gone.state(NOW) == "deleted"
+    assert "does not hold" in texts(gone, used(gone), writer(GATEWAY, gateway=True))
+    document = grant_object()
+    document["metadata"]["deletionTimestamp"] = "2026-11-26T12:00:00Z"
+    grant = read_grant(document)
+    assert "it is deleted" in texts(grant, approved(grant), writer(BOB, APPROVE))
+
+
 SPECS = st.fixed_dictionaries(
     {},
     optional={

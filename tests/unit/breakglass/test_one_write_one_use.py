@@ -31,11 +31,11 @@ def use(origin: str = "o/7", *fields: Changed, seconds: float = 0, user: str = "
     return msgspec.structs.replace(one, **changed)
 
 
-def request(operation: str, new: Json, old: Json, user: str = "alice") -> Subject:
+def request(operation: str, new: Json, old: Json, user: str = "alice", *, subresource: str = "") -> Subject:
     return Subject(
         uid="u", operation=operation, kind=GroupVersionKind("apps", "v1", "Deployment"),
         resource=GroupVersionResource("apps", "v1", "deployments"), user=UserInfo(user), namespace="shop",
-        name="web", raw_object=msgspec.json.encode(new) if new else b"",
+        subresource=subresource, name="web", raw_object=msgspec.json.encode(new) if new else b"",
         raw_old_object=msgspec.json.encode(old) if old else b"",
     )  # fmt: skip
 
@@ -48,6 +48,14 @@ def test_of_what_at_most_one_write_succeeds() -> None:
     assert origin_of(request("CREATE", live, {})) == "o"
     assert origin_of(request("UPDATE", live, {"metadata": {"uid": "o"}})) == ""
     assert origin_of(request("UPDATE", live, {"metadata": []})) == ""
+
+
+def test_a_uid_that_the_client_made_up_is_no_origin() -> None:
+    """An Eviction, or a token, is not stored: its uid is what was sent, and the same for as many as one likes."""
+    eviction = {"metadata": {"name": "web-0", "uid": "made-up"}}
+    assert origin_of(request("CREATE", eviction, {}, subresource="eviction")) == ""
+    live = {"metadata": {"uid": "o", "resourceVersion": "7"}}
+    assert origin_of(request("UPDATE", live, live, subresource="scale")) == "o/7"
 
 
 @pytest.mark.parametrize(

@@ -127,6 +127,15 @@ def test_an_account_for_emergencies() -> None:
     assert violations(None, request, writer, AT, SETTINGS) == []
     alone, refused = approving(request, UserInfo(ACCOUNT, groups=groups), emergency=True)
     assert (refused, alone.state(NOW), alone.lets(UserInfo(ACCOUNT))) == ("", "active", True)
+    for users, for_groups in (
+        (["alice@example.com"], []),
+        ([ACCOUNT, "alice@example.com"], []),
+        ([ACCOUNT], ["developers"]),
+    ):
+        wider = asked(ACCOUNT, users, for_groups)
+        refusals = violations(None, wider, writer, AT, SETTINGS)
+        assert "asks for itself alone" in "; ".join(one.text for one in refusals)
+        assert "asks for itself alone" in approving(wider, UserInfo(ACCOUNT, groups=groups), emergency=True)[1]
     of_alice = asked("alice@example.com", ["alice@example.com"], [])
     assert "under your own name" in approving(of_alice, UserInfo(ACCOUNT, groups=groups))[1]
 
