@@ -2,8 +2,8 @@
 
 Rules are compiled once, with all queries that will be asked, into a :class:`RuleSet`. An evaluation is answered at its
 deadline whatever Go does: it is cancelled, and one that does not notice runs on by itself, is counted
-(:func:`overrunning`), and beyond a bound nothing new is started: such answers are :class:`TimedOut` too. Evaluations that run while the memory goes beyond the
-limit (:class:`gateway.native.library.Tuning`) are ended: :class:`Failed`.
+(:func:`overrunning`), and beyond a bound nothing new is started: such answers are :class:`TimedOut` too. Evaluations
+that run while the memory goes beyond the limit (:class:`gateway.native.library.Tuning`) are ended: :class:`Failed`.
 
 As in OPA and Gatekeeper, a built-in function that fails leaves its expression undefined; ``Options.strict_builtins``
 makes it an error. Rules reach no host unless ``Options.hosts`` names it: without any, ``http.send`` and
@@ -123,8 +123,9 @@ class RuleSet:
     ) -> list[list[Answer]]:
         """Ask the queries (by number; None: all) about each input, a JSON document that is parsed once. Blocks.
 
-        Several inputs are worked on in parallel. What is not answered in time is :class:`TimedOut`. ``lean``: the
-        inputs are reviews, whose objects the rules get without ``metadata.managedFields``.
+        Several inputs are worked on in parallel, each within ``timeout_seconds`` from when its turn comes: what is not
+        answered by then is :class:`TimedOut`, and costs the other inputs nothing. ``lean``: the inputs are reviews,
+        whose objects the rules get without ``metadata.managedFields``.
 
         Raises:
             NativeError: there is no such query, or the rules are closed.

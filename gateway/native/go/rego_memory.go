@@ -11,13 +11,14 @@ import (
 
 // Go cannot be told how much one evaluation may allocate, and ends the process where there is no memory. So whoever
 // evaluates is watched: when the heap is beyond the soft limit of the runtime, which garbage alone never makes it,
-// the evaluations that have run for a while are cancelled.
+// the evaluations that have run for a while are cancelled; if there are none, the calls that have, whose evaluations
+// are short and many.
 
 const watchInterval = 20 * time.Millisecond
 
 var watched struct {
 	mu      sync.Mutex
-	batches map[*batch]bool // guarded by mu; true if it ran at the last look already
+	batches map[*batch]bool // guarded by mu; true if it was there at the last look already
 	active  bool            // guarded by mu: the watch runs
 }
 
@@ -46,10 +47,13 @@ func watchMemory() {
 		time.Sleep(watchInterval)
 		beyond := beyondLimit() && stillBeyondLimit()
 		watched.mu.Lock()
+		long := false
+		for b := range watched.batches {
+			long = b.endLong(beyond) || long
+		}
 		for b, before := range watched.batches {
-			if beyond && before {
-				b.memory.Store(true)
-				b.cancel.Cancel()
+			if beyond && before && !long {
+				b.end()
 			}
 			watched.batches[b] = true
 		}

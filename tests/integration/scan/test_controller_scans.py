@@ -190,15 +190,25 @@ def test_what_changes_in_files_is_in_force_at_the_next_scan(
     assert json.dumps(process.findings("-n", other)).count('"action": "audit"') == 1
 
 
-STUBBORN = 'package main\n\nimport rego.v1\n\ndeny contains "y" if regex.match(`x{900}y`, input.data.a)\n'
+# Minutes of a processor's time, which nothing cancels: as many states as patterns may have, over a long text.
+STUBBORN = """package main
+
+import rego.v1
+
+deny contains "y" if {
+	input.metadata.namespace == "%s"
+	regex.match(`%s`, input.data.a)
+}
+"""
 
 
 def test_rules_that_do_not_end_end_the_process(root: Api, other: str, tmp_path: Path, controller: Start) -> None:
     """Whoever keeps it running starts another one, which goes on; what was not decided is not a pass."""
     rules = tmp_path / "stubborn"
     rules.mkdir()
-    (rules / "main.rego").write_text(STUBBORN)
+    (rules / "main.rego").write_text(STUBBORN % (other, "|".join(f"x{{{900 + more}}}y" for more in range(20))))
     root.create(config_map(other, "long", a="x" * 500_000))
+    root.create(config_map(other, "short", a="x"))
     process = controller(sources=[str(rules)], timeoutSeconds=0.3, recycleSeconds=0.5)
-    assert process.wait(seconds=60) == 1
+    assert process.wait(seconds=100) == 1
     assert "evaluations of rules do not end" in process.log.read_text()
