@@ -66,7 +66,8 @@ class Run(msgspec.Struct):
 
     ``fixes``: the findings that count and say what puts them right; ``digests``: of the files that they were found in.
     ``suggestions``: what those fixes would change, by the finding's id and the file, where that is asked for.
-    ``skipping``: what the summary's ``skipped`` counts.
+    ``skipping``: what the summary's ``skipped`` counts. ``advises``: the formats that people read say what to do about the
+    findings as well.
     """
 
     rules: str
@@ -83,6 +84,7 @@ class Run(msgspec.Struct):
     suggestions: dict[tuple[str, str], tuple[Replacement, ...]] = {}
     today: date = msgspec.field(default_factory=lambda: datetime.now(UTC).date())
     skipping: str = "documents skipped (no Kubernetes objects)"
+    advises: bool = False
 
     def document(self) -> dict[str, object]:
         """The JSON of the command contract."""

@@ -5,6 +5,7 @@ Kubernetes' own subjects, the reconcilers and govgate itself are trusted with it
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from fnmatch import fnmatchcase
@@ -15,7 +16,7 @@ from gateway.doctor.actors import Actors
 from gateway.doctor.known import kubernetes_own
 from gateway.doctor.powers import ACCOUNTS, Power, of_administrators, of_approvers, powers, space_of
 from gateway.doctor.rbac import ANYWHERE, SERVICE_ACCOUNT, Grant, Subject, account_of
-from gateway.doctor.rules import GUARD, found
+from gateway.doctor.rules import GUARD, RULES, found
 from gateway.doctor.walk import Held, useful_of, walk
 
 _RBAC = "rbac.authorization.k8s.io"
@@ -25,7 +26,8 @@ _EVERYBODY = {
     Subject("Group", "system:serviceaccounts"),
     Subject("User", "system:anonymous"),
 }
-_SHOWN = 4
+_SHOWN = 10
+_NAMED = re.compile(r"(?:User|Group) .|ServiceAccount [^/]+/[^/]+\Z")
 EVERYTHING = "full-access"
 _OF_EACH_FORM = (
     Subject("User", "x"),
@@ -161,6 +163,10 @@ def _about(entry: Accepted, one: Held) -> bool:
 def _unused(entry: Accepted, held: Iterable[Held]) -> Finding:
     does = [does for one in held if _about(entry, one) for does in one.does]
     why = f"none of `powers` is what it can do: {_listed(does)}" if does else "nobody has that"
+    if f"{GUARD}/{entry.rule.removeprefix(f'{GUARD}/')}" not in RULES:
+        why = "there is no such rule"
+    elif not _NAMED.match(entry.subject):
+        why = "a subject is written `User NAME`, `Group NAME` or `ServiceAccount NAMESPACE/NAME`"
     return found(
         "accepted-unused",
         Resource("govgate.dev/v1alpha1", "Configuration", "", "doctor"),

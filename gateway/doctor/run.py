@@ -17,7 +17,7 @@ def run_of(report: Report, rules: str) -> Run:
     """The worst first, what is accepted last. An API server that nobody reaches is a problem: the run fails. ``rules``: the digest of what asked."""
     findings = [one for one in report.results if isinstance(one, Finding)]
     doubts = [one for one in report.results if not isinstance(one, Finding)]
-    run = Run(rules, dict(INFOS), OnError.WARN, skipping="")
+    run = Run(rules, dict(INFOS), OnError.WARN, skipping="", advises=True)
     run.findings = sorted(
         findings,
         key=lambda one: (

@@ -11,7 +11,12 @@ from typing import Any
 
 import aiohttp
 from kubernetes.aio.client import ApiClient, Configuration
-from kubernetes.aio.config import ConfigException, load_kube_config, load_kube_config_from_dict
+from kubernetes.aio.config import (
+    KUBE_CONFIG_DEFAULT_LOCATION,
+    ConfigException,
+    load_kube_config,
+    load_kube_config_from_dict,
+)
 from kubernetes.aio.config.incluster_config import InClusterConfigLoader
 
 from gateway.core.errors import ClusterError
@@ -66,12 +71,20 @@ async def from_kubeconfig(path: str, context: str, user_agent: str) -> Session:
     # The library reads the variable once, when it is imported.
     file = path or os.environ.get("KUBECONFIG") or None
     try:
+        _be_there(file or KUBE_CONFIG_DEFAULT_LOCATION)
         await load_kube_config(
             config_file=file, context=context or None, client_configuration=configuration, persist_config=False
         )
         return Session(configuration, user_agent)
     except Exception as error:  # the loader raises what YAML, ssl, exec plugins and OIDC raise
         raise ClusterError(f"kubeconfig: {_one_line(error)}") from error
+
+
+def _be_there(files: str) -> None:
+    """Raise for files, separated as ``KUBECONFIG`` is, of which there is none: the library prints that, and goes on."""
+    places = [Path(one).expanduser() for one in files.split(os.pathsep) if one]
+    if not any(place.exists() for place in places):
+        raise ConfigException(f"there is no {os.pathsep.join(map(str, places))}")
 
 
 async def from_document(document: Json, user_agent: str) -> Session:

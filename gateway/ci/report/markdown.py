@@ -21,7 +21,7 @@ def report(run: Run) -> str:
     lines = [f"### govgate: {'denied' if run.denied else 'clean' if not found else 'findings'}", "", totals(run), ""]
     if found:
         lines += ["| | Where | Object | What |", "| --- | --- | --- | --- |"]
-        lines += [_row(finding) for finding in found[:MAX_ROWS]]
+        lines += [_row(finding, advised=run.advises) for finding in found[:MAX_ROWS]]
         lines += [f"\n{len(found) - MAX_ROWS} more findings are not listed."] if len(found) > MAX_ROWS else []
         lines.append("")
     lines += [f"- undecided: {markdown_text(f'{d.resource}: {d.rule}: {d.reason}')}" for d in run.doubts[:MAX_ROWS]]
@@ -29,8 +29,9 @@ def report(run: Run) -> str:
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
-def _row(finding: Finding) -> str:
+def _row(finding: Finding, *, advised: bool) -> str:
     what = f"{finding.message} [{finding.rule}]"
+    what += f" What to do: {finding.remedy}" if advised and finding.remedy else ""
     cells = (finding.action.value, place(finding.location), resource(finding.resource), what)
     return "| " + " | ".join(markdown_text(cell) for cell in cells) + " |"
 

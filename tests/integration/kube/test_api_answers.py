@@ -260,7 +260,7 @@ async def test_answers_are_bounded(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("config", "problem"),
     [
-        (ClusterConfig(connect="kubeconfig", kubeconfig="/nonexistent"), "kubeconfig: "),
+        (ClusterConfig(connect="kubeconfig", kubeconfig="/nonexistent"), "kubeconfig: there is no /nonexistent$"),
         (ClusterConfig(connect="in-cluster"), "service account: "),
     ],
 )

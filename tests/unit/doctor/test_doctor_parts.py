@@ -168,6 +168,27 @@ def test_what_was_let_through(tmp_path: Path):
         read_audit_log(tmp_path / "nowhere.log", set())
 
 
+def test_people_are_told_what_to_do():
+    """Once below the findings that say the same, and not of what is accepted; programs have it in each finding anyway."""
+    some = [found("full-access", ABOUT, text) for text in ("eve can", "bob can")]
+    some += [
+        found("clock-skew", ABOUT, "late"),
+        found("full-access", ABOUT, "al can", exception="doctor.accepted: known"),
+    ]
+    run = run_of(Report(results=list(some)), "digest")
+    lines = [line.partition(" [")[0] for line in REPORTERS["table"](run).splitlines()]
+    where = "Secret govgate-system/govgate-tls"
+    assert lines == [
+        f"warn: {where}: late",
+        f"    what to do: {RULES['doctor/clock-skew'].remedy}",
+        f"warn: {where}: bob can",
+        f"warn: {where}: eve can",
+        f"    what to do: {RULES['doctor/full-access'].remedy}",
+        f"excepted by doctor.accepted: known: {where}: al can",
+    ]
+    assert REPORTERS["markdown"](run).count("What to do: ") == 3
+
+
 def test_the_report_and_its_exit_codes():
     """The worst first; what is undecided warns; an API server that was not reached fails the run."""
     some = [

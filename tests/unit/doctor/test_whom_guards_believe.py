@@ -307,6 +307,21 @@ def test_known_holders_are_accepted_and_shown() -> None:
 APPROVES = rule("approve", "govgate.dev", "breakglasses")
 
 
+@pytest.mark.parametrize(
+    ("entry", "why"),
+    [
+        (Accepted("User eve", "doctor/mint-tokens", "typo"), "there is no such rule"),
+        (Accepted("eve", "mint-token", "no kind"), "a subject is written `User NAME`"),
+        (Accepted("ServiceAccount ci", "mint-token", "no namespace"), "a subject is written `User NAME`"),
+        (Accepted("ServiceAccount ci/runner", "mint-token", "gone"), "nobody has that"),
+    ],
+)
+def test_an_entry_that_is_about_nobody_says_why(entry: Accepted, why: str) -> None:
+    """A rule that there is not, and a subject that is none, are told from a right that nobody has any more."""
+    (one,) = found(Roles(), actors_of(Config()), entry)
+    assert (one.rule, why in one.message) == ("doctor/accepted-unused", True)
+
+
 def test_what_is_accepted_in_a_namespace_is_accepted_there_alone() -> None:
     """Each place is a power of its own: another namespace, or all of them, is told of."""
     there = bound("there", APPROVES, subject=EVE, namespace="shop")
