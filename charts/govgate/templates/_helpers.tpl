@@ -76,6 +76,10 @@ app.kubernetes.io/part-of: govgate
   "service" (include "govgate.fullname" .)
   "restore" .Values.webhook.restoreRegistration) }}
 {{- end }}
+{{- $chosen := hasKey (dig "controller" "scan" (dict) .Values.config) "exclude" }}
+{{- if and .Values.controller.enabled (include "govgate.scan" .) (not $chosen) (not (include "govgate.secretsScanned" .)) }}
+{{- $_ := set $fixed.controller "scan" (dict "exclude" (list "Event" "events.k8s.io/Event" "coordination.k8s.io/Lease" "openreports.io/*" "wgpolicyk8s.io/*" "Secret")) }}
+{{- end }}
 {{- mustMergeOverwrite (deepCopy .Values.config) $fixed | toYaml }}
 {{- end }}
 
@@ -84,6 +88,14 @@ app.kubernetes.io/part-of: govgate
 {{- $policy := dig "policy" (dict) .Values.config }}
 {{- $rules := or (dig "sources" (list "builtin:gitops") $policy) (dig "opa" "decisions" (list) $policy) }}
 {{- if and (dig "controller" "scan" "enabled" true .Values.config) $rules }}true{{ end }}
+{{- end }}
+
+{{/* Whether the controller may list all Secrets. Where it may not, no scan would be complete that asks for them. */}}
+{{- define "govgate.secretsScanned" -}}
+{{- include "govgate.external" . }}
+{{- range .Values.rbac.extraControllerRules }}
+{{- if or (has "secrets" (default list .resources)) (has "*" (default list .resources)) }}true{{ end }}
+{{- end }}
 {{- end }}
 
 {{- define "govgate.reports" -}}

@@ -318,3 +318,32 @@ def test_a_log_that_nobody_keeps_is_warned_of(cluster: Cluster):
     assert "nothing ships it" in notes("webhook.persistence.enabled=false")
     assert "nothing ships it" not in notes("webhook.persistence.enabled=false,webhook.shipLog.enabled=true")
     assert "nothing ships it" not in notes("webhook.replicas=3")
+
+
+def test_an_upgrade_keeps_whom_the_api_server_believes(cluster: Cluster):
+    """Also where it names the webhooks otherwise: with no authority an API server would refuse everything."""
+    root, nobody = cluster.api(ROOT), {"matchLabels": {"govgate.dev/nobody": "has-this"}}
+    webhook = {
+        "name": "validate.govgate.dev", "sideEffects": "None", "admissionReviewVersions": ["v1"], "failurePolicy": "Ignore",
+        "clientConfig": {"url": "https://127.0.0.1:1/", "caBundle": cluster.ca_bundle}, "objectSelector": nobody,
+        "rules": [{"apiGroups": ["none.example"], "apiVersions": ["*"], "operations": ["CREATE"], "resources": ["*"]}],
+    }  # fmt: skip
+    there = root.create(
+        {
+            "apiVersion": "admissionregistration.k8s.io/v1",
+            "kind": "ValidatingWebhookConfiguration",
+            "metadata": {"name": "carried-govgate"},
+            "webhooks": [webhook],
+        }
+    )
+    options = ("--dry-run=server", "--kubeconfig", str(cluster.kubeconfig(ROOT)))
+    options += ("--set", "webhook.failurePolicyOf.provenance=Ignore")
+    try:
+        objects = rendered(*options, release="carried")
+    finally:
+        root.delete(there)
+    webhooks = of_kind(objects, "ValidatingWebhookConfiguration")["webhooks"]
+    assert len(webhooks) == 2
+    assert {one["clientConfig"]["caBundle"] for one in webhooks} == {cluster.ca_bundle}
+    watched = yaml.safe_load(of_kind(objects, "ConfigMap", "govgate")["data"]["registration.yaml"])
+    assert all("caBundle" not in one["clientConfig"] for one in watched["webhooks"])

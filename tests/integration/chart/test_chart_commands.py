@@ -15,17 +15,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from support.audit_facts import START_NS, entry
 from support.charts import ROOT, of_kind, rendered
 from support.cluster import wait_for
 
 from gateway.audit.log import Log
 from gateway.audit.state import create_state
-from gateway.config.model import Audit
+from gateway.config.load import parse_config
+from gateway.config.model import Audit, Config
 
 pytestmark = pytest.mark.servers
 Json = dict[str, Any]
-COMMANDS = re.findall(r"-- govgate ([^>#\n]+)", (ROOT / "docs/operations.md").read_text())
+PAGE = (ROOT / "docs/operations.md").read_text()
+COMMANDS = re.findall(r"-- govgate ([^>#\n]+)", PAGE)
 
 
 class Pod:
@@ -123,3 +126,27 @@ def test_the_log_is_shipped(tmp_path: Path) -> None:
     assert [record["seq"] for record in records] == list(range(1, len(records) + 1))
     assert sum(record["type"] == "decision" for record in records) == 51
     assert pod.run("audit", "verify", printed.name)[0] == 0
+
+
+def test_each_step_to_enforcement_is_values(tmp_path: Path) -> None:
+    """Of the YAML of docs/operations.md: the chart takes it, and govgate the configuration that comes of it."""
+    blocks = [
+        yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", PAGE.replace("\n   ", "\n"), re.DOTALL)
+    ]
+    assert len(blocks) == 5
+    configs = []
+    for block in blocks:
+        block["image"] = {"repository": "registry.example/govgate", "digest": "sha256:" + "0" * 64}
+        (file := tmp_path / "values.yaml").write_text(yaml.safe_dump(block))
+        text = of_kind(rendered(values=file), "ConfigMap", "govgate")["data"]["config.yaml"]
+        configs.append(parse_config(text.encode(), source="config.yaml"))
+    shadow, one, all_of_them, rules, last = configs
+    assert (shadow.mode, {config.mode for config in configs[1:]}) == ("audit", {"enforce"})
+    assert (one.drift.mode, one.drift.flux_kustomization.mode) == ("shadow", "enforce")
+    for recorded in (one, all_of_them):
+        (rule,) = recorded.policy.rules
+        assert (rule.rules, rule.action, recorded.policy.on_error) == (("*",), "audit", "allow")
+        assert (recorded.secrets.external, recorded.secrets.sealed.elsewhere) == ("audit", "audit")
+        assert recorded.secrets.on_error == "allow"
+    assert (rules.policy, rules.secrets) == (Config().policy, Config().secrets)
+    assert last == rules

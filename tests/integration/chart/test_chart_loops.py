@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 import yaml
-from support.charts import CHART, ROOT, rendered
+from support.charts import CHART, ROOT, of_kind, rendered
 
+from gateway.config.controller import Scan
+from gateway.config.load import parse_config
 from gateway.controllers.table import MAKERS
 
 pytestmark = pytest.mark.servers
@@ -186,3 +188,34 @@ def test_named_secrets_are_for_who_uses_them() -> None:
     assert ("web", "", "secrets", "get") not in granted(
         rendered(*options, "--set", "config.controller.scan.enabled=false")
     )
+
+
+@pytest.mark.parametrize(
+    ("options", "left_out"),
+    [
+        ((), {"Secret"}),
+        (
+            ("--set", "rbac.extraControllerRules[0].resources={pods},rbac.extraControllerRules[0].verbs={get}"),
+            {"Secret"},
+        ),
+        (
+            ("--set", "rbac.extraControllerRules[0].resources={secrets},rbac.extraControllerRules[0].verbs={list}"),
+            set(),
+        ),
+        (("--set", "config.controller.external.enabled=true"), set()),
+        (("--set", "config.controller.scan.enabled=false"), set()),
+    ],
+)
+def test_what_may_not_be_listed_is_not_scanned(options: tuple[str, ...], left_out: set[str]) -> None:
+    """Secrets, as long as no rule gives the right: else no scan would ever be complete."""
+    assert set(scanned(*options).exclude) == set(Scan().exclude) | left_out
+
+
+def test_what_is_excluded_is_for_the_user_to_say() -> None:
+    """A list of one's own is taken as it is."""
+    assert scanned("--set", "config.controller.scan.exclude={apps/*}").exclude == ("apps/*",)
+
+
+def scanned(*options: str) -> Scan:
+    text = of_kind(rendered(*options), "ConfigMap", "govgate")["data"]["config.yaml"]
+    return parse_config(text.encode(), source="config.yaml").controller.scan
