@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 
 import msgspec
@@ -47,7 +48,7 @@ class Sources(msgspec.Struct, frozen=True):
 
 class Reading:
     """The reads of one look at one object. ``paths``: what was read, each with the one name that its store has for it;
-    ``stamps``: in which state; ``made``: what generators made elsewhere.
+    ``stamps``: in which state; ``made``: what generators made elsewhere; ``failed``: what could not be read.
 
     ``before``: what they had made; ``present``: the values that the Secret holds, set before anything is made.
     """
@@ -61,6 +62,13 @@ class Reading:
         self._since = since
         self.paths: dict[Path, str] = {}
         self.stamps: dict[Path, Stamp] = {}
+        self.failed: set[Path] = set()
+        self._missed = False
+
+    @property
+    def anew(self) -> frozenset[Path] | None:
+        """What is to be read anew after a failure: what could not be read; None: all, since what is wrong is in what was read."""
+        return frozenset(self.failed) if self.failed or self._missed else None
 
     async def payload(self, store: StoreRef, reference: Reference) -> Payload:
         """What is under a key, if it may be read.
@@ -99,17 +107,29 @@ class Reading:
             StoreError: what makes them elsewhere does not give them.
             AuditError: it cannot be put on record.
         """
-        fresh, made = await self._sources.generators.generate(
-            generator, self._external, where, self._before, self.present
-        )
+        with self._missing():
+            fresh, made = await self._sources.generators.generate(
+                generator, self._external, where, self._before, self.present
+            )
         self.made += [made] if made is not None else []
         return fresh
 
     def _store(self, ref: StoreRef) -> Store:
-        return usable(self._sources.known, ref, self._external.namespace, named=f"{ref} ")
+        with self._missing():
+            return usable(self._sources.known, ref, self._external.namespace, named=f"{ref} ")
+
+    @contextmanager
+    def _missing(self) -> Iterator[None]:
+        """What fails here was not read, and is no fault of what was."""
+        try:
+            yield
+        except GovgateError:
+            self._missed = True
+            raise
 
     def _allow(self, store: Store, key: str) -> None:
         if not is_allowed(store, self._external.namespace, key):
+            self._missed = True
             where = f"namespace {self._external.namespace}"
             raise NotAllowedError(f"{where} may not read {key!r} of {store.ref}: no rule of its allowed keys lets it")
 
@@ -122,6 +142,7 @@ class Reading:
         try:
             kept = await sources.shared.get(path, namespace, self._since(path), read)
         except StoreError as error:
+            self.failed.add(path)
             await self._note(store, reference, reference.version, outcome_of(error), shared=False)
             raise
         self.stamps[path] = stamp_of(kept.payload)

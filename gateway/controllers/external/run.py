@@ -17,7 +17,7 @@ from gateway.controllers.external.pushes import Pushes
 from gateway.controllers.external.reading import Since
 from gateway.controllers.external.rollouts import Rollouts
 from gateway.controllers.external.shards import Shard
-from gateway.controllers.external.shared import Shared
+from gateway.controllers.external.shared import Path, Shared
 from gateway.controllers.external.store_checks import StoreChecks
 from gateway.controllers.external.store_status import FAILED, INVALID, UNKNOWN, VALID, StoreStatus
 from gateway.controllers.external.stores import Stores
@@ -73,6 +73,8 @@ class Run:
         self.pushes: Pushes | None = None
         self.polls = False
         self._since: dict[Key, float] = {}
+        self._anew: dict[Key, tuple[frozenset[Path], float]] = {}
+        """What could not be read of an object, and when."""
         self._told: set[Key] = set()
         self._began = time.time()
 
@@ -99,6 +101,7 @@ class Run:
             self.queue.forget(key)
             self.uses.forget(key)
             self._since.pop(key, None)
+            self._anew.pop(key, None)
             self._told.discard(key)
             self._note(key, None)
             return
@@ -275,7 +278,8 @@ class Run:
     def _since_of(self, key: Key) -> Since:
         """Since when what an object reads is good enough, window or not."""
         least = self._since.get(key, self._began)
-        return lambda path: max(least, self.uses.outdated_at(path))
+        failed, at = self._anew.get(key, (frozenset(), 0.0))
+        return lambda path: max(least, self.uses.outdated_at(path), at if path in failed else least)
 
     def _done(self, key: Key, result: Result, began: float, *, told: bool) -> None:
         self._metrics.looks.labels(result.outcome).inc()
@@ -289,12 +293,17 @@ class Run:
                 self.outdated([key])
         self._note(key, None if gone else _STATES.get(result.outcome, "synced"), result.problem)
         if result.outcome in _STATES:
-            # What failed is not believed a second time: the next try reads anew, once for all who wait for the same.
-            self._since[key] = max(self._since.get(key, 0.0), began)
+            # What failed is not believed a second time: the next try reads anew, once for all who wait for the same. What was read
+            # is good as long as nothing is wrong with it.
+            if result.anew is None:
+                self._since[key] = max(self._since.get(key, 0.0), began)
+            elif result.anew:
+                self._anew[key] = result.anew, time.time()
             if told:
                 self._told.add(key)
             self.queue.retry(key, most=result.again_in)
         else:
+            self._anew.pop(key, None)
             self.queue.done(key, result.again_in)
 
     def _failed(self, key: Key, problem: str, *, told: bool, quiet: bool = False) -> None:

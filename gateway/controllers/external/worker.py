@@ -66,6 +66,7 @@ class Outcome(StrEnum):
 class Result(msgspec.Struct, frozen=True):
     """``again_in``: seconds until it is looked at again, None: when something changes; where it is not in sync, at the latest. ``problem``: why it is not in sync.
     ``reads``: what it reads, as far as that is known; ``partial``: something that it reads may only be known when it is read.
+    ``anew``: where it is not in sync, what the next look must read anew; None: all.
     """
 
     outcome: Outcome
@@ -73,6 +74,7 @@ class Result(msgspec.Struct, frozen=True):
     problem: str = ""
     reads: Reads = Reads()
     partial: bool = False
+    anew: frozenset[Path] | None = None
 
 
 class Tools(msgspec.Struct, frozen=True):
@@ -137,7 +139,8 @@ class Worker:
             paths = paths_of(external.spec, self._known, key.namespace)
             reads = Reads(paths, interval=external.spec.refresh_seconds(self._tools.least_refresh))
             to_come = self._dynamics.to_come(external, self._secret(key, external))
-            return Result(Outcome.FAILED, _until(to_come, self._tools.now()), problem=str(error), reads=reads)
+            until = _until(to_come, self._tools.now())
+            return Result(Outcome.FAILED, until, problem=str(error), reads=reads, anew=frozenset())
         self._failing.passed(key)
         return result
 
@@ -191,7 +194,8 @@ class Worker:
             outcome = Outcome.WAITING if isinstance(error, StoreError | AuditError) else Outcome.REFUSED
             await self._teller.say(key, document, external, refused(str(error)), read=False)
             reads = Reads(paths, {}, interval)
-            return Result(outcome, _until(tended.to_come, now), problem=str(error), reads=reads)
+            unread = frozenset(reading.failed) if isinstance(error, AuditError) else reading.anew
+            return Result(outcome, _until(tended.to_come, now), problem=str(error), reads=reads, anew=unread)
         if decision.action is not Action.REFUSE:
             # By its note, not by what was made: a Secret that stays as it is uses what it has.
             dynamics.settled(external, tended.made, dynamics.noted(external, decision.held))

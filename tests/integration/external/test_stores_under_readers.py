@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from support.cluster import wait_for
 from support.controller import ControllerProcess
-from support.external_site import SECONDS, Site
+from support.external_site import NEVER, SECONDS, Site
 from support.openbao import OpenBao
 from support.passing import Passing
 
@@ -112,3 +112,32 @@ def test_a_key_that_may_not_be_read_beside_many_that_may(
     site.api.delete({
         "apiVersion": "external-secrets.io/v1", "kind": "ClusterSecretStore", "metadata": {"name": site.store_name},
     })  # fmt: skip
+
+
+def test_what_was_read_is_not_read_again_for_what_was_not(site: Site, passing: Passing) -> None:
+    """Of an object that fails only that is asked for which failed, each time; then it has all, as it was read."""
+    approle_store(site, passing)
+    paths = [f"there-{number}" for number in range(5)]
+    for path in paths:
+        site.put(path, password="one")
+    data = [
+        {"secretKey": path, "remoteRef": {"key": f"{site.namespace}/{path}", "property": "password"}}
+        for path in ("missing", *paths)
+    ]
+    site.create(keys=(), data=data, refreshInterval=NEVER)
+    site.wait_refused("missing")
+    wait_for(lambda: passing.count("/missing") >= 4, seconds=SECONDS)
+    assert [passing.count(f"/{path}") for path in paths] == [1] * 5
+    site.put("missing", password="now")
+    site.wait_values(missing="now", **dict.fromkeys(paths, "one"))
+    assert [passing.count(f"/{path}") for path in paths] == [1] * 5
+
+
+def test_what_was_read_and_is_no_good_is_read_again(site: Site, passing: Passing) -> None:
+    """Its window lasts for ever; what is wrong with it may be mended in the store all the same."""
+    approle_store(site, passing)
+    site.put("db", other="one")
+    site.create(refreshInterval=NEVER)
+    site.wait_refused("password")
+    site.put("db", password="two")
+    site.wait_values(password="two")
