@@ -235,6 +235,18 @@ class ClusterExternalMetrics:
         )
 
 
+class ClusterPushMetrics:
+    """Of ClusterPushSecrets."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.objects = Gauge(
+            "govgate_cluster_push_secrets",
+            "Claimed ClusterPushSecrets, by state: synced, failed (in some namespaces), mixed (only in part govgate's)",
+            ["state"],
+            registry=registry,
+        )
+
+
 class PushMetrics:
     """Of PushSecrets."""
 

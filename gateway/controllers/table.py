@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.controllers.certificates.loop import certificates_loop
-from gateway.controllers.cluster_external.loop import cluster_external_loop
+from gateway.controllers.cluster_external.loop import cluster_external_loop, cluster_push_loop
 from gateway.controllers.external.loop import external_loop
 from gateway.controllers.frame import Maker
 from gateway.controllers.scan.loop import scan_loop
@@ -17,4 +17,5 @@ MAKERS: tuple[Maker, ...] = (
     endpoints_loop,
     external_loop,
     cluster_external_loop,
+    cluster_push_loop,
 )

@@ -77,6 +77,7 @@ EXTERNAL_SECRETS = (
     Crd("external-secrets.io", "ClusterSecretStore", "clustersecretstores", ("v1",), scope="Cluster"),
     Crd("external-secrets.io", "ClusterExternalSecret", "clusterexternalsecrets", ("v1",), scope="Cluster"),
     Crd("external-secrets.io", "PushSecret", "pushsecrets", ("v1alpha1",)),
+    Crd("external-secrets.io", "ClusterPushSecret", "clusterpushsecrets", ("v1alpha1",), scope="Cluster"),
     Crd("generators.external-secrets.io", "Password", "passwords", ("v1alpha1",)),
     Crd("generators.external-secrets.io", "UUID", "uuids", ("v1alpha1",)),
     Crd("generators.external-secrets.io", "VaultDynamicSecret", "vaultdynamicsecrets", ("v1alpha1",)),

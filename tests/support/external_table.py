@@ -31,11 +31,19 @@ class Row(NamedTuple):
             spec = {"namespaces": [namespace], **spec, "externalSecretSpec": _filled(spec["externalSecretSpec"], store)}
             metadata = {"name": f"{namespace}-{self.name}"}
         elif self.kind == "PushSecret":
-            spec = {"secretStoreRefs": [{"name": store}], "selector": {"secret": {"name": "source"}}, **spec}
+            spec = _pushed(spec, store)
+        elif self.kind == "ClusterPushSecret":
+            here = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
+            spec = {"namespaceSelectors": [here], **spec, "pushSecretSpec": _pushed(spec["pushSecretSpec"], store)}
+            metadata = {"name": f"{namespace}-{self.name}"}
         else:
             spec = {"controller": "govgate", **spec}
-        version = "v1alpha1" if self.kind == "PushSecret" else "v1"
+        version = "v1alpha1" if self.kind in ("PushSecret", "ClusterPushSecret") else "v1"
         return {"apiVersion": f"{GROUP}/{version}", "kind": self.kind, "metadata": metadata, "spec": spec}
+
+
+def _pushed(spec: Json, store: str) -> Json:
+    return {"secretStoreRefs": [{"name": store}], "selector": {"secret": {"name": "source"}}, **spec}
 
 
 def _filled(spec: Json, store: str) -> Json:
@@ -116,6 +124,10 @@ TABLE = (
     Row("push-other-generator", "PushSecret", _made_by("ECRAuthorizationToken"), "generator", "spec.selector.generatorRef"),
     Row("push-leases", "PushSecret", _made_by("VaultDynamicSecret"), "generator", "spec.selector.generatorRef"),
     Row("push-interval", "PushSecret", {"refreshInterval": "soon"}, "malformed", "spec.refreshInterval"),
+    Row("cluster-push-bad", "ClusterPushSecret", {"pushSecretSpec": {"selector": {}}},
+        "push", "spec.pushSecretSpec.selector.secret.name"),
+    Row("cluster-push-time", "ClusterPushSecret", {"pushSecretSpec": {}, "refreshTime": "soon"},
+        "malformed", "spec.refreshTime"),
     Row("cluster-bad", "ClusterExternalSecret", {"externalSecretSpec": {"target": {"name": "No Name"}}},
         "malformed", "spec.externalSecretSpec.target.name"),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What is held of ClusterExternalSecrets, namespaces, ExternalSecrets and stores, and whose a ClusterExternalSecret is."""
+"""What is held of ClusterExternalSecrets or ClusterPushSecrets, of namespaces, of what they make, and of stores; and whose one is."""
 
 from __future__ import annotations
 
@@ -8,11 +8,24 @@ from typing import Any
 import msgspec
 
 from gateway.controllers.external.claims import Claims, Whose, agreed
-from gateway.controllers.external.held import refs_of, store_key, stranger_of
-from gateway.controllers.external.known import Index
+from gateway.controllers.external.held import EXTERNAL, labels, refs_of, store_key, stranger_of
+from gateway.controllers.external.known import Index, controller_of
+from gateway.controllers.external.push_held import stores_meant
+from gateway.controllers.external.push_status import PUSHES
 from gateway.kube import Key, ResourceType
-from gateway_secrets.external.cluster import CLUSTER_KIND, ClusterExternal, ClusterSpec, Place, cluster_of, owner_of
-from gateway_secrets.external.spec import API_VERSION, GROUP, KIND, VERSION, StoreRef
+from gateway_secrets.external.cluster import (
+    OF_EXTERNALS,
+    OF_PUSHES,
+    ClusterExternal,
+    ClusterKind,
+    ClusterPushSpec,
+    ClusterSpec,
+    Place,
+    cluster_of,
+    owner_of,
+)
+from gateway_secrets.external.push_spec import PushStore
+from gateway_secrets.external.spec import GROUP, VERSION, StoreRef
 from gateway_secrets.external.store import CONTROLLER
 
 Json = dict[str, Any]
@@ -25,9 +38,32 @@ NAMESPACE_FINALIZER = "externalsecrets.external-secrets.io/ces-"
 _decode = msgspec.json.Decoder(Json).decode
 
 
+class Twin(msgspec.Struct, frozen=True):
+    """A kind that makes objects of another one, and where both are. The finalizers are ESO's; empty: it has none."""
+
+    of: ClusterKind
+    cluster: ResourceType
+    made: ResourceType
+    version: str
+    finalizer: str = ""
+    namespace_finalizer: str = ""
+
+
+EXTERNALS = Twin(OF_EXTERNALS, CLUSTER_EXTERNAL, EXTERNAL, VERSION, FINALIZER, NAMESPACE_FINALIZER)
+PUSH_TWIN = Twin(OF_PUSHES, ResourceType(GROUP, ("v1alpha1",), "clusterpushsecrets"), PUSHES, "v1alpha1")
+
+
+class HeldStore(msgspec.Struct, frozen=True):
+    """A store: whose it says that it is, and its labels."""
+
+    controller: str
+    labels: dict[str, str] = {}
+
+
 class HeldCluster(msgspec.Struct, frozen=True):
-    """A ClusterExternalSecret. ``trigger``: of what it does is decided; ``stranger``: who else wrote its status since;
-    ``external``: what its ExternalSecrets are called; ``spec``: which namespaces it selects, None if that cannot be read.
+    """One that makes objects. ``trigger``: of what it does is decided; ``stores``: that these name, and ``chosen`` by labels;
+    ``stranger``: who else wrote its status since; ``external``: what they are called; ``spec``: which namespaces it selects,
+    None if that cannot be read.
     """
 
     text: bytes
@@ -37,7 +73,8 @@ class HeldCluster(msgspec.Struct, frozen=True):
     stranger_at: str = ""
     uid: str = ""
     external: str = ""
-    spec: ClusterSpec | None = None
+    spec: ClusterSpec | ClusterPushSpec | None = None
+    chosen: tuple[PushStore, ...] = ()
 
     @property
     def document(self) -> Json:
@@ -68,40 +105,49 @@ class HeldOne(msgspec.Struct, frozen=True):
         return _decode(self.text)
 
 
-def held_cluster(document: Json) -> HeldCluster:
-    """Of a ClusterExternalSecret."""
+def held_store(document: Json) -> HeldStore:
+    """Of a SecretStore or ClusterSecretStore."""
+    return HeldStore(controller_of(document), labels(document))
+
+
+def held_cluster(document: Json, twin: Twin = EXTERNALS) -> HeldCluster:
+    """Of a ClusterExternalSecret, or its twin."""
     metadata = document["metadata"]
     stranger, at = stranger_of(metadata.pop("managedFields", None))
     trigger = [metadata.get(name) for name in ("generation", "annotations", "deletionTimestamp", "finalizers")]
     spec = document.get("spec")
-    inner = spec.get("externalSecretSpec") if isinstance(spec, dict) else None
+    inner = spec.get(f"{twin.of.prefix}Spec") if isinstance(spec, dict) else None
+    inner = inner if isinstance(inner, dict) else {}
+    named, chosen = stores_meant(inner) if twin.of is OF_PUSHES else (tuple(dict.fromkeys(refs_of(inner))), ())
     return HeldCluster(
-        msgspec.json.encode(document | {"apiVersion": API_VERSION, "kind": CLUSTER_KIND}),
+        msgspec.json.encode(document | {"apiVersion": twin.of.api_version, "kind": twin.of.kind}),
         msgspec.json.encode(trigger).decode(),
-        tuple(dict.fromkeys(refs_of(inner if isinstance(inner, dict) else {}))),
+        named,
         stranger,
         at,
         str(metadata.get("uid") or ""),
-        str((spec.get("externalSecretName") if isinstance(spec, dict) else "") or metadata.get("name")),
-        _spec(document),
+        str((spec.get(f"{twin.of.prefix}Name") if isinstance(spec, dict) else "") or metadata.get("name")),
+        _spec(document, twin.of),
+        chosen,
     )
 
 
-def held_place(document: Json) -> HeldPlace:
+def held_place(document: Json, twin: Twin = EXTERNALS) -> HeldPlace:
     """Of a namespace."""
     metadata = document["metadata"]
     place = Place(dict(metadata.get("labels") or {}), bool(metadata.get("deletionTimestamp")))
     # Namespaces have finalizers of objects, and some of their own, in spec, which are not these.
-    left = [str(one) for one in metadata.get("finalizers") or []]
-    names = [one.removeprefix(NAMESPACE_FINALIZER) for one in left if one.startswith(NAMESPACE_FINALIZER)]
+    prefix = twin.namespace_finalizer
+    left = [str(one) for one in metadata.get("finalizers") or []] if prefix else []
+    names = [one.removeprefix(prefix) for one in left if one.startswith(prefix)]
     return HeldPlace(place, tuple(names))
 
 
-def held_one(document: Json) -> HeldOne:
-    """Of an ExternalSecret."""
+def held_one(document: Json, twin: Twin = EXTERNALS) -> HeldOne:
+    """Of an ExternalSecret, or what its twin makes."""
     metadata = document["metadata"]
     metadata.pop("managedFields", None)
-    name, uid = owner_of(metadata)
+    name, uid = owner_of(metadata, twin.of.kind)
     if not name:
         return HeldOne(b"")
     document.pop("status", None)
@@ -109,7 +155,7 @@ def held_one(document: Json) -> HeldOne:
         metadata.get(name)
         for name in ("uid", "generation", "labels", "annotations", "ownerReferences", "deletionTimestamp")
     ]
-    whole = document | {"apiVersion": API_VERSION, "kind": KIND}
+    whole = document | {"apiVersion": twin.of.api_version, "kind": twin.of.made}
     return HeldOne(msgspec.json.encode(whole), name, uid, msgspec.json.encode(trigger).decode())
 
 
@@ -119,10 +165,12 @@ class Known:
     clusters: Callable[[str], HeldCluster | None]
     places: Callable[[], Iterator[tuple[Key, HeldPlace]]]
     external: Callable[[Key], HeldOne | None]
-    controller: Callable[[StoreRef, Key], str | None]
+    store: Callable[[StoreRef, Key], HeldStore | None]
+    stores: Callable[[], Iterator[tuple[Key, HeldStore]]]
 
-    def __init__(self, claims: Claims) -> None:
+    def __init__(self, claims: Claims, twin: Twin = EXTERNALS) -> None:
         self._claims = claims
+        self.twin = twin
         self._by_owner, self._by_name = Index(), Index()
         self._clusters = Index()
         self._read: dict[Key, HeldCluster] = {}
@@ -144,9 +192,15 @@ class Known:
         owners = [self._clusters["uid", one.uid] for one in held if one is not None and one.uid]
         return self._clusters["external", key.name].union(*owners)
 
-    def of_store(self, key: Key) -> frozenset[Key]:
-        """The ClusterExternalSecrets that refer to a store, in whatever namespace; those of the cluster have none."""
-        return self._clusters["store", StoreRef(key.name, "SecretStore" if key.namespace else "ClusterSecretStore")]
+    def of_store(self, key: Key, *held: HeldStore | None) -> frozenset[Key]:
+        """Those that refer to a store, in whatever namespace, or choose it as it was or as it is; those of the cluster have none."""
+        ref = _ref(key)
+        chosen = (
+            key
+            for key, one in self._read.items()
+            if any(store.means(ref, found.labels) for store in one.chosen for found in held if found is not None)
+        )
+        return self._clusters["store", ref].union(chosen)
 
     def of_place(self, name: str, *held: HeldPlace | None) -> list[Key]:
         """The ClusterExternalSecrets that a namespace is of concern to, as it was and as it is."""
@@ -155,10 +209,10 @@ class Known:
             key for key, one in self._read.items() if any(_concerns(key.name, one, name, place) for place in places)
         ]
 
-    def whose(self, stores: Iterable[StoreRef], namespaces: Iterable[str]) -> Whose:
-        """Whose a ClusterExternalSecret is, by its stores as these namespaces see them; stores that are not there say nothing."""
-        named = tuple(stores)
-        return agreed(self._whose(named, namespace) for namespace in (*namespaces, ""))
+    def whose(self, held: HeldCluster, namespaces: Iterable[str]) -> Whose:
+        """Whose one is, by its stores as these namespaces see them; stores that are not there say nothing."""
+        of = self._whose_push if self.twin.of is OF_PUSHES else self._whose
+        return agreed(of(held, namespace) for namespace in (*namespaces, ""))
 
     def own(self, about: ClusterExternal) -> list[Json]:
         """The ExternalSecrets that are a ClusterExternalSecret's."""
@@ -174,8 +228,20 @@ class Known:
             if held is not None
         }
 
-    def _whose(self, stores: tuple[StoreRef, ...], namespace: str) -> Whose:
-        found = [self.controller(ref, store_key(ref, namespace)) for ref in stores]
+    def _whose_push(self, held: HeldCluster, namespace: str) -> Whose:
+        near = (
+            [(_ref(key), one) for key, one in self.stores() if key.namespace in ("", namespace)] if held.chosen else []
+        )
+        chosen = [ref for ref, one in near if any(store.means(ref, one.labels) for store in held.chosen)]
+        refs = dict.fromkeys((*held.stores, *chosen))
+        return self._claims.pushes((self._controller(ref, namespace) for ref in refs), namespace)
+
+    def _controller(self, ref: StoreRef, namespace: str) -> str | None:
+        found = self.store(ref, store_key(ref, namespace))
+        return found.controller if found is not None else None
+
+    def _whose(self, held: HeldCluster, namespace: str) -> Whose:
+        found = [self._controller(ref, namespace) for ref in held.stores]
         if CONTROLLER in found:
             return "ours"
         if not namespace or (found and all(one is None for one in found)):
@@ -188,9 +254,13 @@ def _concerns(cluster: str, held: HeldCluster, name: str, place: HeldPlace) -> b
     return held.spec is None or held.spec.selects(name, place.place.labels) or cluster in place.finalizers
 
 
-def _spec(document: Json) -> ClusterSpec | None:
+def _ref(key: Key) -> StoreRef:
+    return StoreRef(key.name, "SecretStore" if key.namespace else "ClusterSecretStore")
+
+
+def _spec(document: Json, of: ClusterKind) -> ClusterSpec | ClusterPushSpec | None:
     try:
-        return cluster_of(document).spec
+        return cluster_of(document, of).spec
     except msgspec.ValidationError:
         return None
 

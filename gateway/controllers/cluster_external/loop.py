@@ -1,4 +1,4 @@
-"""ClusterExternalSecrets into ExternalSecrets, for as long as this process leads."""
+"""ClusterExternalSecrets into ExternalSecrets, and ClusterPushSecrets into PushSecrets, for as long as this process leads."""
 
 from __future__ import annotations
 
@@ -6,17 +6,31 @@ import asyncio
 import contextlib
 import logging
 import time
+from functools import partial
+from itertools import chain
 from typing import Any
 
+from prometheus_client import Gauge
+
 from gateway.controllers.cluster_external import known as held
-from gateway.controllers.cluster_external.known import HeldCluster, HeldOne, HeldPlace, Known
+from gateway.controllers.cluster_external.known import (
+    HeldCluster,
+    HeldOne,
+    HeldPlace,
+    HeldStore,
+    Known,
+    Twin,
+    held_cluster,
+    held_one,
+    held_place,
+    held_store,
+)
 from gateway.controllers.cluster_external.worker import Outcome, Worker
 from gateway.controllers.contests import Contests
 from gateway.controllers.external.claims import Claims
-from gateway.controllers.external.held import CLUSTER_STORES, EXTERNAL, NAMESPACES, STORES
-from gateway.controllers.external.known import controller_of
+from gateway.controllers.external.held import CLUSTER_STORES, NAMESPACES, STORES
 from gateway.controllers.frame import Checks, Context
-from gateway.controllers.metrics import ClusterExternalMetrics
+from gateway.controllers.metrics import ClusterExternalMetrics, ClusterPushMetrics
 from gateway.controllers.queue import WorkQueue
 from gateway.controllers.states import States
 from gateway.core.errors import ClusterError
@@ -29,21 +43,35 @@ _STATES = (Outcome.SYNCED, Outcome.FAILED, Outcome.MIXED)
 _log = logging.getLogger(__name__)
 
 
-def cluster_external_loop(context: Context) -> ClusterExternalLoop | None:
-    """The loop, if ExternalSecrets are resolved at all."""
+def cluster_external_loop(context: Context) -> ClusterLoop | None:
+    """The loop of ClusterExternalSecrets, if ExternalSecrets are resolved at all."""
+    if not _asked_for(context):
+        return None
+    return ClusterLoop(context, "cluster-external", held.EXTERNALS, ClusterExternalMetrics(context.registry).objects)
+
+
+def cluster_push_loop(context: Context) -> ClusterLoop | None:
+    """The loop of ClusterPushSecrets, if PushSecrets are."""
+    if not _asked_for(context):
+        return None
+    return ClusterLoop(context, "cluster-push", held.PUSH_TWIN, ClusterPushMetrics(context.registry).objects)
+
+
+def _asked_for(context: Context) -> bool:
     settings = context.config.controller.external
-    return ClusterExternalLoop(context) if settings.enabled or settings.namespaces else None
+    return settings.enabled or bool(settings.namespaces)
 
 
-class ClusterExternalLoop:
+class ClusterLoop:
     """Watches, queues, and has workers bring one object after the other in sync."""
 
-    name = "cluster-external"
     everywhere = False
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, name: str, twin: Twin, objects: Gauge) -> None:
+        self.name = name
         self._context = context
-        self._metrics = ClusterExternalMetrics(context.registry)
+        self._twin = twin
+        self._objects = objects
         self._running: Run | None = None
 
     def checks(self) -> Checks:
@@ -53,7 +81,7 @@ class ClusterExternalLoop:
     async def run(self) -> None:
         """Until cancelled."""
         settings = self._context.config.controller.external
-        run = Run(Known(Claims(settings.namespaces)), self._metrics)
+        run = Run(Known(Claims(settings.namespaces), self._twin), self._objects)
         async with contextlib.AsyncExitStack() as ends:
             ends.callback(run.queue.close)
             self._running = run
@@ -65,16 +93,17 @@ class ClusterExternalLoop:
 
     async def _watch(self, run: Run, ends: contextlib.AsyncExitStack) -> None:
         """Start the caches, and wait until all have been read: nothing is made or deleted of half a picture."""
-        client = self._context.client
-        clusters = WatchCache(client, held.CLUSTER_EXTERNAL, held.held_cluster, on_change=run.cluster_changed)
-        places = WatchCache(client, NAMESPACES, held.held_place, on_change=run.place_changed)
-        externals = WatchCache(client, EXTERNAL, held.held_one, on_change=run.external_changed)
-        stores = WatchCache(client, STORES, controller_of, on_change=run.store_changed)
-        shared = WatchCache(client, CLUSTER_STORES, controller_of, on_change=run.store_changed)
+        client, twin = self._context.client, self._twin
+        clusters = WatchCache(client, twin.cluster, partial(held_cluster, twin=twin), on_change=run.cluster_changed)
+        places = WatchCache(client, NAMESPACES, partial(held_place, twin=twin), on_change=run.place_changed)
+        externals = WatchCache(client, twin.made, partial(held_one, twin=twin), on_change=run.external_changed)
+        stores = WatchCache(client, STORES, held_store, on_change=run.store_changed)
+        shared = WatchCache(client, CLUSTER_STORES, held_store, on_change=run.store_changed)
         known = run.known
         known.clusters = lambda name: clusters.get("", name)
         known.places, known.external = places.items, lambda key: externals.get(*key)
-        known.controller = lambda ref, key: (shared if ref.kind == CLUSTER_STORE else stores).get(*key)
+        known.store = lambda ref, key: (shared if ref.kind == CLUSTER_STORE else stores).get(*key)
+        known.stores = lambda: chain(shared.items(), stores.items())
         run.caches = [clusters, places, externals, stores, shared]
         for cache in run.caches:
             cache.start()
@@ -87,11 +116,12 @@ class Run:
 
     caches: list[WatchCache[Any]]
 
-    def __init__(self, known: Known, metrics: ClusterExternalMetrics) -> None:
+    def __init__(self, known: Known, objects: Gauge) -> None:
         self.known = known
         self.queue = WorkQueue(_WORKERS)
-        self._contests = Contests("ClusterExternalSecrets that govgate works on are worked on by somebody else, too")
-        self._states = States(metrics.objects, _STATES)
+        self._kind = known.twin.of.kind
+        self._contests = Contests(f"{self._kind}s that govgate works on are worked on by somebody else, too")
+        self._states = States(objects, _STATES)
         self._problems: dict[Key, str] = {}
         self.caches = []
 
@@ -117,7 +147,7 @@ class Run:
             if self._states.of(key) in (Outcome.SYNCED, Outcome.FAILED):
                 contest = self._contests.note(key, new.stranger, time.monotonic())
                 fields = {"object": key.name, "writer": new.stranger, "times": contest.times}
-                _log.warning("somebody else works on a ClusterExternalSecret of govgate's", extra={"fields": fields})
+                _log.warning(f"somebody else works on a {self._kind} of govgate's", extra={"fields": fields})
             self.queue.add(key)
 
     def external_changed(self, key: Key, old: HeldOne | None, new: HeldOne | None) -> None:
@@ -127,10 +157,10 @@ class Run:
             for one in self.known.of_external(key, old, new):
                 self.queue.add(one)
 
-    def store_changed(self, key: Key, old: str | None, new: str | None) -> None:
+    def store_changed(self, key: Key, old: HeldStore | None, new: HeldStore | None) -> None:
         """A store did, by which those that refer to it may be others' now."""
         if old is None or old != new:
-            for one in self.known.of_store(key):
+            for one in self.known.of_store(key, old, new):
                 self.queue.add(one)
 
     def place_changed(self, key: Key, old: HeldPlace | None, new: HeldPlace | None) -> None:
@@ -171,7 +201,7 @@ class Run:
         self._states.note(key, state if state in _STATES else None)
         if problem and problem != self._problems.get(key):
             fields = {"object": key.name, "problem": problem}
-            _log.warning("ClusterExternalSecret not in sync", extra={"fields": fields})
+            _log.warning(f"{self._kind} not in sync", extra={"fields": fields})
         self._problems[key] = problem
         if not problem:
             del self._problems[key]

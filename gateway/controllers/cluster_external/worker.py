@@ -1,4 +1,4 @@
-"""One ClusterExternalSecret brought in sync: planned of what the caches hold, written step by step, and told of."""
+"""One ClusterExternalSecret, or ClusterPushSecret, brought in sync: planned of what the caches hold, written step by step, and told of."""
 
 from __future__ import annotations
 
@@ -8,21 +8,12 @@ from enum import StrEnum
 
 import msgspec
 
-from gateway.controllers.cluster_external.known import (
-    CLUSTER_EXTERNAL,
-    FINALIZER,
-    NAMESPACE_FINALIZER,
-    HeldCluster,
-    HeldPlace,
-    Json,
-    Known,
-)
-from gateway.controllers.external.held import EXTERNAL, NAMESPACES
+from gateway.controllers.cluster_external.known import HeldCluster, HeldPlace, Json, Known
+from gateway.controllers.external.held import NAMESPACES
 from gateway.kube import ApiError, KubeClient
 from gateway.kube.discovery import Pace
 from gateway_secrets.external.cluster import Act, ClusterExternal, Step, cluster_of, plan, said, status_of
 from gateway_secrets.external.faults import refusal
-from gateway_secrets.external.spec import VERSION
 from gateway_secrets.external.validate import faults
 
 _NOT_FOUND, _CONFLICT = 404, 409
@@ -54,6 +45,7 @@ class Worker:
         self._client = client
         self._known = known
         self._pace = pace
+        self._twin = known.twin
         self._settled: dict[str, dict[str, tuple[bytes, bytes]]] = {}
 
     async def sync(self, name: str) -> Result:
@@ -69,9 +61,9 @@ class Worker:
         document = held.document
         places = {key.name: place for key, place in self._known.places()}
         refused = refusal(faults(document))
-        about = _readable(document)
+        about = self._readable(document)
         seen = self._seen(about, places)
-        whose = self._known.whose(held.stores, seen)
+        whose = self._known.whose(held, seen)
         if whose == "mixed":
             return Result(
                 Outcome.MIXED, problem="the stores of some of its namespaces are govgate's, those of others not"
@@ -117,7 +109,7 @@ class Worker:
 
     async def _do(self, step: Step, settled: dict[str, tuple[bytes, bytes]]) -> None:
         metadata = step.document["metadata"]
-        path = EXTERNAL.path(VERSION, step.namespace)
+        path = self._twin.made.path(self._twin.version, step.namespace)
         await self._pace()
         if step.act is Act.DELETE:
             settled.pop(step.namespace, None)
@@ -135,15 +127,15 @@ class Worker:
         settled[step.namespace] = (said(step.document), said(made))
 
     async def _let_go(self, held: HeldCluster, places: Mapping[str, HeldPlace]) -> None:
-        """Take ESO's finalizers away, as it would: the ExternalSecrets go with their owner."""
+        """Take ESO's finalizers away, as it would: what it made goes with its owner."""
         document = held.document
         metadata = document["metadata"]
         for name in [name for name, one in places.items() if metadata["name"] in one.finalizers]:
             await self._release(name, metadata["name"])
         finalizers = metadata.get("finalizers") or []
-        if FINALIZER in finalizers:
-            metadata = metadata | {"finalizers": [one for one in finalizers if one != FINALIZER]}
-            path = CLUSTER_EXTERNAL.path(VERSION, "", metadata["name"])
+        if self._twin.finalizer in finalizers:
+            metadata = metadata | {"finalizers": [one for one in finalizers if one != self._twin.finalizer]}
+            path = self._twin.cluster.path(self._twin.version, "", metadata["name"])
             await self._pace()
             await self._client.replace(path, document | {"metadata": metadata})
 
@@ -153,7 +145,7 @@ class Worker:
         try:
             document = await self._client.get(path)
             metadata = document["metadata"]
-            left = [one for one in metadata.get("finalizers") or [] if one != f"{NAMESPACE_FINALIZER}{name}"]
+            left = [one for one in metadata.get("finalizers") or [] if one != f"{self._twin.namespace_finalizer}{name}"]
             await self._client.replace(path, document | {"metadata": metadata | {"finalizers": left}})
         except ApiError as error:
             if error.code != _NOT_FOUND:
@@ -163,16 +155,15 @@ class Worker:
         self, document: Json, external_name: str, wanted: tuple[str, ...], failed: Mapping[str, str], problem: str = ""
     ) -> None:
         status = document.get("status") or {}
-        shall = status_of(status, external_name, wanted, failed, problem)
+        shall = status_of(status, external_name, wanted, failed, problem, of=self._twin.of)
         if shall != status:
-            path = CLUSTER_EXTERNAL.path(VERSION, "", document["metadata"]["name"])
+            path = self._twin.cluster.path(self._twin.version, "", document["metadata"]["name"])
             await self._pace()
             await self._client.replace(f"{path}/status", document | {"status": shall})
 
-
-def _readable(document: Json) -> ClusterExternal | None:
-    """The object, if it can be read at all: whose it is, is then told by its namespaces, whatever else is wrong with it."""
-    try:
-        return cluster_of(document)
-    except msgspec.ValidationError:
-        return None
+    def _readable(self, document: Json) -> ClusterExternal | None:
+        """The object, if it can be read at all: whose it is, is then told by its namespaces, whatever else is wrong with it."""
+        try:
+            return cluster_of(document, self._twin.of)
+        except msgspec.ValidationError:
+            return None

@@ -55,16 +55,23 @@ def held_push(document: Json) -> HeldPush:
     parts = [metadata.get(name) for name in ("generation", "labels", "annotations", "deletionTimestamp")]
     whole = document | {"apiVersion": API_VERSION, "kind": KIND}
     spec = document.get("spec")
-    stores = list(_stores(spec)) if isinstance(spec, dict) else []
+    named, chosen = stores_meant(spec if isinstance(spec, dict) else {})
     return HeldPush(
         msgspec.json.encode(whole),
         msgspec.json.encode(parts),
-        tuple(dict.fromkeys(StoreRef(one.name, one.kind) for one in stores if one.name)),
-        tuple(one for one in stores if not one.name),
+        named,
+        chosen,
         tuple(noted_stores(document.get("status"))),
         *stranger_of(managed),
         ours=was_ours(managed),
     )
+
+
+def stores_meant(spec: Json) -> tuple[tuple[StoreRef, ...], tuple[PushStore, ...]]:
+    """The stores that a spec names, and those that it chooses by labels, as far as it can be read."""
+    stores = list(_stores(spec))
+    named = dict.fromkeys(StoreRef(one.name, one.kind) for one in stores if one.name)
+    return tuple(named), tuple(one for one in stores if not one.name)
 
 
 def _stores(spec: Json) -> Iterator[PushStore]:

@@ -1,22 +1,25 @@
-"""The ClusterExternalSecret: in which namespaces there shall be which ExternalSecret, and what it says of that. Pure.
+"""ClusterExternalSecret and ClusterPushSecret: in which namespaces there shall be which ExternalSecret or PushSecret, and what
+they say of that. Pure.
 
-Source: ``apis/externalsecrets/v1/clusterexternalsecret_types.go`` and ``pkg/controllers/clusterexternalsecret`` of ESO. As
-there, one that is not its own is never written over, and labels and annotations are those of ``externalSecretMetadata``.
+Source: ``apis/externalsecrets`` and ``pkg/controllers``, ``clusterexternalsecret`` and ``clusterpushsecret``, of ESO. As there, one
+that is not its own is never written over, and labels and annotations are those of ``externalSecretMetadata``, ``pushSecretMetadata``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
 from gateway.core.durations import parse_duration
+from gateway_secrets.external import push_spec
 from gateway_secrets.external.spec import API_VERSION, GROUP, KIND, Json, without_nulls
 from gateway_secrets.external.store import Selector
 
 CLUSTER_KIND = "ClusterExternalSecret"
+CLUSTER_PUSH = "ClusterPushSecret"
 FORCE_SYNC = "external-secrets.io/force-sync"
 """An annotation that is passed on, so that all are read again at once."""
 FAILED = "one or more namespaces failed"
@@ -24,21 +27,16 @@ READY = "Ready"
 
 
 class Pairs(msgspec.Struct, frozen=True):
-    """``externalSecretMetadata``."""
+    """``externalSecretMetadata`` or ``pushSecretMetadata``."""
 
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
 
 
-class ClusterSpec(msgspec.Struct, frozen=True, rename="camel"):
-    """``spec``. What the ExternalSecrets say is not read here."""
+class _Spec(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """What both have."""
 
-    external_secret_spec: dict[str, Any]
-    external_secret_name: str = ""
-    external_secret_metadata: Pairs = Pairs()
-    namespace_selector: Selector | None = None
     namespace_selectors: tuple[Selector, ...] = ()
-    namespaces: tuple[str, ...] = ()
     refresh_time: str = ""
 
     def refresh_seconds(self) -> float | None:
@@ -50,13 +48,73 @@ class ClusterSpec(msgspec.Struct, frozen=True, rename="camel"):
         seconds = parse_duration(self.refresh_time) if self.refresh_time else 0.0
         return seconds if seconds > 0 else None
 
+    def labelled(self, labels: Mapping[str, str]) -> bool:
+        """Whether any of the selectors selects a namespace."""
+        return any(one.selects(labels) for one in self.namespace_selectors)
+
+
+class ClusterSpec(_Spec, frozen=True, rename="camel", kw_only=True):
+    """``spec`` of a ClusterExternalSecret. What the ExternalSecrets say is not read here."""
+
+    external_secret_spec: dict[str, Any]
+    external_secret_name: str = ""
+    external_secret_metadata: Pairs = Pairs()
+    namespace_selector: Selector | None = None
+    namespaces: tuple[str, ...] = ()
+
+    @property
+    def made(self) -> tuple[str, Pairs, dict[str, Any]]:
+        """Name, metadata and spec of what is made."""
+        return self.external_secret_name, self.external_secret_metadata, self.external_secret_spec
+
     def selects(self, namespace: str, labels: Mapping[str, str]) -> bool:
         """Whether there shall be one in a namespace: by its name, or by any of the selectors."""
-        selectors = (
-            *([self.namespace_selector] if self.namespace_selector is not None else []),
-            *self.namespace_selectors,
-        )
-        return namespace in self.namespaces or any(one.selects(labels) for one in selectors)
+        if namespace in self.namespaces or self.labelled(labels):
+            return True
+        return self.namespace_selector is not None and self.namespace_selector.selects(labels)
+
+
+class ClusterPushSpec(_Spec, frozen=True, rename="camel", kw_only=True):
+    """``spec`` of a ClusterPushSecret, which names no namespaces. What the PushSecrets say is not read here."""
+
+    namespaces: ClassVar[tuple[str, ...]] = ()
+
+    push_secret_spec: dict[str, Any]
+    push_secret_name: str = ""
+    push_secret_metadata: Pairs = Pairs()
+
+    @property
+    def made(self) -> tuple[str, Pairs, dict[str, Any]]:
+        """Name, metadata and spec of what is made."""
+        return self.push_secret_name, self.push_secret_metadata, self.push_secret_spec
+
+    def selects(self, _: str, labels: Mapping[str, str]) -> bool:
+        """Whether there shall be one in a namespace of these labels."""
+        return self.labelled(labels)
+
+
+class ClusterKind(msgspec.Struct, frozen=True):
+    """A kind that makes objects of another one. ``prefix``: of its fields that say of that. ``resyncs``: it passes on
+    :data:`FORCE_SYNC`.
+    """
+
+    kind: str
+    api_version: str
+    made: str
+    prefix: str
+    spec: type[ClusterSpec | ClusterPushSpec]
+    resyncs: bool
+
+    @property
+    def one(self) -> str:
+        """What is made, with its article."""
+        return f"{'an' if self.made[0] in 'AEIOU' else 'a'} {self.made}"
+
+
+OF_EXTERNALS = ClusterKind(CLUSTER_KIND, API_VERSION, KIND, "externalSecret", ClusterSpec, resyncs=True)
+OF_PUSHES = ClusterKind(
+    CLUSTER_PUSH, push_spec.API_VERSION, push_spec.KIND, "pushSecret", ClusterPushSpec, resyncs=False
+)
 
 
 class ClusterExternal(msgspec.Struct, frozen=True):
@@ -65,12 +123,13 @@ class ClusterExternal(msgspec.Struct, frozen=True):
     name: str
     uid: str
     resync: str | None
-    spec: ClusterSpec
+    spec: ClusterSpec | ClusterPushSpec
+    of: ClusterKind = OF_EXTERNALS
 
     @property
     def external_name(self) -> str:
-        """Of the ExternalSecrets."""
-        return self.spec.external_secret_name or self.name
+        """Of what is made."""
+        return self.spec.made[0] or self.name
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -104,16 +163,16 @@ class Plan(msgspec.Struct, frozen=True):
     failed: dict[str, str]
 
 
-def cluster_of(document: Json) -> ClusterExternal:
-    """One object as the API server gives it.
+def cluster_of(document: Json, of: ClusterKind = OF_EXTERNALS) -> ClusterExternal:
+    """One object as the API server gives it. ``of``: its kind.
 
     Raises:
         msgspec.ValidationError: it is none; the text names the path below ``spec``.
     """
     metadata = document["metadata"]
     resync = (metadata.get("annotations") or {}).get(FORCE_SYNC)
-    spec = msgspec.convert(without_nulls(document.get("spec") or {}), ClusterSpec)
-    return ClusterExternal(str(metadata.get("name")), str(metadata.get("uid") or ""), resync, spec)
+    spec = msgspec.convert(without_nulls(document.get("spec") or {}), of.spec)
+    return ClusterExternal(str(metadata.get("name")), str(metadata.get("uid") or ""), resync, spec, of)
 
 
 def plan(
@@ -128,8 +187,8 @@ def plan(
     Args:
         about: the object.
         places: all namespaces.
-        present: by namespace, the ExternalSecrets of the name that they shall have; None where it is another's.
-        own: all ExternalSecrets that are its own, whatever they are called.
+        present: by namespace, those of the name that they shall have; None where it is another's.
+        own: all that are its own, whatever they are called.
         settled: by namespace, what was written last, and what the API server made of it with its defaults.
     """
     wanted = tuple(
@@ -142,9 +201,9 @@ def plan(
             continue
         there = present[namespace]
         if there is None:
-            failed[namespace] = f"there is an ExternalSecret {about.external_name} already, which is not its own"
+            failed[namespace] = f"there is {about.of.one} {about.external_name} already, which is not its own"
         elif there["metadata"].get("deletionTimestamp"):
-            failed[namespace] = f"the ExternalSecret {about.external_name} is being deleted"
+            failed[namespace] = f"the {about.of.made} {about.external_name} is being deleted"
         else:
             shall = wanted_in(about, namespace, there)
             if said(shall) != said(there) and settled.get(namespace) != (said(shall), said(there)):
@@ -159,16 +218,17 @@ def plan(
 
 
 def wanted_in(about: ClusterExternal, namespace: str, there: Json) -> Json:
-    """The ExternalSecret of a namespace, made of the one that is there."""
-    pairs = about.spec.external_secret_metadata
+    """What shall be in a namespace, made of the one that is there."""
+    _, pairs, spec = about.spec.made
     annotations = dict(pairs.annotations)
-    annotations.pop(FORCE_SYNC, None)
-    if about.resync is not None:
+    if about.of.resyncs:
+        annotations.pop(FORCE_SYNC, None)
+    if about.of.resyncs and about.resync is not None:
         annotations[FORCE_SYNC] = about.resync
     before = there.get("metadata") or {}
     owners = [one for one in before.get("ownerReferences") or [] if not one.get("controller")]
     owners.append({
-        "apiVersion": API_VERSION, "kind": CLUSTER_KIND, "name": about.name, "uid": about.uid,
+        "apiVersion": about.of.api_version, "kind": about.of.kind, "name": about.name, "uid": about.uid,
         "controller": True, "blockOwnerDeletion": True,
     })  # fmt: skip
     metadata = before | {
@@ -179,29 +239,35 @@ def wanted_in(about: ClusterExternal, namespace: str, there: Json) -> Json:
         "ownerReferences": owners,
     }
     return there | {
-        "apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "spec": about.spec.external_secret_spec,
+        "apiVersion": about.of.api_version, "kind": about.of.made, "metadata": metadata, "spec": spec,
     }  # fmt: skip
 
 
 def said(external: Json) -> bytes:
-    """What of an ExternalSecret is its ClusterExternalSecret's, as text that can be compared."""
+    """What of an object is that one's which made it, as text that can be compared."""
     metadata = external["metadata"]
-    owner = owner_of(metadata)
+    owner = owner_of(metadata, *(of.kind for of in (OF_EXTERNALS, OF_PUSHES)))
     parts = [external.get("spec"), metadata.get("labels") or {}, metadata.get("annotations") or {}, owner]
     return msgspec.json.encode(parts, order="deterministic")
 
 
-def owner_of(metadata: Json) -> tuple[str, str]:
-    """Name and uid of the ClusterExternalSecret that an ExternalSecret is of; empty if it is of none."""
+def owner_of(metadata: Json, *kinds: str) -> tuple[str, str]:
+    """Name and uid of the one that an object is of; empty if it is of none. ``kinds``: a ClusterExternalSecret, if none is said."""
     for one in metadata.get("ownerReferences") or []:
         group = str(one.get("apiVersion")).partition("/")[0]
-        if one.get("controller") is True and (group, one.get("kind")) == (GROUP, CLUSTER_KIND):
+        if one.get("controller") is True and group == GROUP and one.get("kind") in (kinds or (CLUSTER_KIND,)):
             return str(one.get("name") or ""), str(one.get("uid") or "")
     return "", ""
 
 
 def status_of(
-    status: Json, external_name: str, wanted: Iterable[str], failed: Mapping[str, str], problem: str = ""
+    status: Json,
+    external_name: str,
+    wanted: Iterable[str],
+    failed: Mapping[str, str],
+    problem: str = "",
+    *,
+    of: ClusterKind = OF_EXTERNALS,
 ) -> Json:
     """The status that it shall have. ``problem``: why nothing was done at all."""
     message = problem[:1000] or (FAILED if failed else "")
@@ -214,7 +280,7 @@ def status_of(
         "failedNamespaces": [{"namespace": name, "reason": failed[name]} for name in sorted(failed)],
         "provisionedNamespaces": [name for name in sorted(wanted) if name not in failed],
     }
-    shall["externalSecretName"] = external_name
+    shall[f"{of.prefix}Name"] = external_name
     for name, listed in lists.items():
         shall.pop(name, None)
         if listed:

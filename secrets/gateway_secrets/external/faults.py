@@ -13,7 +13,7 @@ SCHEMA_RULES = frozenset(("api-version", "unknown-field"))
 """What an API server decides by the schema that it has: what it took is right by that, and may be newer than what is known here."""
 STORES = ("SecretStore", "ClusterSecretStore")
 EXTERNALS = ("ExternalSecret", "ClusterExternalSecret")
-PUSHES = ("PushSecret",)
+PUSHES = ("PushSecret", "ClusterPushSecret")
 GENERATORS = ("VaultDynamicSecret", "ClusterGenerator")
 
 
@@ -30,7 +30,7 @@ RULES = {
     "malformed": Rule("Fields hold what ESO's CRDs take", (*EXTERNALS, *PUSHES, *STORES)),
     "unknown-field": Rule("Fields are those of ESO's CRDs", (*EXTERNALS, *PUSHES, *STORES)),
     "api-version": Rule("Objects are of the version that is served", (*EXTERNALS, *STORES)),
-    "unsupported": Rule("What is asked for is done here", (*EXTERNALS, *PUSHES, "ClusterPushSecret", *STORES)),
+    "unsupported": Rule("What is asked for is done here", (*EXTERNALS, *PUSHES, *STORES)),
     "no-source": Rule("An ExternalSecret reads something"),
     "one-source": Rule("Each entry has one source"),
     "no-store": Rule("Each entry names a store"),

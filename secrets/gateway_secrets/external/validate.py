@@ -16,7 +16,15 @@ import msgspec
 from gateway.core.finding import Action
 from gateway_secrets.external import generators
 from gateway_secrets.external import push_spec as push
-from gateway_secrets.external.cluster import CLUSTER_KIND, ClusterSpec
+from gateway_secrets.external.cluster import (
+    CLUSTER_KIND,
+    CLUSTER_PUSH,
+    OF_EXTERNALS,
+    OF_PUSHES,
+    ClusterKind,
+    ClusterPushSpec,
+    ClusterSpec,
+)
 from gateway_secrets.external.errors import SpecError
 from gateway_secrets.external.fault_parts import (
     fault_of,
@@ -48,7 +56,6 @@ from gateway_secrets.external.validate_store import store_faults
 ACCOUNT_TOKEN = "kubernetes.io/service-account-token"  # noqa: S105 - the name of a type
 BOOTSTRAP_TOKEN = "bootstrap.kubernetes.io/token"  # noqa: S105 - the same
 ACCOUNT_NAME = "kubernetes.io/service-account.name"
-CLUSTER_PUSH = "ClusterPushSecret"
 KINDS = frozenset((KIND, "SecretStore", CLUSTER_STORE, CLUSTER_KIND, push.KIND, CLUSTER_PUSH))
 OBJECTS = frozenset((
     *((GROUP, kind) for kind in KINDS), *((generators.GROUP, kind) for kind in (generators.DYNAMIC, generators.CLUSTER)),
@@ -62,6 +69,7 @@ _FINALIZER = re.compile(r"[a-z0-9.-]{1,253}/[A-Za-z0-9]([-._A-Za-z0-9]{0,61}[A-Z
 _SPECS: dict[str, type] = {
     KIND: Spec,
     CLUSTER_KIND: ClusterSpec,
+    CLUSTER_PUSH: ClusterPushSpec,
     "SecretStore": StoreSpec,
     CLUSTER_STORE: StoreSpec,
     push.KIND: push.PushSpec,
@@ -91,11 +99,7 @@ def faults(document: Json, *, least_refresh: float = LEAST_REFRESH_SECONDS, clai
         return list(generators.generator_faults(document))
     if kind not in KINDS or version.partition("/")[0] != GROUP:
         return []
-    if kind == CLUSTER_PUSH:
-        return [
-            Fault("unsupported", "kind", f"{kind} is not done here", "write a PushSecret in each namespace", here=True)
-        ]
-    right = push.API_VERSION if kind == push.KIND else API_VERSION
+    right = push.API_VERSION if kind in (push.KIND, CLUSTER_PUSH) else API_VERSION
     if version != right:
         said = f"{version[:64]} is not read here, nor served by ESO since 0.17: write {right}"
         return [Fault("api-version", "apiVersion", said, "the fields are the same, from v1beta1 on; check again")]
@@ -125,7 +129,13 @@ def _faults(kind: str, spec: Any, document: Json, least: float, *, claimed: bool
     elif kind == KIND:
         yield from _external(msgspec.convert(spec, Spec), least)
     elif kind == CLUSTER_KIND:
-        yield from _cluster(msgspec.convert(spec, ClusterSpec), least)
+        found_cluster = msgspec.convert(spec, ClusterSpec)
+        for index, name in enumerate(found_cluster.namespaces):
+            if not is_label(name):
+                yield Fault("malformed", f"spec.namespaces[{index}]", "is no name of a namespace", "name one; no globs")
+        yield from _cluster(found_cluster, OF_EXTERNALS, least)
+    elif kind == CLUSTER_PUSH:
+        yield from _cluster(msgspec.convert(spec, ClusterPushSpec), OF_PUSHES, least)
     else:
         yield from store_faults(msgspec.convert(spec, StoreSpec), document, claimed=claimed)
 
@@ -168,20 +178,18 @@ def _stores(spec: Spec) -> Iterator[Fault]:
         yield Fault("no-store", "spec.secretStoreRef", "names no store", "name the store, or one in each sourceRef")
 
 
-def _cluster(spec: ClusterSpec, least: float) -> Iterator[Fault]:
-    """What is wrong with a ClusterExternalSecret: with itself, and with the ExternalSecrets that it would make."""
-    if spec.external_secret_name:
-        yield from named(spec.external_secret_name, "spec.externalSecretName")
-    for index, name in enumerate(spec.namespaces):
-        if not is_label(name):
-            yield Fault("malformed", f"spec.namespaces[{index}]", "is no name of a namespace", "name one; no globs")
+def _cluster(spec: ClusterSpec | ClusterPushSpec, of: ClusterKind, least: float) -> Iterator[Fault]:
+    """What is wrong with one that makes objects in namespaces: with itself, and with what it would make."""
+    name, _, made = spec.made
+    if name:
+        yield from named(name, f"spec.{of.prefix}Name")
     try:
         spec.refresh_seconds()
     except ValueError:
         yield Fault("malformed", "spec.refreshTime", "is no duration", "write it as 1h, 15m or 30s")
-    inner: Json = {"apiVersion": API_VERSION, "kind": KIND, "spec": spec.external_secret_spec}
+    inner: Json = {"apiVersion": of.api_version, "kind": of.made, "spec": made}
     for fault in faults(inner, least_refresh=least):
-        yield msgspec.structs.replace(fault, field=fault.field.replace("spec", "spec.externalSecretSpec", 1))
+        yield msgspec.structs.replace(fault, field=fault.field.replace("spec", f"spec.{of.prefix}Spec", 1))
 
 
 def _target(spec: Spec) -> Iterator[Fault]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from gateway.controllers.metrics import ClusterExternalMetrics, ExternalMetrics, PushMetrics
+from gateway.controllers.metrics import ClusterExternalMetrics, ClusterPushMetrics, ExternalMetrics, PushMetrics
 
 DOCS = Path(__file__).parents[3] / "docs"
 
@@ -16,7 +16,7 @@ DOCS = Path(__file__).parents[3] / "docs"
 def made() -> set[str]:
     """The names of all series that the controller of ExternalSecrets may have."""
     registry = CollectorRegistry()
-    for one in (ExternalMetrics, PushMetrics, ClusterExternalMetrics):
+    for one in (ExternalMetrics, PushMetrics, ClusterExternalMetrics, ClusterPushMetrics):
         one(registry)
     return {f"{one.name}_total" if one.type == "counter" else one.name for one in registry.collect()}
 

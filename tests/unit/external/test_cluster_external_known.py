@@ -10,6 +10,7 @@ from gateway.controllers.cluster_external.known import (
     NAMESPACE_FINALIZER,
     HeldCluster,
     HeldOne,
+    HeldStore,
     Known,
     held_cluster,
     held_one,
@@ -21,6 +22,7 @@ from gateway.controllers.metrics import ClusterExternalMetrics
 from gateway.kube import Key
 from gateway_secrets.external.cluster import cluster_of
 
+OURS = HeldStore("govgate")
 ONE, TWO, ODD = Key("", "one"), Key("", "two"), Key("", "odd")
 
 
@@ -50,7 +52,7 @@ class Scene:
         self.known = Known(Claims())
         self.externals: dict[Key, HeldOne] = {}
         self.known.external = self.externals.get
-        self.run = Run(self.known, ClusterExternalMetrics(CollectorRegistry()))
+        self.run = Run(self.known, ClusterExternalMetrics(CollectorRegistry()).objects)
         self.clusters: dict[Key, HeldCluster] = {}
         for key, document in (
             (ONE, cluster("one", "db", namespaceSelectors=[{"matchLabels": {"a": "b"}}])),
@@ -119,12 +121,12 @@ async def test_a_store_is_of_concern_to_who_refers_to_it() -> None:
     """By kind and name."""
     scene = Scene()
     await scene.queued()
-    scene.run.store_changed(Key("", "other"), None, "govgate")
+    scene.run.store_changed(Key("", "other"), None, OURS)
     assert await scene.queued() == {TWO}
-    scene.run.store_changed(Key("", "vault"), "eso", "govgate")
+    scene.run.store_changed(Key("", "vault"), HeldStore("eso"), OURS)
     assert await scene.queued() == {ONE, ODD}
-    scene.run.store_changed(Key("web", "vault"), None, "govgate")
-    scene.run.store_changed(Key("", "vault"), "govgate", "govgate")
+    scene.run.store_changed(Key("web", "vault"), None, OURS)
+    scene.run.store_changed(Key("", "vault"), OURS, OURS)
     assert await scene.queued() == set()
 
 

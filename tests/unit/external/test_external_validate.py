@@ -352,7 +352,9 @@ def test_pushes_are_judged_as_they_are_read() -> None:
     ]
     assert rules(push(secretStoreRefs="x")) == [("malformed", "spec.secretStoreRefs")]
     whole = {"apiVersion": "external-secrets.io/v1alpha1", "kind": "ClusterPushSecret", "spec": {}}
-    assert [(one.rule, one.here) for one in faults(whole)] == [("unsupported", True)]
+    assert [(one.rule, one.field) for one in faults(whole)] == [("malformed", "spec")]
+    whole["spec"] = {"pushSecretSpec": push()["spec"], "namespaceSelectors": [{}], "refreshTime": "1m"}
+    assert faults(whole) == []
 
 
 def test_generators_that_are_not_run() -> None:
