@@ -156,6 +156,7 @@ def test_every_loop_is_among_them() -> None:
     """A loop that is new has to be told of here: what it may, and that it may nothing when it is off."""
     assert {maker.__name__ for maker in MAKERS} == {
         "certificates_loop", "scan_loop", "sealed_loop", "endpoints_loop", "external_loop", "cluster_external_loop",
+        "cluster_push_loop",
     }  # fmt: skip
 
 
