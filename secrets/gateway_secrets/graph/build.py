@@ -8,9 +8,17 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from gateway.core.errors import GovgateError
-from gateway_secrets.external.cluster import CLUSTER_KIND, ClusterExternal, cluster_of, wanted_in
-from gateway_secrets.external.spec import API_VERSION, GROUP, EntryFrom, Spec, StoreRef, external_of
-from gateway_secrets.external.store import CLUSTER_STORE
+from gateway_secrets.external.cluster import (
+    CLUSTER_KIND,
+    OF_EXTERNALS,
+    OF_PUSHES,
+    ClusterExternal,
+    ClusterKind,
+    cluster_of,
+    wanted_in,
+)
+from gateway_secrets.external.spec import API_VERSION, GROUP, EntryFrom, Spec, StoreRef, external_of, without_nulls
+from gateway_secrets.external.store import CLUSTER_STORE, Selector
 from gateway_secrets.graph import uses
 from gateway_secrets.graph.model import Dangling, Edge, Graph, Node
 from gateway_secrets.graph.uses import Json, Use, part, text
@@ -21,7 +29,8 @@ SEALED_GROUP = "bitnami.com"
 _UNREADABLE = "is none that can be read (govgate check says why)"
 _STORES = frozenset(("SecretStore", CLUSTER_STORE))
 _VERSIONED = frozenset(("ExternalSecret", CLUSTER_KIND, *_STORES))
-_CLUSTER_KINDS = frozenset((CLUSTER_STORE, "ClusterGenerator", CLUSTER_KIND))
+_CLUSTERED = {of.kind: of for of in (OF_EXTERNALS, OF_PUSHES)}
+_CLUSTER_KINDS = frozenset((CLUSTER_STORE, "ClusterGenerator", *_CLUSTERED))
 _KEPT_BY_OTHERS = ("kubernetes.io/service-account.name", "sealedsecrets.bitnami.com/sealed-secrets-key")
 """What a Secret bears that is used without anybody naming it."""
 
@@ -47,6 +56,8 @@ class Builder:
         self._owners: dict[Node, str] = {}
         self._places: dict[str, dict[str, str]] = {}
         self._clusters: list[ClusterExternal] = []
+        self._labelled: defaultdict[str, dict[Node, Json]] = defaultdict(dict)
+        self._selecting: list[tuple[Node, Selector, str]] = []
         self._outdated: list[Dangling] = []
 
     def add(self, document: Json) -> None:
@@ -65,10 +76,10 @@ class Builder:
             self._external(document)
         elif group == GROUP and kind in _STORES:
             self._store(document)
-        elif group == GROUP and kind == CLUSTER_KIND:
-            self._cluster(document)
+        elif group == GROUP and kind in _CLUSTERED:
+            self._cluster(document, _CLUSTERED[kind])
         elif group == GROUP and kind == "PushSecret":
-            self._used_by(_node("user", document, GROUP), uses.uses_of_push(document))
+            self._push(document)
         elif not group and kind == "Namespace":
             labels = part(part(document, "metadata"), "labels")
             self._places[text(part(document, "metadata"), "name")] = {
@@ -89,9 +100,16 @@ class Builder:
         """
         for about in self._clusters:
             for namespace in self._namespaces_of(about):
-                self._external(made := wanted_in(about, namespace, {}))
+                made = wanted_in(about, namespace, {})
+                if about.of is OF_PUSHES:
+                    self._push(made)
+                    continue
+                self._external(made)
                 maker = Node("source", "", CLUSTER_KIND, about.name, group=GROUP)
                 self._edge(maker, _node("source", made, GROUP), ())
+        for node, selector, how in self._selecting:
+            selected = (one for one, labels in self._labelled[node.namespace].items() if selector.selects(labels))
+            self._used_by(node, (Use(one.name, how) for one in selected))
         edges = self._drawn()
         nodes = self._nodes.union(*((edge.start, edge.end) for edge in edges)) if edges else self._nodes
         dangling = [*self._outdated, *(self._unmade(nodes) if makers else ())]
@@ -123,15 +141,28 @@ class Builder:
             optional = any(secret == one for secret, _ in self._optional) and one not in needed
             yield Dangling(one, "nothing here makes it" + (" (its use is optional)" if optional else ""))
 
-    def _cluster(self, document: Json) -> None:
-        node = _node("source", document, GROUP)
+    def _push(self, document: Json) -> None:
+        node = _node("user", document, GROUP)
+        self._used_by(node, uses.uses_of_push(document))
+        secret = part(part(part(document, "spec"), "selector"), "secret")
+        if part(secret, "selector") and not text(secret, "name"):
+            try:
+                selector = msgspec.convert(without_nulls(secret["selector"]), Selector)
+            except msgspec.ValidationError:
+                self.problems.append(f"{node.title}: {_UNREADABLE}")
+                return
+            self._selecting.append((node, selector, f"{uses.pushed_to(document)}, by its labels"))
+
+    def _cluster(self, document: Json, of: ClusterKind) -> None:
+        node = _node("source" if of is OF_EXTERNALS else "user", document, GROUP)
         try:
-            about = cluster_of(document)
+            about = cluster_of(document, of)
         except (msgspec.ValidationError, KeyError, TypeError, ValueError, AttributeError):
             self.problems.append(f"{node.title}: {_UNREADABLE}")
             return
         self._clusters.append(about)
-        self._nodes.add(node)
+        if of is OF_EXTERNALS:
+            self._nodes.add(node)
 
     def _namespaces_of(self, about: ClusterExternal) -> list[str]:
         """Those that it names, and those that are here and that it selects."""
@@ -205,6 +236,7 @@ class Builder:
         marks = part(metadata, "labels") | part(metadata, "annotations")
         system = marks.get("owner") == "helm" or any(name in marks for name in _KEPT_BY_OTHERS)
         self._present.add(node)
+        self._labelled[node.namespace][node] = part(metadata, "labels")
         if system:
             self._kept_by_others.add(node)
         else:

@@ -61,12 +61,15 @@ def uses_of_ingress(ingress: Json) -> Iterator[Use]:
 
 
 def uses_of_push(push: Json) -> Iterator[Use]:
-    """The Secret that a PushSecret pushes, and where to."""
-    spec = part(push, "spec")
-    refs = [part(part(one, "match"), "remoteRef") for one in items(spec, "data")]
+    """The Secret that a PushSecret names, and where to it is pushed."""
+    yield from _use(text(part(part(part(push, "spec"), "selector"), "secret"), "name"), pushed_to(push))
+
+
+def pushed_to(push: Json) -> str:
+    """Where to a PushSecret pushes, in words."""
+    refs = [part(part(one, "match"), "remoteRef") for one in items(part(push, "spec"), "data")]
     keys = dict.fromkeys(text(ref, "remoteKey") for ref in refs)
-    how = f"pushed to {', '.join(filter(None, keys))}" if any(keys) else "pushed"
-    yield from _use(text(part(part(spec, "selector"), "secret"), "name"), how)
+    return f"pushed to {', '.join(filter(None, keys))}" if any(keys) else "pushed"
 
 
 def uses_of_store(store: Json) -> Iterator[Use]:

@@ -188,6 +188,28 @@ def test_what_is_pushed_is_used() -> None:
     assert ways(made) == {("Secret/web/db", "PushSecret.external-secrets.io/web/out", ("pushed to team/db",))}
 
 
+def test_what_is_pushed_by_labels_is_used() -> None:
+    """By a PushSecret, and where a ClusterPushSecret would make one: of the Secrets that are there."""
+    spec = {"selector": {"secret": {"selector": {"matchLabels": {"push": "yes"}}}}, "dataTo": []}
+    version = "external-secrets.io/v1alpha1"
+    labelled = [
+        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "db", "namespace": name, "labels": {"push": "yes"}}}
+        for name in ("web", "ops")
+    ]
+    cluster = {"pushSecretSpec": spec, "namespaceSelectors": [{"matchLabels": {"team": "ops"}}]}
+    made = graph_of(
+        {"apiVersion": version, "kind": "PushSecret", "metadata": {"name": "out", "namespace": "web"}, "spec": spec},
+        {"apiVersion": version, "kind": "ClusterPushSecret", "metadata": {"name": "all"}, "spec": cluster},
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "ops", "labels": {"team": "ops"}}},
+        *labelled,
+        secret("other"),
+    )
+    assert ways(made) == {
+        ("Secret/web/db", "PushSecret.external-secrets.io/web/out", ("pushed, by its labels",)),
+        ("Secret/ops/db", "PushSecret.external-secrets.io/ops/all", ("pushed, by its labels",)),
+    }
+
+
 def test_dangling_ends() -> None:
     """Secrets that nothing makes, also if something merges into them; that nothing uses; stores that are not there."""
     optional = [{"name": "c", "envFrom": [{"secretRef": {"name": "maybe", "optional": True}}]}]
