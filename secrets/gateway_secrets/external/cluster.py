@@ -95,7 +95,7 @@ class ClusterPushSpec(_Spec, frozen=True, rename="camel", kw_only=True):
 
 class ClusterKind(msgspec.Struct, frozen=True):
     """A kind that makes objects of another one. ``prefix``: of its fields that say of that. ``resyncs``: it passes on
-    :data:`FORCE_SYNC`.
+    :data:`FORCE_SYNC`. ``lingers``: one that is deleted takes away what it did, which is not to be what another one does.
     """
 
     kind: str
@@ -103,7 +103,8 @@ class ClusterKind(msgspec.Struct, frozen=True):
     made: str
     prefix: str
     spec: type[ClusterSpec | ClusterPushSpec]
-    resyncs: bool
+    resyncs: bool = False
+    lingers: bool = False
 
     @property
     def one(self) -> str:
@@ -113,7 +114,7 @@ class ClusterKind(msgspec.Struct, frozen=True):
 
 OF_EXTERNALS = ClusterKind(CLUSTER_KIND, API_VERSION, KIND, "externalSecret", ClusterSpec, resyncs=True)
 OF_PUSHES = ClusterKind(
-    CLUSTER_PUSH, push_spec.API_VERSION, push_spec.KIND, "pushSecret", ClusterPushSpec, resyncs=False
+    CLUSTER_PUSH, push_spec.API_VERSION, push_spec.KIND, "pushSecret", ClusterPushSpec, lingers=True
 )
 
 
@@ -195,7 +196,14 @@ def plan(
         sorted(name for name, place in places.items() if not place.ending and about.spec.selects(name, place.labels))
     )
     steps, failed = list[Step](), dict[str, str]()
+    own = list(own)
+    former = (
+        {str(one["metadata"]["namespace"]): str(one["metadata"]["name"]) for one in own} if about.of.lingers else {}
+    )
     for namespace in wanted:
+        if namespace not in present and namespace in former:
+            failed[namespace] = f"the {about.of.made} {former[namespace]} is being deleted"
+            continue
         if namespace not in present:
             steps.append(Step(Act.CREATE, namespace, wanted_in(about, namespace, {})))
             continue

@@ -129,6 +129,11 @@ def test_changes_are_carried_out_and_drift_is_healed(places: Places) -> None:
     push = places.push(name)
     assert push is not None
     assert (push["spec"].get("updatePolicy"), len(push["metadata"]["finalizers"])) == (None, 1)
+    places.api.patch(made, {"spec": {"pushSecretName": "other"}})
+    wait_for(lambda: bool((places.push(name, "other") or {}).get("status")), seconds=SECONDS)
+    places.wait_status("True", name)
+    assert places.push(name) is None
+    wait_for(lambda: places.stored(name) == {"a": "b"}, seconds=SECONDS)
 
 
 def test_one_that_is_not_its_own_stays(places: Places) -> None:

@@ -9,7 +9,17 @@ import pytest
 from gateway.controllers.cluster_external.known import PUSH_TWIN, HeldStore, Known, held_cluster, held_one, held_place
 from gateway.controllers.external.claims import Claims
 from gateway.kube import Key
-from gateway_secrets.external.cluster import FORCE_SYNC, OF_PUSHES, cluster_of, said, status_of, wanted_in
+from gateway_secrets.external.cluster import (
+    FORCE_SYNC,
+    OF_PUSHES,
+    Act,
+    Place,
+    cluster_of,
+    plan,
+    said,
+    status_of,
+    wanted_in,
+)
 
 Json = dict[str, Any]
 CLUSTERED = {"name": "shared", "kind": "ClusterSecretStore"}
@@ -92,3 +102,15 @@ def test_finalizers_of_namespaces_are_no_matter_of_it() -> None:
     left = {"metadata": {"name": "web", "finalizers": ["externalsecrets.external-secrets.io/ces-all", "other"]}}
     assert held_place(left, PUSH_TWIN).finalizers == ()
     assert held_place(left).finalizers == ("all",)
+
+
+def test_one_of_another_name_waits_for_the_former() -> None:
+    """That takes away what it stored, in the same places, when it is deleted: so it has to be gone first."""
+    former = wanted_in(cluster_of(document(CLUSTERED, pushSecretName="old"), OF_PUSHES), "web", {})
+    about = cluster_of(document(CLUSTERED, pushSecretName="new"), OF_PUSHES)
+    decided = plan(about, {"web": Place()}, {}, [former], {})
+    assert [step.act for step in decided.steps] == [Act.DELETE]
+    assert decided.failed == {"web": "the PushSecret old is being deleted"}
+    ending = former | {"metadata": former["metadata"] | {"deletionTimestamp": "2026-11-26T00:00:00Z"}}
+    assert plan(about, {"web": Place()}, {}, [ending], {}).steps == ()
+    assert [step.act for step in plan(about, {"web": Place()}, {}, [], {}).steps] == [Act.CREATE]
