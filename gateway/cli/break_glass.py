@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -16,7 +16,9 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from gateway.cli import exits
-from gateway.cli.output import print_document, print_table, say
+from gateway.cli.break_glass_view import is_open, listed, often, print_listed, until, what, who
+from gateway.cli.output import print_document, say
+from gateway.cli.parameters import ConfigFile, Kubeconfig, KubeContext
 from gateway.cli.scan import connected
 from gateway.config import load_config
 from gateway.config.model import Config
@@ -28,6 +30,7 @@ from policies.waivers import now_utc
 from webhooks.breakglass.grant import API_VERSION, KIND, RESOURCE, Grant, GuardName, Operation, Scope, Spec, read_grant
 from webhooks.breakglass.grant import spec_digest as digest_of
 from webhooks.breakglass.guard import own_name
+from webhooks.breakglass.noted import NAME, Notes
 from webhooks.breakglass.report import held_grants, open_findings
 
 break_glass_app = cyclopts.App(
@@ -41,8 +44,10 @@ _FLAG = Parameter(negative=())
 _VERSION = RESOURCE.versions[0]
 _T = TypeVar("_T")
 
-Manifest = Annotated[Literal["yaml", "json"], Parameter(name=["--output", "-o"])]
+GrantName = Annotated[str, Parameter(help="The grant.")]
 Flag = Annotated[bool, _FLAG]
+DryRun = Annotated[bool, _FLAG, Parameter(help="Print what would be written, and write nothing.")]
+Manifest = Annotated[Literal["yaml", "json"], Parameter(name=["--output", "-o"], help="How --dry-run prints it.")]
 
 
 class Connection(msgspec.Struct, frozen=True):
@@ -54,7 +59,7 @@ class Connection(msgspec.Struct, frozen=True):
 
 
 @break_glass_app.command
-def request(
+def request(  # noqa: D417 - options that several commands have carry their texts
     kind: str,
     target: str,
     /,
@@ -69,11 +74,11 @@ def request(
     minutes: Annotated[int, Parameter(validator=Number(gte=1, lte=10_080))] = 60,
     uses: Annotated[int, Parameter(validator=Number(gte=1, lte=50))] = 1,
     name: str = "",
-    dry_run: Flag = False,
+    dry_run: DryRun = False,
     output: Manifest = "yaml",
-    kubeconfig: Path | None = None,
-    kube_context: str = "",
-    config: Path | None = None,
+    kubeconfig: Kubeconfig = None,
+    kube_context: KubeContext = "",
+    config: ConfigFile = None,
 ) -> int:
     """Ask for a grant: the command that a denial names, with the ticket and the reason filled in.
 
@@ -104,16 +109,6 @@ def request(
         How many changes.
     name
         The name of the grant; else one is made up.
-    dry_run
-        Print the manifest, and write nothing.
-    output
-        How --dry-run prints it.
-    kubeconfig
-        The kubeconfig to connect with. Without it, as the configuration says, else as kubectl would.
-    kube_context
-        The context in it; else the current one.
-    config
-        The configuration file; else GOVGATE_CONFIG names it, else the embedded defaults hold.
     """
     namespace, _, object_name = target.rpartition("/")
     if not object_name or "/" in namespace:
@@ -161,35 +156,23 @@ def request(
 
 
 @break_glass_app.command
-def approve(
-    name: str,
+def approve(  # noqa: D417 - options that several commands have carry their texts
+    name: GrantName,
     /,
     *,
     emergency: Flag = False,
-    dry_run: Flag = False,
+    dry_run: DryRun = False,
     output: Manifest = "yaml",
-    kubeconfig: Path | None = None,
-    kube_context: str = "",
-    config: Path | None = None,
+    kubeconfig: Kubeconfig = None,
+    kube_context: KubeContext = "",
+    config: ConfigFile = None,
 ) -> int:
     """Approve a grant that somebody else asked for; what it lets through is printed.
 
     Parameters
     ----------
-    name
-        The grant.
     emergency
         You asked for it yourself, and nobody else is there: for members of the configured groups, and flagged.
-    dry_run
-        Print what would be written, and write nothing.
-    output
-        How --dry-run prints it.
-    kubeconfig
-        The kubeconfig to connect with. Without it, as the configuration says, else as kubectl would.
-    kube_context
-        The context in it; else the current one.
-    config
-        The configuration file; else GOVGATE_CONFIG names it, else the embedded defaults hold.
     """
 
     async def write(client: KubeClient) -> tuple[Grant, Json]:
@@ -201,38 +184,22 @@ def approve(
     if dry_run:
         print_document(patch, output)
         return exits.CLEAN
-    say(f"approved {grant.id}: {_what(grant)}, by {_who(grant)}, {_often(grant)}, until {_time(grant)}")
+    say(f"approved {grant.id}: {what(grant)}, by {who(grant)}, {often(grant)}, until {until(grant)}")
     return exits.CLEAN
 
 
 @break_glass_app.command
 def revoke(
-    name: str,
+    name: GrantName,
     /,
     *,
-    dry_run: Flag = False,
+    dry_run: DryRun = False,
     output: Manifest = "yaml",
-    kubeconfig: Path | None = None,
-    kube_context: str = "",
-    config: Path | None = None,
+    kubeconfig: Kubeconfig = None,
+    kube_context: KubeContext = "",
+    config: ConfigFile = None,
 ) -> int:
-    """End a grant before its time: your own, or as somebody who may approve.
-
-    Parameters
-    ----------
-    name
-        The grant.
-    dry_run
-        Print what would be written, and write nothing.
-    output
-        How --dry-run prints it.
-    kubeconfig
-        The kubeconfig to connect with. Without it, as the configuration says, else as kubectl would.
-    kube_context
-        The context in it; else the current one.
-    config
-        The configuration file; else GOVGATE_CONFIG names it, else the embedded defaults hold.
-    """
+    """End a grant before its time: your own, or as somebody who may approve."""
 
     async def write(client: KubeClient) -> Json:
         grant = await _read(client, name)
@@ -247,36 +214,24 @@ def revoke(
 
 
 @break_glass_app.command
-def acknowledge(
-    name: str,
+def acknowledge(  # noqa: D417 - options that several commands have carry their texts
+    name: GrantName,
     /,
     *,
     reason: str,
-    dry_run: Flag = False,
+    dry_run: DryRun = False,
     output: Manifest = "yaml",
-    kubeconfig: Path | None = None,
-    kube_context: str = "",
-    config: Path | None = None,
+    kubeconfig: Kubeconfig = None,
+    kube_context: KubeContext = "",
+    config: ConfigFile = None,
 ) -> int:
     """Take note that what was changed under a grant is not in Git, so that its record may be deleted: for somebody else
     than who asked for it or used it, who may approve.
 
     Parameters
     ----------
-    name
-        The grant.
     reason
         Why Git will not agree, or cannot be asked.
-    dry_run
-        Print what would be written, and write nothing.
-    output
-        How --dry-run prints it.
-    kubeconfig
-        The kubeconfig to connect with. Without it, as the configuration says, else as kubectl would.
-    kube_context
-        The context in it; else the current one.
-    config
-        The configuration file; else GOVGATE_CONFIG names it, else the embedded defaults hold.
     """
 
     async def write(client: KubeClient) -> Json:
@@ -292,31 +247,14 @@ def acknowledge(
     return exits.CLEAN
 
 
-class Listed(msgspec.Struct, frozen=True, rename="camel"):
-    """A grant with its state."""
-
-    name: str
-    state: str
-    objects: str
-    users: str
-    used: int
-    max_uses: int
-    expires: str
-    requested_by: str
-    approver: str
-    emergency: bool
-    ticket: str
-    reason: str
-
-
 @break_glass_app.command(name="list")
-def list_grants(
+def list_grants(  # noqa: D417 - options that several commands have carry their texts
     *,
     output: Annotated[Literal["table", "yaml", "json"], Parameter(name=["--output", "-o"])] = "table",
     fail_on: Literal["deny", "warn"] = "deny",
-    kubeconfig: Path | None = None,
-    kube_context: str = "",
-    config: Path | None = None,
+    kubeconfig: Kubeconfig = None,
+    kube_context: KubeContext = "",
+    config: ConfigFile = None,
 ) -> int:
     """List grants with their state, and what was changed under them and is not in Git yet.
 
@@ -326,29 +264,43 @@ def list_grants(
         table for people, json or yaml for programs.
     fail_on
         With warn, the exit code is 2 if something is not in Git yet.
-    kubeconfig
-        The kubeconfig to connect with. Without it, as the configuration says, else as kubectl would.
-    kube_context
-        The context in it; else the current one.
-    config
-        The configuration file; else GOVGATE_CONFIG names it, else the embedded defaults hold.
     """
     from webhooks.assembly import field_managers  # noqa: PLC0415 - all that decides, which the others do not need
 
     connection = Connection(kubeconfig, kube_context, config)
-    managers = field_managers(_loaded(connection))
+    loaded, now = _loaded(connection), now_utc()
+    managers = field_managers(loaded)
 
-    async def read(client: KubeClient) -> tuple[list[Grant], list[Finding]]:
+    async def read(client: KubeClient) -> tuple[list[Grant], Mapping[str, str] | None, list[Finding]]:
         grants = await held_grants(client)
-        return grants, await open_findings(client, grants, managers)
+        notes = None
+        if any(is_open(grant, now) for grant in grants):
+            notes = await _notes(client, loaded.cluster.own_namespace)
+        return grants, notes, await open_findings(client, grants, managers)
 
-    grants, findings = _with_cluster(connection, read)
-    listed = [_listed(grant) for grant in sorted(grants, key=lambda grant: (grant.spec.expires, grant.name))]
+    grants, notes, findings = _with_cluster(connection, read)
+    shown = [listed(grant, notes, now) for grant in sorted(grants, key=lambda grant: (grant.spec.expires, grant.name))]
     if output == "table":
-        _print(listed, findings)
+        print_listed(shown, findings)
     else:
-        print_document({"grants": msgspec.to_builtins(listed), "findings": msgspec.to_builtins(findings)}, output)
+        print_document({"grants": msgspec.to_builtins(shown), "findings": msgspec.to_builtins(findings)}, output)
     return exits.WARNED if findings and fail_on == "warn" else exits.CLEAN
+
+
+async def _notes(client: KubeClient, namespace: str) -> Mapping[str, str] | None:
+    """Which approvals gateways saw; None, and said so, where that is not known."""
+    unknown = "whether a gateway saw the approvals is not known"
+    try:
+        found = await Notes(client, namespace).find()
+    except ClusterError as error:
+        say(f"{unknown}: {error}")
+        return None
+    if found is None:
+        say(
+            f"{unknown}: there is no ConfigMap {namespace}/{NAME}. Either no approval was seen, and none holds, or govgate is in "
+            "another namespace (cluster.ownNamespace)"
+        )
+    return found
 
 
 def _with_cluster(connection: Connection, use: Callable[[KubeClient], Awaitable[_T]]) -> _T:
@@ -394,61 +346,3 @@ def _mark(emergency: bool) -> Json:
 def _name(kind: str, name: str) -> str:
     words = re.sub(r"[^a-z0-9-]+", "-", f"{kind.rpartition('/')[2]}-{name}".lower()).strip("-")
     return f"{words[:200].rstrip('-')}-{os.urandom(3).hex()}"
-
-
-def _what(grant: Grant) -> str:
-    scope = grant.spec.scope
-    where = f"{', '.join(scope.namespaces)}/" if scope.namespaces else ""
-    fields = "" if scope.fields == ("*",) else f" {', '.join(scope.fields)}"
-    return f"{', '.join(scope.operations)} {', '.join(scope.kinds)} {where}{', '.join(scope.names)}{fields}"
-
-
-def _who(grant: Grant) -> str:
-    return ", ".join((*grant.spec.users, *(f"group {group}" for group in grant.spec.groups)))
-
-
-def _often(grant: Grant) -> str:
-    return "once" if grant.spec.max_uses == 1 else f"{grant.spec.max_uses} times"
-
-
-def _time(grant: Grant) -> str:
-    return f"{grant.spec.expires:%Y-%m-%d %H:%M %Z}"
-
-
-def _listed(grant: Grant) -> Listed:
-    spec, approval = grant.spec, grant.status.approval
-    return Listed(
-        name=grant.name,
-        state=grant.state(now_utc()),
-        objects=_what(grant),
-        users=_who(grant),
-        used=grant.status.used,
-        max_uses=spec.max_uses,
-        expires=_time(grant),
-        requested_by=spec.requested_by,
-        approver=approval.approver if approval is not None else "",
-        emergency=approval is not None and approval.emergency,
-        ticket=spec.ticket,
-        reason=spec.reason,
-    )
-
-
-def _print(listed: Sequence[Listed], findings: Sequence[Finding]) -> None:
-    rows = [
-        (
-            one.state,
-            one.name,
-            one.objects,
-            one.users,
-            f"{one.used}/{one.max_uses}",
-            one.expires,
-            f"{one.approver or '-'}{' (EMERGENCY)' if one.emergency else ''}",
-            one.ticket,
-        )
-        for one in listed
-    ]
-    print_table(("STATE", "GRANT", "CHANGES", "FOR", "USED", "EXPIRES", "APPROVED BY", "TICKET"), rows)
-    for finding in findings:
-        about = finding.resource
-        where = f"{about.namespace}/{about.name}" if about.namespace else about.name
-        say(f"{about.kind} {where}: {finding.message} [{finding.rule}, {finding.id}]")

@@ -22,3 +22,13 @@ PATHS = Parameter(allow_leading_hyphen=True, validator=_no_options)
 
 InputPath = Annotated[str, PATHS]
 """A file, a folder, or ``-`` for standard input."""
+
+Kubeconfig = Annotated[
+    Path | None,
+    Parameter(help="The kubeconfig to connect with. Without it, as the configuration says, else as kubectl would."),
+]
+KubeContext = Annotated[str, Parameter(help="The context in it; else the current one.")]
+ConfigFile = Annotated[
+    Path | None,
+    Parameter(help="The configuration file; else GOVGATE_CONFIG names it, else the embedded defaults hold."),
+]

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -273,7 +274,7 @@ def found(cluster: Cluster, name: str) -> Json:
 
 
 def test_what_no_webhook_saw_lets_nothing_through(
-    cluster: Cluster, split: Gateway, registration: Json, namespace: str
+    cluster: Cluster, split: Gateway, registration: Json, namespace: str, tmp_path: Path
 ) -> None:
     """With the webhook away everybody may write everything: an approval that was written then holds nowhere, ever."""
     managed(cluster, namespace)
@@ -310,3 +311,18 @@ def test_what_no_webhook_saw_lets_nothing_through(
     wait_for(lambda: not told(alice, namespace, HOTFIX), seconds=60)
     assert status(cluster, seen)["used"] == 1
     assert "used" not in status(cluster, grant)
+    assert listed(cluster, grant) is False
+    elsewhere = tmp_path / "config.yaml"
+    elsewhere.write_text(json.dumps({"cluster": {"ownNamespace": "elsewhere"}}))
+    assert listed(cluster, grant, f"--config {elsewhere}") is None
+    assert "is not known: there is no ConfigMap elsewhere/" in run(
+        cluster, "root", f"govgate break-glass list --config {elsewhere}"
+    )
+    assert listed(cluster, seen) is True
+
+
+def listed(cluster: Cluster, grant: Json, *options: str) -> bool | None:
+    """Whether ``break-glass list`` says that a gateway saw its approval."""
+    shown = json.loads(run(cluster, "root", " ".join(("govgate break-glass list -o json", *options)), errors=False))
+    (seen,) = [one["seen"] for one in shown["grants"] if one["name"] == grant["metadata"]["name"]]
+    return seen
