@@ -14,7 +14,7 @@ from gateway.config.model import Config
 from gateway.core.errors import ClusterError, ConfigError
 from gateway.core.finding import Resource
 from gateway.core.subject import Json
-from gateway.doctor import certificates, failed_open, rbac, registrations, replicas, scales
+from gateway.doctor import certificates, clocks, failed_open, rbac, registrations, replicas, scales
 from gateway.doctor.actors import MAX_NAMED, OWN_ACCOUNTS, actors_of, named_by
 from gateway.doctor.grants import check_grants, check_own_kinds
 from gateway.doctor.holders import holders, told
@@ -68,6 +68,7 @@ class Examination:
         self._settings = default_settings(given.config)
         self._own = given.config.cluster.own_namespace
         self._there: Json | None = None
+        self._told: dict[tuple[str, str], replicas.Told] = {}
         self._granted: list[rbac.Grant] | None = None
         self._served: set[scales.ServedResource] | None = None
         self.report = Report(unreachable=missing if broken else "")
@@ -210,7 +211,7 @@ class Examination:
 
     async def _replicas(self, cluster: Cluster) -> Sequence[Result]:
         pods = await self._ask("rules-differ", "govgate's Pods", self._pods(cluster), [])
-        told = await cluster.told(pods, self._config)
+        told = self._told = await cluster.told(pods, self._config)
         shown = [
             certificates.Shown(
                 Resource("v1", "Pod", *key),
@@ -263,7 +264,8 @@ class Examination:
         return scales.check_scales(self._served, self._granted, accounts, self._config.drift.on_error, left_out)
 
     async def _clock(self, cluster: Cluster) -> Sequence[Result]:
-        return replicas.check_clock(*await cluster.clock())
+        skew = await cluster.clock()
+        return [*replicas.check_clock(*skew), *clocks.check_replicas(self._told, *skew)]
 
     async def _stores(self) -> None:
         for name, path in sorted(self._config.stores.items()):

@@ -16,6 +16,7 @@ from gateway.config.model import Config
 from gateway.config.yaml import read_yaml
 from gateway.core.errors import ClusterError
 from gateway.core.subject import Json
+from gateway.doctor.clocks import ahead_of
 from gateway.doctor.rbac import Roles
 from gateway.doctor.registrations import API
 from gateway.doctor.replicas import Told
@@ -73,6 +74,7 @@ class _Rules(msgspec.Struct):
     version: str = ""
     workers: dict[str, str] = {}
     certificate: str = ""
+    time: str = ""
 
 
 class Cluster:
@@ -218,13 +220,15 @@ class Cluster:
         metadata = pod["metadata"]
         port = _health_port(pod) or fallback
         path = f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}:{port}/proxy/rules"
+        before = dt.datetime.now(dt.UTC)
         try:
             answer = msgspec.json.decode(await self._client.read(path), type=_Rules)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return Told(problem="its answer is not readable")
         except ClusterError as error:
             return Told(problem=str(error))
-        return Told(answer.version, answer.workers, answer.certificate)
+        ahead = ahead_of(answer.time, before, dt.datetime.now(dt.UTC))
+        return Told(answer.version, answer.workers, answer.certificate, ahead=ahead)
 
     async def _served(self, resource: ResourceType) -> list[Json]:
         version = await served_version(self._client, resource)

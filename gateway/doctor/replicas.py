@@ -10,17 +10,18 @@ import msgspec
 from gateway.core.finding import Resource, Severity
 from gateway.doctor.rules import Result, found
 
-_SKEW_SECONDS = 5.0
-_GRAVE_SECONDS = 60.0
+SKEW_SECONDS = 5.0
+GRAVE_SECONDS = 60.0
 
 
 class Told(msgspec.Struct, frozen=True):
-    """The answer of one replica at ``/rules``. ``problem``: why there is none."""
+    """The answer of one replica at ``/rules``. ``problem``: why there is none. ``ahead``: as :func:`gateway.doctor.clocks.ahead_of`."""
 
     version: str = ""
     workers: Mapping[str, str] = {}
     certificate: str = ""
     problem: str = ""
+    ahead: tuple[float, float] | None = None
 
 
 def check_rules(told: Mapping[tuple[str, str], Told]) -> list[Result]:
@@ -54,9 +55,9 @@ def check_rules(told: Mapping[tuple[str, str], Told]) -> list[Result]:
 def check_clock(skew_seconds: float, uncertain_seconds: float) -> list[Result]:
     """``skew_seconds``: how far the API server's clock is ahead; ``uncertain_seconds``: as well as that is known."""
     certain = abs(skew_seconds) - uncertain_seconds
-    if certain <= _SKEW_SECONDS:
+    if certain <= SKEW_SECONDS:
         return []
     ahead = "ahead of" if skew_seconds > 0 else "behind"
     text = f"the API server's clock is {abs(skew_seconds):.0f} s {ahead} this machine's"
-    severity = Severity.HIGH if certain > _GRAVE_SECONDS else None
+    severity = Severity.HIGH if certain > GRAVE_SECONDS else None
     return [found("clock-skew", Resource("v1", "Cluster", "", "kubernetes"), text, severity=severity)]

@@ -101,7 +101,7 @@ _ALL = (
          "Renew it; with the chart's own certificates, delete the Secret to have another one made"),
     Rule("certificate-expires", "A certificate ends within days", _HIGH, _WARN,
          "See why nobody renewed it: the log of the controller, or cert-manager's Certificate"),
-    Rule("clock-skew", "The clocks of API server and this machine differ", _MEDIUM, _WARN,
+    Rule("clock-skew", "Clocks differ", _MEDIUM, _WARN,
          "Synchronise them (NTP): certificates, grants and waivers hold by the clock"),
     Rule("store-unreachable", "A store of secrets does not answer", _HIGH, _DENY, "Repair the way to it, or its credentials"),
     Rule("rules-differ", "Replicas or workers judge by different rules", _HIGH, _DENY,

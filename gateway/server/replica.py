@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from gateway import __version__
 from gateway.core.subject import Json
@@ -17,10 +18,11 @@ class Replica:
         self._slots = slots
 
     def document(self) -> Json:
-        """``workers``: the digest of what each judges by, empty while it is not ready; ``certificate``: PEM."""
+        """``workers``: the digest of what each judges by, empty while it is not ready; ``certificate``: PEM; ``time``: by its clock."""
         material = self._in_force.material
         return {
             "version": __version__,
             "workers": {slot.name: slot.rules if slot.ready.is_set() else "" for slot in self._slots},
             "certificate": material.certificate.decode("ascii", "replace") if material is not None else "",
+            "time": datetime.now(UTC).isoformat(),
         }

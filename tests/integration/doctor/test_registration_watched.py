@@ -113,7 +113,7 @@ def change(cluster: Cluster, held: Json, **changed: Any) -> None:
 def test_a_change_and_a_removal_are_told_and_left(cluster: Cluster, held: Json, watching: Callable[..., Gateway]):
     """In `/readyz?verbose`, by the metric, in the log; the server stays ready, and what was done stays done.
 
-    And `/rules` tells by what each worker judges, which certificate is served, and nothing else.
+    And `/rules` tells by what each worker judges, which certificate is served, what time it is there, and nothing else.
     """
     gateway = watching("never")
     series = SERIES.format(held["metadata"]["name"])
@@ -134,7 +134,7 @@ def test_a_change_and_a_removal_are_told_and_left(cluster: Cluster, held: Json, 
     with pytest.raises(ApiError):
         now(cluster, held)
     told = gateway.health("/rules").json()
-    assert set(told) == {"version", "workers", "certificate"}
+    assert set(told) == {"version", "workers", "certificate", "time"}
     assert set(told["workers"]) == {"0", "1"}
     assert len(set(told["workers"].values())) == 1
     assert "PRIVATE" not in json.dumps(told)

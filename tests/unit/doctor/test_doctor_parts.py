@@ -17,6 +17,7 @@ from gateway.core.certificates import make_authority, make_server
 from gateway.core.errors import GovgateError
 from gateway.core.finding import Action, Resource
 from gateway.doctor.certificates import Shown, check_ends, check_trust
+from gateway.doctor.clocks import ahead_of, check_replicas
 from gateway.doctor.examine import Report
 from gateway.doctor.failed_open import MAX_LINE_BYTES, check_failed_open, read_audit_log
 from gateway.doctor.replicas import Told, check_clock, check_rules
@@ -129,6 +130,28 @@ def test_replicas_of_two_versions():
 def test_a_clock_is_doubted_only_beyond_what_is_uncertain(skew, uncertain):
     """Five seconds, and what the way to the API server took."""
     assert bool(check_clock(skew, uncertain)) == (abs(skew) - uncertain > 5.0)
+
+
+def test_a_replicas_clock_is_compared_with_the_api_servers():
+    """Wherever doctor runs, and whatever the time is there; one that does not tell it is left out."""
+    minute = dt.timedelta(minutes=1)
+    shown = {
+        ("a", "right"): (NOW + minute).isoformat(),
+        ("a", "wrong"): (NOW - 2 * minute).isoformat(),
+        ("a", "slightly"): (NOW + minute + dt.timedelta(seconds=20)).isoformat(),
+        ("a", "older"): "",
+        ("a", "odd"): "2026-06-01T00:00:00",
+    }
+    replicas = {
+        key: Told("1", {}, ahead=ahead_of(time, NOW, NOW + dt.timedelta(seconds=1))) for key, time in shown.items()
+    }
+    # The API server is a minute ahead of this machine.
+    results = check_replicas(replicas, 60.0, 0.5)
+    assert [(one.resource.name, one.severity) for one in results] == [
+        ("slightly", "medium"),
+        ("wrong", "high"),
+    ]
+    assert "its clock is 180 s behind the API server's" in results[1].message
 
 
 def event(user: str, webhook: str, *, stage: str = "ResponseComplete", at: str = "2026-06-01T00:00:00Z") -> str:
