@@ -222,7 +222,7 @@ def _gone(api: Api, item: Json) -> bool:
     return False
 
 
-def wait_for(condition: Callable[[], object], *, seconds: float = 10.0) -> None:
+def wait_for(condition: Callable[[], object], *, seconds: float = 30.0) -> None:
     """Until ``condition()`` is true; an AssertionError says it never was."""
     deadline = time.monotonic() + seconds
     while not condition():

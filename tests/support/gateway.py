@@ -206,7 +206,7 @@ class Mount:
                 (self.path / name).symlink_to(f"..data/{name}")
 
 
-def eventually(holds: Callable[[], Any], *, seconds: float = 15.0) -> Any:
+def eventually(holds: Callable[[], Any], *, seconds: float = 30.0) -> Any:
     """What ``holds`` returns, once it is true; a refused connection means not yet."""
     deadline = time.monotonic() + seconds
     while True:

@@ -101,9 +101,10 @@ def test_other_objects_decide_as_they_are_now(
     other = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": f"{namespace}-other"}}
     root.create(other)
     try:
-        mine = ingress(namespace, "mine", "shop.example.com")
+        host = f"{namespace}.example.com"  # nobody else's
+        mine = ingress(namespace, "mine", host)
         assert refused(cluster, mine) == ""
-        taken = ingress(f"{namespace}-other", "theirs", "shop.example.com")
+        taken = ingress(f"{namespace}-other", "theirs", host)
         root.create(taken)
         eventually(lambda: "belongs to the Ingress" in refused(cluster, mine))
         root.delete(taken)

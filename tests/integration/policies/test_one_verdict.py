@@ -121,9 +121,9 @@ def by_webhook(api: Api, items: list[Json], gateway: Gateway) -> dict[str, Verdi
 
 
 def by_scan(kubeconfig: Path, config: Path) -> dict[str, Verdict]:
-    """What is found about each object of the cluster that has findings, by its name."""
+    """What is found about each object of the cluster that has findings, by its name. Others' objects lie there too."""
     found = json.loads(run("scan", "-o", "json", "--kubeconfig", str(kubeconfig), "--config", str(config)))
-    assert found["indeterminate"] == []
+    assert [one for one in found["indeterminate"] if re.search(r"[ /]case-\d+$", one["resource"])] == []
     verdicts: dict[str, Verdict] = {}
     for finding in found["findings"]:
         about = verdicts.setdefault(finding["resource"]["name"], set())

@@ -121,7 +121,10 @@ def test_the_older_form_where_that_is_what_there_is(
 
 
 def test_a_killed_controller_goes_on(root: Api, other: str, rules: str, controller: Start) -> None:
-    """SIGKILL in the middle of a scan: the next process finishes the same one, each object judged once."""
+    """SIGKILL in the middle of a scan: the next process finishes the same one, each object judged once.
+
+    The first one is slow, so as to be killed in the middle; the second is not, however many objects others left behind.
+    """
     for number in range(60):
         root.create(config_map(other, f"c-{number:02}", mark="x"))
     slow = {"requestsPerSecond": 25.0, "burst": 1, "pageObjects": 1, "concurrency": 1, "intervalSeconds": 600.0}
@@ -130,8 +133,11 @@ def test_a_killed_controller_goes_on(root: Api, other: str, rules: str, controll
     wait_for(lambda: process.metric("govgate_scan_objects_total") > 3, seconds=30)
     process.kill()
     assert process.events("whole scan") == []
+    process.write_config(
+        process.config_file.read_text().replace("requestsPerSecond: 25.0", "requestsPerSecond: 1000.0")
+    )
     process.start()
-    wait_for(lambda: process.metric("govgate_scan_judged_objects") >= 60, seconds=30)
+    wait_for(lambda: process.metric("govgate_scan_judged_objects") >= 60, seconds=60)
     assert process.metric("govgate_scan_objects_total") < process.metric("govgate_scan_judged_objects")
     found = process.findings("-n", other)
     assert found["summary"]["judged"] == 60
