@@ -74,6 +74,8 @@ class Judge:
         if switched_off:
             outcomes = [_record_only(outcome, switched_off) for outcome in outcomes]
         verdict = combine(outcomes)
+        if only is not None:
+            verdict = msgspec.structs.replace(verdict, guards=tuple(sorted(only)))
         if self._grants is None or verdict.decision is not Decision.DENY:
             return verdict
         return await self._excused(self._grants, subject, verdict, deadline_seconds - (time.monotonic() - started))
@@ -86,7 +88,8 @@ class Judge:
         doubts = (done.doubt,) if done.doubt is not None else ()
         reasons = tuple(f"{one.guard}: {one.reason}" for one in doubts)
         decision = Decision.ALLOW if done.allowed else verdict.decision
-        return Verdict(decision, done.findings, (*verdict.indeterminate, *doubts), (*verdict.reasons, *reasons))
+        doubtful = (*verdict.indeterminate, *doubts)
+        return Verdict(decision, done.findings, doubtful, (*verdict.reasons, *reasons), verdict.guards)
 
     async def _ask(self, guard: Guard, subject: Subject, deadline_seconds: float) -> Outcome:
         try:

@@ -137,7 +137,7 @@ class Groups:
                 first=record.time,
             )
         group.requests += 1
-        group.last = record.time
+        group.first, group.last = min(group.first, record.time), max(group.last, record.time)
         group.namespaces.add(request.namespace)
         group.objects.add(f"{request.namespace}/{request.name}" if request.namespace else request.name)
 

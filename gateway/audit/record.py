@@ -55,11 +55,12 @@ class Undecided(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What was answered and why."""
+    """What was answered and why. ``guards``: those that were asked, where a webhook asks a part of them."""
 
     decision: str
     reasons: tuple[str, ...]
     indeterminate: tuple[Undecided, ...]
+    guards: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
 def decision_draft(
@@ -85,7 +86,7 @@ def decision_draft(
         Undecided(one.guard, one.reason, one.on_error, msgspec.UNSET if one.would is None else one.would)
         for one in verdict.indeterminate
     )
-    outcome = Outcome(verdict.decision, verdict.reasons, undecided)
+    outcome = Outcome(verdict.decision, verdict.reasons, undecided, verdict.guards or msgspec.UNSET)
     head: dict[str, Any] = {"bodies": bodies, "findings": verdict.findings, "id": identity}
     middle = {"request": request, "rules": rules}
     tail = {"time": rfc3339(time_ns), "timings": timings, "type": "decision", "v": VERSION, "verdict": outcome}

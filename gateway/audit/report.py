@@ -11,6 +11,7 @@ import msgspec
 
 from gateway.audit.groups import WOULD_BE_UNDECIDED, WOULD_DENY, Group, Groups, causes
 from gateway.audit.proposals import Proposal, proposals
+from gateway.audit.requests import requests
 from gateway.audit.rows import Record
 from gateway.core.finding import Action
 
@@ -56,9 +57,8 @@ class Report(msgspec.Struct, rename="camel"):
 def report_of(records: Iterable[Record]) -> Report:
     """The report over these records; those that are no decisions are passed over."""
     report, groups = Report(), Groups()
-    for record in records:
-        if record.type == "decision":
-            _add(report, groups, record)
+    for record in requests(record for record in records if record.type == "decision"):
+        _add(report, groups, record)
     report.groups, report.unlisted = groups.listed(), groups.unlisted
     report.proposals = proposals(report.groups)
     return report
@@ -71,8 +71,8 @@ def is_person(user: str) -> bool:
 
 def _add(report: Report, groups: Groups, record: Record) -> None:
     totals, request = report.totals, record.request
-    report.first = report.first or record.time
-    report.last = record.time
+    report.first = min(report.first or record.time, record.time)
+    report.last = max(report.last, record.time)
     if request.dry_run:
         totals.dry_runs += 1
         return

@@ -39,8 +39,9 @@ def report(
 ) -> None:
     """Say what was refused, what would have been if everything were enforced, by whom, and which exemptions that suggests.
 
-    Refused is what is denied, and what could not be decided where onError is deny: the reasons are named. Dry runs are counted apart. Exemptions are proposed for programs that did the same at least three times; whether they
-    should is for you to decide.
+    Refused is what is denied, and what could not be decided where onError is deny: the reasons are named. A request counts
+    once, however many webhooks asked about it. Dry runs are counted apart. Exemptions are proposed for programs that did the
+    same at least three times; whether they should is for you to decide.
 
     Parameters
     ----------

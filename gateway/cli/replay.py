@@ -116,10 +116,11 @@ async def _compared(asked: Iterator[_Asked], assembly: Assembly, reference: Asse
                 continue
             seconds = assembly.judge.config.server.limits.default_deadline_seconds
             try:
-                verdict = await assembly.judge.judge(subject, deadline_seconds=seconds)
+                only = frozenset(record.verdict.guards) if record.verdict.guards else None
+                verdict = await assembly.judge.judge(subject, deadline_seconds=seconds, only=only)
                 then = recorded(record.verdict, record.findings)
                 if reference is not None:
-                    then = said(await reference.judge.judge(subject, deadline_seconds=seconds))
+                    then = said(await reference.judge.judge(subject, deadline_seconds=seconds, only=only))
             except MalformedRequestError as error:
                 comparison.pass_over(f"an object cannot be read: {error}")
                 continue

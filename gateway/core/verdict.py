@@ -20,12 +20,13 @@ class Decision(StrEnum):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """What is answered, and everything that led to it."""
+    """What is answered, and everything that led to it. ``guards``: which were asked; none: all."""
 
     decision: Decision
     findings: tuple[Finding, ...]
     indeterminate: tuple[Indeterminate, ...]
     reasons: tuple[str, ...]
+    guards: tuple[str, ...] = ()
 
     @property
     def allowed(self) -> bool:

@@ -203,3 +203,56 @@ def test_a_flood_of_names_is_bounded():
     records = (record(f"u{n}", "deny", finding(), seq=n) for n in range(MAX_GROUPS + 5))
     made = report_of(records)
     assert (len(made.groups), made.unlisted, made.totals.denied) == (MAX_GROUPS, 5, MAX_GROUPS + 5)
+
+
+def asked(guards, decision="allow", *findings, second=0, doubts=(), **request):
+    one = record("alice", decision, *findings, doubts=doubts, **request)
+    verdict = msgspec.structs.replace(one.verdict, guards=guards)
+    return msgspec.structs.replace(
+        one, verdict=verdict, time=f"2026-11-01T00:{second // 60:02}:{second % 60:02}.000000Z"
+    )
+
+
+FIRST, SECOND = ("drift", "policy"), ("provenance",)
+
+
+def test_a_request_that_two_webhooks_ask_about_counts_once():
+    """Whatever each found, in any order, beside what asks again; with the gravest of the answers."""
+    made = report_of([
+        asked(FIRST, "allow", SHADOW),
+        asked(SECOND, "allow", finding(Action.AUDIT, would=Action.DENY, rule="provenance/unsigned")),
+        asked(SECOND, "undecided", second=5),
+        asked(FIRST, "deny", finding(), second=5),
+        asked(FIRST, "allow", SHADOW, second=6, name="other"),
+    ])  # fmt: skip
+    totals = made.totals
+    assert (totals.requests, totals.denied, totals.undecided, totals.would_deny) == (3, 1, 0, 2)
+    assert (totals.allowed, totals.by_people) == (2, 3)
+    assert {(group.outcome, group.rule): group.requests for group in made.groups} == {
+        ("would-deny", "drift/owned-field"): 2,
+        ("would-deny", "provenance/unsigned"): 1,
+        ("denied", "drift/owned-field"): 1,
+    }
+    assert (made.first, made.last) == ("2026-11-01T00:00:00.000000Z", "2026-11-01T00:00:06.000000Z")
+
+
+@given(st.permutations([(user, number) for user in "ab" for number in range(3)]), st.integers(0, 40))
+def test_requests_are_as_many_as_were_made(order, apart):
+    """However decisions about several of them come in between one another, and however far apart the requests are."""
+    records = [
+        asked(guards, second=i * apart, name=user) for i, (user, _) in enumerate(order) for guards in (FIRST, SECOND)
+    ]
+    assert report_of(records).totals.requests == len(order)
+    by_group = [asked(guards, name=user) for guards in (FIRST, SECOND) for user, _ in order]
+    assert report_of(by_group).totals.requests == len(order)
+
+
+def test_what_comes_late_or_is_about_something_else_is_another_request():
+    """The same guards again, another object, longer than a webhook may take: none of them is the same request."""
+    records = [
+        asked(FIRST),
+        asked(FIRST, second=1),
+        asked(SECOND, second=40),
+        asked(SECOND, second=41, operation="DELETE"),
+    ]
+    assert report_of(records).totals.requests == 4

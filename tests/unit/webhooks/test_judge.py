@@ -55,12 +55,13 @@ DENIES = Fixed(Judged("fixed", "x", (finding(),)))
 
 
 async def test_some_guards_are_asked_by_themselves():
-    """Those that are named; the others say nothing."""
+    """Those that are named, and the verdict says so; the others say nothing."""
     one, other = Fixed(Judged("one", "x"), name="one"), Fixed(Judged("other", "x"), name="other")
     judge = Judge(Config(), (one, other), version=lambda: "1")
     for only, asked in ((None, ["one", "other"]), (frozenset({"other"}), ["other"])):
         found = await judge.judge(ASKED, deadline_seconds=5, only=only)
         assert found.reasons == tuple(f"{name}: x" for name in asked)
+        assert found.guards == (() if only is None else tuple(only))
 
 
 async def verdict(*guards: Fixed, config: Config | None = None, asked: Subject = ASKED, seconds: float = 5) -> Any:
