@@ -73,7 +73,11 @@ class _Open:
     def __init__(self) -> None:
         self.turn = asyncio.Lock()
         self.source: VaultDynamic | None = None
-        self.opened_at = self.used_at = 0.0
+        self.opened_at = self.used_at = time.monotonic()
+
+    def is_idle(self, now: float) -> bool:
+        """Whether nobody can be waiting for it, nor open it."""
+        return not self.turn.locked() and now - self.used_at > _IDLE_SECONDS
 
 
 class Sessions:
@@ -161,10 +165,10 @@ class Sessions:
         await asyncio.gather(*map(_close, opened))
 
     async def _tidy(self) -> None:
-        """Close those that are not open any more, and that nobody can be waiting for."""
+        """Close those that are retired, and that nobody uses; one that is still being opened is closed later."""
         now = time.monotonic()
-        idle = [one for one in self._retired if now - one.used_at > _IDLE_SECONDS]
-        self._retired = [one for one in self._retired if now - one.used_at <= _IDLE_SECONDS]
+        idle = [one for one in self._retired if one.is_idle(now)]
+        self._retired = [one for one in self._retired if one not in idle]
         await asyncio.gather(*map(_close, idle))
 
     async def _opened(self, generator: Generator) -> VaultDynamic:
