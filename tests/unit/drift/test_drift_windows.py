@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 
+import msgspec
 import pytest
 from support.reviews import (
     ADMIN,
@@ -22,14 +23,17 @@ from support.reviews import (
     subject,
 )
 
+from gateway.config import drift as settings
 from gateway.config.drift import Actors, ArgoCD, Drift, FluxKustomization, NamespaceMode, SyncWindows, Window
 from gateway.core.guard import Judged, OnError
 from gateway.core.schedule import ScheduleError
 from gateway.core.subject import GroupVersionKind, Subject, UserInfo
+from webhooks.drift.caches import OWNERS
 from webhooks.drift.calendar import denies
 from webhooks.drift.facts import NoFacts, Owner, SyncWindow
 from webhooks.drift.guard import DriftGuard
 from webhooks.drift.reconcilers.argocd_records import Project, application, completed, project
+from webhooks.drift.reconcilers.known import reconcilers
 
 NOON = Window(name="noon", schedule="0 12 * * *", duration_minutes=60, mode="warn")
 EARLIER = NOW - timedelta(hours=1)
@@ -321,3 +325,16 @@ def test_a_misshapen_project_has_no_windows(spec: Any) -> None:
     """A watch brings whatever was stored."""
     assert project({"spec": spec}, windows=True) == Project()
     assert project({"spec": {"syncWindows": [deny()]}}, windows=False) == Project()
+
+
+def test_windows_can_name_every_reconciler() -> None:
+    """By its section of the configuration, and nothing else; owners in the cluster are those of such a reconciler."""
+    sections = {field.name: getattr(Drift(), field.name) for field in msgspec.structs.fields(Drift)}
+    on = {
+        name: msgspec.structs.replace(section, mode="enforce")
+        for name, section in sections.items()
+        if hasattr(section, "mode")
+    }
+    looked_at = reconcilers(Drift(**on))
+    assert sorted(one.section for one in looked_at) == sorted(get_args(settings.Known))
+    assert {kind.reconciler for kind in OWNERS} <= {one.id for one in looked_at}
