@@ -209,6 +209,7 @@ def test_alerts_of_what_is_not_there_are_left_away() -> None:
 
     assert set(groups()) == {"govgate", "govgate-controller", "govgate-scan"}
     assert set(groups("--set", "config.controller.scan.enabled=false")) == {"govgate", "govgate-controller"}
+    assert set(groups("--set-json", "config.policy.sources=[]")) == {"govgate", "govgate-controller"}
     assert set(groups("--set", "controller.enabled=false,tls.mode=cert-manager")) == {"govgate"}
     (stale, _) = groups("--set", "config.controller.scan.intervalSeconds=86400")["govgate-scan"]
     assert stale["expr"].endswith("> 4 * 86400")
