@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Writes a bill of materials of what an installation consists of: CycloneDX 1.6, JSON, on standard output.
+"""Writes a bill of materials of what the image consists of: CycloneDX 1.6, JSON, on standard output.
 
     tools/sbom.py > govgate.cdx.json
 
-Python packages are those of requirements/runtime.txt, with the hashes that an installation checks; Go modules are those
+Python packages are those of requirements/clouds.txt, with the hashes that an installation checks; Go modules are those
 that the native library itself states to be made of. The same sources give the same document, but for its serial number and time.
 """
 
@@ -45,7 +45,7 @@ def main() -> int:
         bom_ref="govgate",
     )
     bom.metadata.component = product
-    parts = [*python_packages((ROOT / "requirements/runtime.txt").read_text(encoding="utf-8")), *go_modules()]
+    parts = [*python_packages((ROOT / "requirements/clouds.txt").read_text(encoding="utf-8")), *go_modules()]
     for part in parts:
         bom.components.add(part)
     bom.register_dependency(product, parts)

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -49,10 +50,27 @@ def test_the_steps_of_the_image(tmp_path):
     assert not installed & {"pip", "pytest", "hatchling", "tests", "tools"}
 
 
+def test_the_image_has_what_every_store_needs():
+    """What all extras of clouds ask for, in the versions that the tests ran with; all else as an installation without."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    wanted = {name for extra in ("aws", "azure", "gcp") for name in extras[extra]}
+    assert extras["clouds"] == ["govgate[aws,azure,gcp]"]
+    image, plain, tested = (pinned(name) for name in ("clouds", "runtime", "test"))
+    assert wanted <= image.keys()
+    assert plain.items() <= image.items()
+    assert {name: pin for name, pin in image.items() if name not in plain}.items() <= tested.items()
+
+
+def pinned(name: str) -> dict[str, str]:
+    """Versions by package."""
+    text = (ROOT / f"requirements/{name}.txt").read_text()
+    return dict(re.findall(r"^([a-z0-9-]+)(?:\[[^]]*\])?==([^\s;]+)", text, re.MULTILINE))
+
+
 def test_the_image_is_made_of_those_steps():
     """The Dockerfile runs the script and nothing else, has nobody's root, and hadolint finds nothing."""
     text = (ROOT / "Dockerfile").read_text()
-    assert re.findall(r"^RUN (.*)$", text, re.MULTILINE) == ["tools/image/install.sh /opt/govgate"]
+    assert re.findall(r"^RUN (.*)$", text, re.MULTILINE) == ["tools/image/install.sh /opt/govgate clouds"]
     assert re.findall(r"^USER (.*)$", text, re.MULTILINE) == ["65532:65532"]
     done = run("hadolint", "Dockerfile")
     assert done.returncode == 0, done.stdout
@@ -60,13 +78,13 @@ def test_the_image_is_made_of_those_steps():
 
 @pytest.mark.native
 def test_bill_of_materials():
-    """Every pinned package of an installation with its hashes, and every module that the native library is made of."""
+    """Every pinned package of the image with its hashes, and every module that the native library is made of."""
     done = run(sys.executable, "tools/sbom.py")
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
     assert (document["bomFormat"], document["specVersion"]) == ("CycloneDX", "1.6")
     found = {part["purl"].partition("@")[0]: part for part in document["components"]}
-    pins = re.findall(r"^([a-z0-9-]+)(?:\[[^]]*\])?==", (ROOT / "requirements/runtime.txt").read_text(), re.MULTILINE)
+    pins = re.findall(r"^([a-z0-9-]+)(?:\[[^]]*\])?==", (ROOT / "requirements/clouds.txt").read_text(), re.MULTILINE)
     assert {f"pkg:pypi/{pin}" for pin in pins} == {name for name in found if name.startswith("pkg:pypi/")}
     assert all(part["hashes"] for name, part in found.items() if name.startswith("pkg:pypi/"))
     assert "pkg:golang/github.com/open-policy-agent/opa" in found
