@@ -9,6 +9,7 @@ import msgspec
 from gateway.controllers.contests import MANAGER
 from gateway.kube import Key, ResourceType
 from gateway_secrets.external.generators import CLUSTER as CLUSTER_GENERATOR
+from gateway_secrets.external.made import FINALIZER
 from gateway_secrets.external.record import PREFIX
 from gateway_secrets.external.spec import API_VERSION, GROUP, KIND, VERSION, StoreRef, store_ref
 from gateway_secrets.external.status import ready_of
@@ -31,7 +32,7 @@ _decode = msgspec.json.Decoder(Json).decode
 
 class Held(msgspec.Struct, frozen=True):
     """An ExternalSecret. ``trigger``: of what it does is decided. ``generators``: kind and name of each. ``stranger``: who else
-    wrote its status after govgate did. ``ours``: nobody did, and govgate did.
+    wrote its status after govgate did. ``ours``: nobody did, and govgate did. ``guarded``: it bears govgate's own finalizer.
     """
 
     text: bytes
@@ -44,6 +45,11 @@ class Held(msgspec.Struct, frozen=True):
     stranger: str = ""
     stranger_at: str = ""
     ours: bool = False
+    guarded: bool = False
+
+    def says_as(self, older: Held) -> bool:
+        """Whether what is decided of it is as it was: that it bears govgate's finalizer now is govgate's own doing."""
+        return self.trigger == older.trigger and self.guarded >= older.guarded
 
     @property
     def document(self) -> Json:
@@ -73,9 +79,9 @@ def external(document: Json) -> Held:
     managed = metadata.pop("managedFields", None)
     stranger, at = stranger_of(managed)
     spec, status = _mapping(document, "spec"), _mapping(document, "status")
-    trigger = [
-        metadata.get(name) for name in ("generation", "labels", "annotations", "deletionTimestamp", "finalizers")
-    ]
+    finalizers = metadata.get("finalizers") or []
+    trigger = [metadata.get(name) for name in ("generation", "labels", "annotations", "deletionTimestamp")]
+    trigger.append([one for one in finalizers if one != FINALIZER])
     return Held(
         msgspec.json.encode(document | {"apiVersion": API_VERSION, "kind": KIND, "status": status}),
         msgspec.json.encode(trigger).decode(),
@@ -87,6 +93,7 @@ def external(document: Json) -> Held:
         stranger,
         at,
         was_ours(managed),
+        FINALIZER in finalizers,
     )
 
 

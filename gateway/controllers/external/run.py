@@ -105,8 +105,8 @@ class Run:
             self._told.discard(key)
             self._note(key, None)
             return
-        if old is not None and old.trigger == new.trigger:
-            # Only its status changed, which is govgate's own doing, or that of somebody who works on it as well.
+        if old is not None and new.says_as(old):
+            # Only its status changed, or its finalizer was set, which is govgate's own doing, or that of somebody who works on it as well.
             if new.stranger and (new.stranger, new.stranger_at) != (old.stranger, old.stranger_at):
                 self._contested(key, new)
             elif old.ready and not new.ready and self._states.of(key) == "synced":

@@ -223,6 +223,22 @@ def test_a_status_is_no_change() -> None:
     assert held.external({"metadata": {"name": "n"}, "spec": {"data": "x", "dataFrom": [1], "target": []}}).stores == ()
 
 
+def test_its_own_finalizer_is_no_change() -> None:
+    """When govgate sets it; that somebody took it away is one, as are others' finalizers."""
+
+    def bearing(*finalizers: str) -> held.Held:
+        document = external_secret()
+        document["metadata"]["finalizers"] = list(finalizers)
+        return held.external(document)
+
+    none, own = held.external(external_secret()), bearing(FINALIZER)
+    assert own.says_as(none)
+    assert own.says_as(own)
+    assert not none.says_as(own)
+    assert not bearing(FINALIZER, "other").says_as(own)
+    assert not bearing("other").says_as(none)
+
+
 def test_events() -> None:
     """With ESO's reasons, once for each turn, and never too long."""
     now = datetime(2026, 11, 26, tzinfo=UTC)
