@@ -40,6 +40,8 @@ from gateway_secrets.stores.errors import StoreError, UnavailableError
 _UPKEEP_SECONDS = 5.0
 _TOLD_AT_A_TIME = 100
 """Objects, before others have their turn."""
+_TOLD_AT = 2
+"""Times in an hour: once may be somebody who tried something out."""
 _STATES = {Outcome.REFUSED: "refused", Outcome.WAITING: "waiting", Outcome.FAILED: "failing"}
 _STORE_STATES = {VALID: "valid", UNKNOWN: "unknown", INVALID: "failed", FAILED: "failed"}
 _log = logging.getLogger(__name__)
@@ -76,6 +78,8 @@ class Run:
         self._anew: dict[Key, tuple[frozenset[Path], float]] = {}
         """What could not be read of an object, and when."""
         self._told: set[Key] = set()
+        self._rivals: dict[Key, str] = {}
+        """Who else works on an object that is yet to be told of it."""
         self._began = time.time()
 
     def checks(self) -> Checks:
@@ -103,6 +107,7 @@ class Run:
             self._since.pop(key, None)
             self._anew.pop(key, None)
             self._told.discard(key)
+            self._rivals.pop(key, None)
             self._note(key, None)
             return
         if old is not None and new.says_as(old):
@@ -257,12 +262,14 @@ class Run:
     async def _one(self, worker: Worker, key: Key) -> None:
         wait = self._contests.wait(key, time.monotonic())
         if wait:
-            self.queue.retry(key, wait)
+            self.queue.done(key, wait)  # no failure: however often it is changed meanwhile, it is looked at after that
             return
         began = time.time()
         told = key in self._told
         self._told.discard(key)
         try:
+            if key in self._rivals:
+                await worker.contested(key, self._rivals.pop(key))
             result = await worker.sync(key, self._since_of(key), told=told)
         except ClusterError as error:
             self._failed(key, str(error), told=told, quiet=is_outdated(error))
@@ -321,6 +328,8 @@ class Run:
             return
         contest = self._contests.note(key, new.stranger, time.monotonic())
         self._metrics.contested.inc()
+        if contest.times == _TOLD_AT:
+            self._rivals[key] = contest.writer
         fields = {"object": "/".join(key), "writer": new.stranger, "times": contest.times}
         _log.warning("somebody else works on an ExternalSecret of govgate's", extra={"fields": fields})
         self._add(key)

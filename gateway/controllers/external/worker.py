@@ -15,6 +15,7 @@ from enum import StrEnum
 import msgspec
 
 from gateway.controllers.external.claims import alone_in
+from gateway.controllers.external.contested import tell_contest
 from gateway.controllers.external.documents import secret_data, template_documents
 from gateway.controllers.external.dynamic import Tended
 from gateway.controllers.external.failing import Failing
@@ -143,6 +144,13 @@ class Worker:
             return Result(Outcome.FAILED, until, problem=str(error), reads=reads, anew=frozenset())
         self._failing.passed(key)
         return result
+
+    async def contested(self, key: Key, writer: str) -> None:
+        """Tell an object that somebody else works on it, too."""
+        held = self._known.externals(key)
+        if held is not None:
+            tools = self._tools
+            await tell_contest(tools.client, tools.pace, held.document, writer, _time(tools.now()))
 
     async def _refused(self, key: Key, document: Json, problem: str) -> Result:
         """Say it; what was made before it was so is in use."""

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from itertools import pairwise
 from typing import Any
 
+import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
+from support.external import external_secret
 
+from gateway.controllers.external import held
 from gateway.controllers.external.claims import Claims
 from gateway.controllers.external.known import Known
 from gateway.controllers.external.run import Run
@@ -76,6 +80,31 @@ class Stuck:
             raise self._end
         await asyncio.Event().wait()
         raise AssertionError
+
+
+async def test_what_somebody_else_works_on_waits_and_does_not_fail() -> None:
+    """However often it changes meanwhile, it is looked at when its wait is over, and no later."""
+    looking, key = run(), Key("a", "db")
+    looking.known.claims = Claims(("a",))
+    objects = [held.external(external_secret("db", namespace="a") | {"status": {"at": at}}) for at in range(10)]
+    objects[1:] = [
+        msgspec.structs.replace(one, stranger="eso", stranger_at=str(at)) for at, one in enumerate(objects[1:])
+    ]
+    looking.known.externals = lambda _: objects[0]
+    worker = asyncio.create_task(looking.work(Stuck()))  # type: ignore[arg-type]
+    for old, new in pairwise(objects):
+        looking.external_changed(key, old, new)
+    for _ in range(12):
+        looking.queue.add(key)
+        async with asyncio.timeout(60):
+            while not looking.queue.later:  # noqa: ASYNC110 - a queue announces nothing
+                await asyncio.sleep(0)
+    worker.cancel()
+    await asyncio.gather(worker, return_exceptions=True)
+    looking.queue.add(key)
+    assert await asyncio.wait_for(looking.queue.get(), 60) == key
+    assert looking.queue.retry(key) <= 0.5
+    looking.queue.close()
 
 
 class Odd(BaseException):
