@@ -21,6 +21,8 @@ APART = timedelta(minutes=1)
 FRESH_SECONDS = 60.0
 """How long what the API server said is carried on before it is asked again."""
 _RETRY_SECONDS = 5.0
+_PACE = 0.999
+"""How fast what was seen goes on: durations are measured well enough for that, also where nobody corrects the measure."""
 _HALF_A_SECOND = timedelta(seconds=0.5)
 
 Ask = Callable[[], Awaitable[str]]
@@ -118,16 +120,16 @@ class Clocks:
     def _is_due(self) -> bool:
         return self._server is None or self._steady() - self._server[1] >= FRESH_SECONDS
 
-    def _carried(self, read: tuple[datetime, float]) -> datetime:
-        return read[0] + timedelta(seconds=self._steady() - read[1])
+    def _carried(self, read: tuple[datetime, float], *, pace: float = 1.0) -> datetime:
+        return read[0] + timedelta(seconds=(self._steady() - read[1]) * pace)
 
     def _moment(self) -> Moment:
         own = self._own()
         server = self._carried(self._server) if self._server is not None else own
         agreed = self._server is not None and abs(own - server) <= APART
         earliest, latest = min(own, server), max(own, server)
-        # What both once said is not unsaid by setting both back: it goes on as durations do.
-        seen = self._carried(self._seen) if self._seen is not None else earliest
+        # What both once said is not unsaid by setting both back: it goes on as durations do, or a little slower.
+        seen = self._carried(self._seen, pace=_PACE) if self._seen is not None else earliest
         if agreed and earliest >= seen:
             self._seen = (earliest, self._steady())
         return Moment(earliest, max(latest, seen), own if agreed or self._server is None else server, agreed)

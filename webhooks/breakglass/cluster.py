@@ -195,7 +195,11 @@ class ClusterGrants:
         """Those that both clocks say are over; the API server is asked once more before that."""
         if not any(_ran_out(grant, now) for _, grant in self._cache.items()):
             return
-        now = await self._clock.fresh()
+        try:
+            now = await self._clock.fresh()
+        except ClusterError as error:
+            _log.debug("no expiry written", extra={"fields": {"problem": str(error)}})
+            return
         for grant in [grant for _, grant in self._cache.items() if _ran_out(grant, now)]:
             path = f"{RESOURCE.path(_VERSION, name=grant.name)}/status"
             try:

@@ -60,6 +60,8 @@ def test_asking() -> None:
     assert "in the past" in texts(None, asked(expires=NOW), may)
     assert "240 minutes" in texts(None, asked(expires=NOW + timedelta(minutes=241)), may)
     assert "at most 10" in texts(None, asked(maxUses=11), may)
+    assert texts(None, asked(expires=NOW + timedelta(minutes=240), maxUses=10), may) == ""
+    assert "spec.users break-glass is for people" in texts(None, asked(by=GATEWAY), writer(GATEWAY, REQUEST))
     assert "for people" in texts(None, asked(users=["system:serviceaccount:a:b"]), may)
     assert "for people" in texts(None, asked(groups=["system:masters"]), may)
     assert "a new grant has none" in texts(None, approved(asked()), may)
@@ -80,6 +82,8 @@ def test_approving() -> None:
     assert "is not changed" in texts(approved(grant), grant, may)
     gone = with_status(grant, expired=True)
     assert "is expired" in texts(gone, approved(gone), may)
+    gone = with_status(grant, revoked=Revoked(ALICE))
+    assert "is revoked" in texts(gone, approved(gone), may)
     beneficiary = asked(by="carol@example.com", users=[BOB])
     assert "named in it" in texts(beneficiary, approved(beneficiary), may)
 
@@ -106,6 +110,9 @@ def test_counting() -> None:
     assert "by the gateway alone" in texts(grant, used(grant), writer(BOB, APPROVE))
     assert "one use" in texts(grant, used(grant, 2), gateway)
     assert "one use" in texts(used(grant), grant, gateway)
+    for number in (0, 2):  # the number alone
+        assert "by the gateway alone" in texts(used(grant), with_status(used(grant), used=number), writer(BOB, APPROVE))
+        assert "one use" in texts(used(grant), with_status(used(grant), used=number), gateway)
     full = used(used(grant))
     assert "does not hold" in texts(full, used(full), gateway)
     pending = asked()
@@ -119,6 +126,8 @@ def test_ending() -> None:
     over = with_status(grant, revoked=Revoked(ALICE))
     assert texts(grant, over, writer(ALICE)) == ""
     assert "for who asked" in texts(grant, with_status(grant, revoked=Revoked(BOB)), writer(BOB))
+    assert texts(grant, with_status(grant, revoked=Revoked(BOB)), writer(BOB, APPROVE)) == ""
+    assert "back" in texts(over, with_status(grant, revoked=Revoked(BOB)), writer(BOB, APPROVE))
     assert "another one's name" in texts(grant, over, writer(BOB, APPROVE))
     assert "back" in texts(over, grant, writer(ALICE, APPROVE))
     gateway = writer(GATEWAY, gateway=True)
@@ -217,6 +226,7 @@ def test_which_verbs_are_asked_about() -> None:
     assert verbs(grant, with_status(grant, revoked=Revoked(ALICE)), ALICE) == set()
     assert verbs(grant, with_status(grant, revoked=Revoked(BOB)), BOB) == {APPROVE}
     assert verbs(approved(grant), used(approved(grant)), GATEWAY) == set()
+    assert verbs(approved(grant), grant, BOB) == set()  # which nobody may, whatever the verb
     assert verbs(used(grant), None, ALICE) == {APPROVE}
 
 

@@ -15,7 +15,8 @@ from support.grants import NOW, grant_object
 from gateway.config.breakglass import BreakGlass
 from gateway.core.errors import ClusterError
 from webhooks.breakglass.clock import APART, FRESH_SECONDS, Clocks, Moment
-from webhooks.breakglass.grant import Approval, Grant, Status, read_grant, spec_digest
+from webhooks.breakglass.grant import Acknowledged, Approval, Grant, Status, Target, Use, read_grant, spec_digest
+from webhooks.breakglass.record import CLOCKS_APART, is_loss
 from webhooks.breakglass.rules import violations
 from webhooks.breakglass.using import why_not
 from webhooks.breakglass.writer import Writer
@@ -31,12 +32,12 @@ class World:
         self.true = NOW
         self.own, self.server = timedelta(), timedelta()
         self.asked, self.answers = 0, True
-        self.clocks = Clocks(lambda: self.true + self.own, self._ask, steady=self._steady)
+        self.clocks = Clocks(lambda: self.true + self.own, self.ask, steady=self._steady)
 
     def _steady(self) -> float:
         return (self.true - NOW).total_seconds()
 
-    async def _ask(self) -> str:
+    async def ask(self) -> str:
         self.asked += 1
         if not self.answers:
             raise ClusterError("nobody there")
@@ -75,9 +76,19 @@ async def test_a_clock_that_is_set_back_prolongs_nothing() -> None:
         world = World()
         await world.clocks.read()
         world.own, world.server = own, server
-        moment = await world.after(timedelta(hours=1) + SECOND)
+        moment = await world.after(timedelta(hours=1) + MINUTE)
         assert grant.state(moment.latest) == "expired"
         assert not moment.is_past(grant.spec.expires)
+
+
+async def test_a_measure_of_durations_that_runs_fast_ends_nothing_too_early() -> None:
+    """Both clocks are right, for months: nothing of what was seen before is ahead of them."""
+    world = World()
+    clocks = Clocks(lambda: world.true, world.ask, steady=lambda: (world.true - NOW).total_seconds() * 1.0005)
+    for _ in range(90):
+        world.true += DAY
+        moment = await clocks.fresh()
+    assert moment.latest - world.true <= SECOND
 
 
 OFFSETS = st.sampled_from([-DAY, -2 * MINUTE, -MINUTE, timedelta(), 30 * SECOND, 5 * MINUTE, DAY])
@@ -165,3 +176,22 @@ def test_rules_hold_by_the_stricter_clock() -> None:
     ended = msgspec.structs.replace(grant, status=msgspec.structs.replace(grant.status, expired=True))
     assert "for the gateway to say" in refused(grant, ended, gateway, ahead)
     assert refused(grant, ended, gateway, Moment.exactly(grant.spec.expires)) == ""
+
+
+def test_a_record_stays_while_one_clock_says_that_the_grant_holds() -> None:
+    """It may be used there still: neither deleted nor taken note of, until it is revoked, which no clock has a part in."""
+    use = Use("u", NOW, "alice@example.com", "UPDATE", Target("Deployment", "web", "apps/v1", "shop"))
+    grant = approved(maxUses=2)
+    grant = msgspec.structs.replace(grant, status=msgspec.structs.replace(grant.status, used=1, uses=(use,)))
+    ahead, bob = between(NOW, NOW + DAY), Writer("carol@example.com", may_approve=True)
+    status = msgspec.structs.replace(grant.status, acknowledged=Acknowledged("carol@example.com", "given up"))
+    assert "revoke it first" in refused(grant, None, bob, ahead)
+    assert "revoke it first" in refused(grant, msgspec.structs.replace(grant, status=status), bob, ahead)
+    assert not is_loss(grant, None, ahead)
+    again = (use, msgspec.structs.replace(use, id="v"))
+    counted = msgspec.structs.replace(grant, status=msgspec.structs.replace(grant.status, used=2, uses=again))
+    assert refused(grant, counted, Writer(GATEWAY, gateway=True), ahead) == ""
+    ended = Moment.exactly(grant.spec.expires)
+    assert refused(grant, counted, Writer(GATEWAY, gateway=True), ended) == ""  # by another gateway's clock it may hold
+    late = Moment.exactly(grant.spec.expires + CLOCKS_APART)
+    assert "does not hold" in refused(grant, counted, Writer(GATEWAY, gateway=True), late)
