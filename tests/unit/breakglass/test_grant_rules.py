@@ -113,6 +113,15 @@ def test_counting() -> None:
     for number in (0, 2):  # the number alone
         assert "by the gateway alone" in texts(used(grant), with_status(used(grant), used=number), writer(BOB, APPROVE))
         assert "one use" in texts(used(grant), with_status(used(grant), used=number), gateway)
+    again = used(grant, 2)
+    first, second = again.status.uses
+    other = with_status(grant, used=2, uses=(msgspec.structs.replace(first, user=BOB), second))
+    assert "one use" in texts(with_status(grant, used=1, uses=(first,)), other, gateway)
+    assert texts(with_status(grant, used=1, uses=(first,)), again, gateway) == ""
+    two = used(approved(asked(maxUses=3)), 2)
+    wider = tuple(msgspec.structs.replace(use, fields=(*use.fields, Changed("spec.paused"))) for use in two.status.uses)
+    assert texts(two, with_status(two, uses=(wider[0], two.status.uses[1])), gateway) == ""
+    assert "one use" in texts(two, with_status(two, uses=wider), gateway)
     full = used(used(grant))
     assert "does not hold" in texts(full, used(full), gateway)
     pending = asked()
@@ -125,6 +134,7 @@ def test_ending() -> None:
     grant = approved(asked())
     over = with_status(grant, revoked=Revoked(ALICE))
     assert texts(grant, over, writer(ALICE)) == ""
+    assert over.state(NOW) == "revoked"
     assert "for who asked" in texts(grant, with_status(grant, revoked=Revoked(BOB)), writer(BOB))
     assert texts(grant, with_status(grant, revoked=Revoked(BOB)), writer(BOB, APPROVE)) == ""
     assert "back" in texts(over, with_status(grant, revoked=Revoked(BOB)), writer(BOB, APPROVE))

@@ -106,6 +106,13 @@ def test_who_approves_does_not_use(bob: str, alice: UserInfo, later: bool) -> No
         assert approved.lets(UserInfo("carol@example.com", groups=("ops",)))
 
 
+@pytest.mark.parametrize("name", ["Ops", "\uff4fps", "o\u200dps"])
+def test_a_group_is_one_however_it_is_written(name: str) -> None:
+    """An identity provider may fold it; who is in it is no second person."""
+    grant = asked("alice@example.com", [], ["ops"])
+    assert "you are in ops" in approving(grant, UserInfo("bob@example.com", groups=(name,)))[1]
+
+
 @pytest.mark.parametrize("name", [ACCOUNT, "system:admin", "System:Admin", "\u200bsystem:node:a"])
 def test_an_account_is_no_second_person(name: str) -> None:
     """Whoever can get its token is it: it neither approves nor asks, and the message says what to do."""
