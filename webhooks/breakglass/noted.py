@@ -52,7 +52,7 @@ class Notes:
         if found is None:
             found = await self._client.apply(self._path, self._empty(), manager=_MANAGER)
         kept = _data(found)
-        over = [uid for uid, text in kept.items() if uid != grant.uid and _is_over(text, now)]
+        over = [uid for uid, text in kept.items() if _is_over(text, now)]
         note = {grant.uid: f"{digest_of(grant)} {grant.spec.expires.astimezone(UTC).isoformat()}"}
         try:
             await self._client.merge(self._path, {"data": dict.fromkeys(over) | note})

@@ -82,6 +82,9 @@ def test_approving() -> None:
     assert "is not changed" in texts(approved(grant), grant, may)
     gone = with_status(grant, expired=True)
     assert "is expired" in texts(gone, approved(gone), may)
+    # Also if it was written where no webhook looked, it opens nothing.
+    assert (approved(grant).state(NOW), other.state(NOW)) == ("active", "pending")
+    assert approved(asked(by="carol@example.com", users=[BOB])).state(NOW) == "pending"
     gone = with_status(grant, revoked=Revoked(ALICE))
     assert "is revoked" in texts(gone, approved(gone), may)
     beneficiary = asked(by="carol@example.com", users=[BOB])

@@ -79,6 +79,7 @@ def test_a_grant_covers_what_it_names() -> None:
     assert chosen([active()], finding(guard="policy")) == ""
     assert chosen([active()], finding(name="other")) == ""
     assert chosen([active()], finding(namespace="")) == ""
+    assert chosen([active(scope=scope(kinds=["Deployment", "apps/StatefulSet"]))], finding()) == ""
     assert chosen([active(scope=scope(fields=[IMAGE]))], finding()) == ""
     assert chosen([active(scope=scope(fields=[IMAGE]))], finding(IMAGE)) == "web"
     assert chosen([active(scope=scope(namespaces=[]))], finding(namespace="")) == "web"
@@ -91,12 +92,28 @@ def test_it_covers_all_or_nothing() -> None:
     assert chosen([active(scope=scope(fields=["spec.replicas"]))], finding(), finding(IMAGE)) == ""
 
 
+def test_what_is_waived_needs_no_grant() -> None:
+    """It refuses nothing: a grant need not cover it, and it is no part of the use."""
+    waived = msgspec.structs.replace(finding("spec.paused", guard="policy"), exception="waiver/shop/web")
+    assert chosen([active()], finding(), waived) == "web"
+    assert [one.field for one in use_of(request(), [finding(), waived], NOW).fields] == ["spec.replicas"]
+
+
 def test_why_a_grant_does_not_help() -> None:
     """One that is about the request, and does not hold, is named with its state."""
     pending = read_grant(grant_object())
     assert chosen([pending], finding()) == "breakglass/web covers this, but is pending"
     assert "expired" in chosen([active(expires=NOW)], finding())
     assert chosen([pending, active("other")], finding()) == "other"
+
+
+def test_a_grant_is_not_chosen_that_is_over_by_one_clock() -> None:
+    """Whichever it is; the person is told that they do not agree."""
+    for now in (NOW, NOW + timedelta(hours=2)):
+        moment = Moment(NOW, NOW + timedelta(hours=2), now, agreed=False)
+        choice = choose([active()], request(), [finding()], moment, most=50)
+        assert choice.grant is None
+        assert "do not agree" in choice.idle[0]
 
 
 def test_findings_that_are_not_told_are_not_let_through() -> None:

@@ -135,6 +135,9 @@ def test_what_a_note_is_of() -> None:
         used(ticket="OTHER"),
     ]
     assert not any(noted(one, notes) for one in forged)
+    moved = {"other": notes[grant.uid], "": digest_of(forged[1])}
+    assert not any(noted(one, moved) for one in forged)
+    assert not noted(msgspec.structs.replace(grant, name="other"), notes)
     assert not noted(grant, {})
 
 
