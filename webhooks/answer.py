@@ -6,7 +6,8 @@ from gateway.core.finding import Action, Finding
 from gateway.core.guard import OnError
 from gateway.core.subject import Subject
 from gateway.core.verdict import Decision, Verdict
-from webhooks.breakglass.using import GUARD, NOT_IN_FORCE, command_for
+from webhooks.breakglass.known import NOT_IN_FORCE
+from webhooks.breakglass.using import GUARD, command_for
 
 MAX_LISTED = 12
 MAX_CHARS = 4_000

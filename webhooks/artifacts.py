@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from gateway.config.model import Config
 from gateway.core.errors import UndecidedError
-from gateway.core.finding import Action, Finding, Resource, Severity, finding_id
+from gateway.core.finding import Action, Finding, Resource, finding_id
 from gateway.core.guard import Indeterminate, Judged, OnError
 from gateway.core.subject import Subject
 from gateway.kube import KubeClient
@@ -21,11 +21,11 @@ from policies.ruleset import Outcome, Undecided
 from webhooks.access import ClusterAccess, access_of
 from webhooks.charts import ChartSource, ClusterCharts, chart_source
 from webhooks.provenance import ProvenanceGuard
+from webhooks.provenance_findings import RULES, UNDECIDED
 from webhooks.sources.fetch import Fetch
 from webhooks.sources.flux import SOURCES
 from webhooks.trust import ClusterTrust, ConfiguredTrust, cluster_trust, configured_trust, unconnected_trust
 
-UNDECIDED = "provenance/undecided"
 _AT_A_TIME = 8
 
 
@@ -162,4 +162,6 @@ async def artifacts_in_files(config: Config) -> Artifacts:
 def _doubt(subject: Subject, reason: str, action: Action) -> Finding:
     about = Resource(subject.kind.api_version, subject.kind.kind, subject.object_namespace, subject.name)
     identity = finding_id(UNDECIDED, about, "")
-    return Finding(identity, UNDECIDED, Severity.MEDIUM, action, GUARD, about, "", f"could not decide: {reason}", "")
+    return Finding(
+        identity, UNDECIDED, RULES[UNDECIDED].severity, action, GUARD, about, "", f"could not decide: {reason}", ""
+    )

@@ -9,6 +9,7 @@ import msgspec
 
 from gateway.core.finding import Action, Finding, Resource, Severity, finding_id
 from gateway.core.guard import OnError
+from gateway.core.known_rule import KnownRule, by_id
 from gateway.core.subject import Subject
 from gateway.provenance.gate import Verdict
 from gateway.provenance.oci.reference import Reference
@@ -22,6 +23,14 @@ UNMATCHED = "provenance/unmatched"
 SOURCE_VERIFICATION = "provenance/source-verification"
 MUTABLE = "provenance/mutable-reference"
 DRIFTED = "provenance/reconciled-digest"
+UNDECIDED = "provenance/undecided"
+RULES = by_id(
+    KnownRule(UNMATCHED, "A trust policy is about every artifact", Severity.MEDIUM, Action.DENY),
+    KnownRule(SOURCE_VERIFICATION, "Sources verify what they fetch by themselves", Severity.MEDIUM, Action.DENY),
+    KnownRule(MUTABLE, "References name what is fetched by its digest", Severity.MEDIUM, Action.DENY),
+    KnownRule(DRIFTED, "What Flux has fetched is what its source names now", Severity.MEDIUM, Action.AUDIT),
+    KnownRule(UNDECIDED, "Trust policies that only warn, or record, could be decided", Severity.MEDIUM, Action.WARN),
+)
 
 _ORDER = ("off", "audit", "warn", "deny")
 
@@ -140,7 +149,8 @@ def _sources_action(about: Sequence[Item]) -> Action | None:
 
 def _finding(subject: Subject, rule: str, field: str, action: Action, message: str, remedy: str) -> Finding:  # noqa: PLR0917
     about = _about(subject)
-    return Finding(finding_id(rule, about, field), rule, Severity.MEDIUM, action, GUARD, about, field, message, remedy)
+    severity = RULES[rule].severity
+    return Finding(finding_id(rule, about, field), rule, severity, action, GUARD, about, field, message, remedy)
 
 
 def _about(subject: Subject) -> Resource:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from gateway.core.errors import ConfigError
 from gateway.core.finding import Action, Finding, Resource, Severity, finding_id
 from gateway.core.guard import Judged, OnError, Outcome
+from gateway.core.known_rule import KnownRule
 from gateway.core.subject import Subject
 from gateway.provenance.trust.places import Place, places
 from gateway.provenance.trust.predicates import compile_predicates
@@ -12,7 +13,7 @@ from gateway.provenance.trust.reading import GROUP, KIND, Trust, policy_of, read
 from gateway.provenance.verifier import make_ready
 from webhooks.trust_references import References
 
-RULE = "provenance/trust-policy"
+RULE = KnownRule("provenance/trust-policy", "A TrustPolicy can be used", Severity.HIGH, Action.DENY, (KIND,))
 
 
 class TrustPolicyGuard:
@@ -77,8 +78,8 @@ class TrustPolicyGuard:
 
     def _finding(self, subject: Subject, action: Action, message: str) -> Finding:
         about = Resource(subject.kind.api_version, KIND, "", subject.name)
-        identity = finding_id(RULE, about, "spec")
-        return Finding(identity, RULE, Severity.HIGH, action, self.name, about, "spec", message, "")
+        identity = finding_id(RULE.id, about, "spec")
+        return Finding(identity, RULE.id, RULE.severity, action, self.name, about, "spec", message, "")
 
 
 def _unread(_place: Place) -> bytes:

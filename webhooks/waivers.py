@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from gateway.core.errors import ConfigError, UndecidedError
 from gateway.core.finding import Action, Finding, Resource, Severity, finding_id
 from gateway.core.guard import Judged, OnError, Outcome
+from gateway.core.known_rule import KnownRule
 from gateway.core.subject import Json, Subject
 from gateway.kube import KubeClient, ResourceType, WatchCache
 from gateway.kube.lists import list_objects
@@ -17,7 +18,13 @@ from policies.waivers import GROUP, KINDS, Waiver, apply_waivers, read_waiver
 from webhooks.permission import may
 
 GUARD = "waivers"
-RULE = "waivers/governed"
+RULE = KnownRule(
+    "waivers/governed",
+    "Waivers are asked for and approved by who may, and for a time",
+    Severity.HIGH,
+    Action.DENY,
+    tuple(sorted(KINDS)),
+)
 PLURALS = {"PolicyWaiver": "policywaivers", "ClusterPolicyWaiver": "clusterpolicywaivers"}
 
 Clock = Callable[[], datetime]
@@ -124,10 +131,10 @@ class WaiverGuard:
         kind = subject.kind
         about = Resource(kind.api_version, kind.kind, subject.namespace, subject.name)
         return Finding(
-            id=finding_id(RULE, about, violation.field),
-            rule=RULE,
-            severity=Severity.HIGH,
-            action=Action.DENY,
+            id=finding_id(RULE.id, about, violation.field),
+            rule=RULE.id,
+            severity=RULE.severity,
+            action=RULE.action,
             guard=self.name,
             resource=about,
             field=violation.field,

@@ -9,6 +9,7 @@ from gateway.config.model import Config
 from gateway.core.errors import UndecidedError
 from gateway.core.finding import Action, Finding, Resource, Severity, finding_id
 from gateway.core.guard import OnError
+from gateway.core.known_rule import KnownRule
 from gateway.core.subject import Json, Subject
 from gateway_secrets.detect.findings import GUARD
 from policies.ruleset import Outcome, Undecided
@@ -18,7 +19,9 @@ from webhooks.secret_objects import OtherSecrets, SecretObjects, no_secrets, sai
 
 CAPTURED = "v1/Secret"
 """The type of objects that a context holds, without their values, for what is said of ExternalSecrets."""
-UNDECIDED = "secrets/undecided"
+UNDECIDED = KnownRule(
+    "secrets/undecided", "Rules about Secrets that only warn, or record, could be decided", Severity.MEDIUM, Action.WARN
+)
 
 
 class SecretsInFiles:
@@ -62,5 +65,5 @@ def _others(snapshot: Snapshot | None) -> OtherSecrets:
 
 def _doubt(subject: Subject, reason: str, action: Action) -> Finding:
     about = Resource(subject.kind.api_version, subject.kind.kind, subject.object_namespace, subject.name)
-    identity, said = finding_id(UNDECIDED, about, ""), f"could not decide: {reason}"
-    return Finding(identity, UNDECIDED, Severity.MEDIUM, action, GUARD, about, "", said, "")
+    identity, said = finding_id(UNDECIDED.id, about, ""), f"could not decide: {reason}"
+    return Finding(identity, UNDECIDED.id, UNDECIDED.severity, action, GUARD, about, "", said, "")

@@ -34,7 +34,7 @@ Policies = Annotated[tuple[str, ...], Parameter(name=["--policies"], negative=()
 
 @policy_app.command(name="list")
 def list_rules(*, policies: Policies = (), output: Output = "table", config: Path | None = None) -> None:
-    """List the rules in force: id, severity, what they do, what they check. Without --policies, those of the secrets guard too.
+    """List the rules in force: id, severity, what they do, what they check. Without --policies, those that govgate has built in too.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def _described(policies: tuple[str, ...], config: Path | None) -> list[Described
     settings = [s for s in policy.rules if any(s.names(name) for name in known)]
     found = [_describe(rule, Settings(settings, rules), settings, loaded.source) for rule in rules]
     if policies in ((), ("builtin:all",)):
-        found += [Described(rule.info, rule.action, {}) for rule in guard_rules(loaded.config.secrets)]
+        found += [Described(rule.info, rule.action, {}) for rule in guard_rules(loaded.config)]
     return sorted(found, key=lambda described: described.info.id)
 
 

@@ -11,8 +11,9 @@ from collections.abc import Collection, Sequence
 
 import msgspec
 
-from gateway.core.finding import Action, Finding, Resource, Severity, finding_id
+from gateway.core.finding import Action, Finding, Resource, finding_id
 from gateway.core.subject import GroupVersionKind, Json
+from webhooks.breakglass.known import NOT_IN_GIT, RULES
 from webhooks.breakglass.opened import Open
 from webhooks.drift import managed
 from webhooks.drift.equality import same
@@ -20,7 +21,6 @@ from webhooks.drift.fields import value_at
 from webhooks.drift.named import resolve, value_digest, whole
 from webhooks.drift.paths import LAST_APPLIED
 
-RULE = "break-glass/not-in-git"
 GUARD = "break-glass"
 
 
@@ -86,9 +86,9 @@ def _finding(one: Open, action: Action) -> Finding:
     known = f"; {stated.by} took note of it: {stated.reason}" if stated is not None else ""
     what = f"{field} was changed" if field else "it was deleted" if use.operation == "DELETE" else "it was changed"
     return Finding(
-        id=finding_id(RULE, resource, field),
-        rule=RULE,
-        severity=Severity.HIGH,
+        id=finding_id(NOT_IN_GIT, resource, field),
+        rule=NOT_IN_GIT,
+        severity=RULES[NOT_IN_GIT].severity,
         action=action,
         guard=GUARD,
         resource=resource,

@@ -6,20 +6,20 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from gateway.config.breakglass import BreakGlass
 from gateway.core.errors import ClusterError, ConfigError, UndecidedError
-from gateway.core.finding import Action, Finding, Severity, finding_id
+from gateway.core.finding import Finding, finding_id
 from gateway.core.guard import Judged, OnError, Outcome
 from gateway.core.subject import Subject
 from gateway.kube import KubeClient
 from webhooks.breakglass.clock import Clocks, Moment
 from webhooks.breakglass.grant import GROUP, KIND, RESOURCE, Grant, read_grant
+from webhooks.breakglass.known import GOVERNED, GUARD, RULES
 from webhooks.breakglass.noted import NAME, Notes
 from webhooks.breakglass.record import is_loss, way_out
 from webhooks.breakglass.rules import verbs, violations
-from webhooks.breakglass.told import GUARD, about_of, newly_approved, place_of, told
+from webhooks.breakglass.told import about_of, newly_approved, place_of, told
 from webhooks.breakglass.writer import APPROVE, REQUEST, Violation, Writer
 from webhooks.permission import may
 
-RULE = "break-glass/governed"
 Outstanding = Callable[[Grant], Awaitable[Sequence[Finding]]]
 """What was changed under a grant and is not in Git.
 
@@ -177,10 +177,10 @@ class BreakGlassGuard:
     def _finding(self, subject: Subject, violation: Violation) -> Finding:
         about = about_of(subject)
         return Finding(
-            id=finding_id(RULE, about, violation.field),
-            rule=RULE,
-            severity=Severity.HIGH,
-            action=Action.DENY,
+            id=finding_id(GOVERNED, about, violation.field),
+            rule=GOVERNED,
+            severity=RULES[GOVERNED].severity,
+            action=RULES[GOVERNED].action,
             guard=self.name,
             resource=about,
             field=violation.field,

@@ -9,8 +9,8 @@ from gateway.core.subject import Subject
 from gateway.kube import KubeClient, WatchCache
 from gateway.kube.store import Key
 from policies.ruleset import Outcome, Undecided
-from webhooks.breakglass.afterwards import RULE
 from webhooks.breakglass.grant import RESOURCE, Grant, read_grant
+from webhooks.breakglass.known import NOT_IN_GIT
 from webhooks.breakglass.opened import Open, Opened
 from webhooks.breakglass.report import findings_of
 from webhooks.drift.facts import ObjectKey
@@ -58,7 +58,7 @@ class Changes:
         try:
             found = await findings_of(self._client, changes, self._managers)
         except (ClusterError, UndecidedError) as error:
-            return outcome.joined(undecided=(Undecided(RULE, str(error), unknown=True),), judged=1)
+            return outcome.joined(undecided=(Undecided(NOT_IN_GIT, str(error), unknown=True),), judged=1)
         return outcome.joined(findings=tuple(found), judged=1)
 
     def _now(self) -> Opened:

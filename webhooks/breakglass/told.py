@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from gateway.core.finding import Action, Finding, Resource, Severity, finding_id
+from gateway.core.finding import Finding, Resource, finding_id
 from gateway.core.subject import Subject
 from webhooks.breakglass.grant import Grant
-
-GUARD = "break-glass"
-SELF_APPROVED, ACKNOWLEDGED = "break-glass/self-approved", "break-glass/acknowledged"
+from webhooks.breakglass.known import ACKNOWLEDGED, GUARD, RULES, SELF_APPROVED
 
 
 def told(subject: Subject, old: Grant | None, new: Grant | None) -> tuple[Finding, ...]:
@@ -23,8 +21,7 @@ def told(subject: Subject, old: Grant | None, new: Grant | None) -> tuple[Findin
         text = f"approved by {new.spec.requested_by}, who asked for it: an emergency ({new.spec.ticket})"
         remedy = "Somebody else should look at it now: govgate break-glass list."
         field = "status.approval"
-        key = finding_id(SELF_APPROVED, about, field)
-        return (Finding(key, SELF_APPROVED, Severity.CRITICAL, Action.WARN, GUARD, about, field, text, remedy),)
+        return (_finding(SELF_APPROVED, about, field, text, remedy),)
     stated = (new or old).status.acknowledged
     if stated is None or (new is not None and old.status.acknowledged == stated):
         return ()
@@ -36,8 +33,12 @@ def told(subject: Subject, old: Grant | None, new: Grant | None) -> tuple[Findin
     gone = "deleted; " if new is None else ""
     text = f"{gone}{stated.by} took note that this may not be in Git: {', '.join(fields)}: {stated.reason}"
     field = "status.acknowledged"
-    key = finding_id(ACKNOWLEDGED, about, field)
-    return (Finding(key, ACKNOWLEDGED, Severity.HIGH, Action.AUDIT, GUARD, about, field, text, ""),)
+    return (_finding(ACKNOWLEDGED, about, field, text, ""),)
+
+
+def _finding(rule: str, about: Resource, field: str, text: str, remedy: str) -> Finding:
+    known, key = RULES[rule], finding_id(rule, about, field)
+    return Finding(key, rule, known.severity, known.action, GUARD, about, field, text, remedy)
 
 
 def newly_approved(old: Grant | None, new: Grant) -> bool:

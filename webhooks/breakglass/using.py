@@ -13,11 +13,11 @@ from gateway.core.finding import Action, Finding, Resource, Severity, finding_id
 from gateway.core.subject import GroupVersionKind, Subject
 from webhooks.breakglass.clock import Moment
 from webhooks.breakglass.grant import Changed, Grant, Operation, Target, Use
+from webhooks.breakglass.known import NOT_IN_FORCE, RULES, USED
 from webhooks.breakglass.once import known, origin_of
 from webhooks.drift.named import value_digest
 
 GUARD = "break-glass-use"
-USED, NOT_IN_FORCE = "break-glass/used", "break-glass/not-in-force"
 MAX_FIELDS = 32
 """That one use may change: each is kept in the status."""
 _OPERATIONS: dict[str, Operation] = {"CREATE": "CREATE", "UPDATE": "UPDATE", "DELETE": "DELETE"}
@@ -112,13 +112,13 @@ def excused(grant: Grant, findings: Sequence[Finding], *, count: str) -> tuple[F
     emergency = approval is not None and approval.emergency
     by = "approved by nobody else (emergency)" if emergency else f"approved by {approval.approver if approval else ''}"
     text = f"let through by {grant.id} ({count}; {spec.ticket}: {_short(spec.reason)}; {by}). It is not in Git yet."
-    severity = Severity.CRITICAL if emergency else Severity.HIGH
-    return (_note(USED, denied(findings)[0].resource, text, Action.WARN, severity), *marked)
+    note = _note(USED, denied(findings)[0].resource, text)
+    return (msgspec.structs.replace(note, severity=Severity.CRITICAL) if emergency else note, *marked)
 
 
 def not_in_force(findings: Sequence[Finding], why: str) -> Finding:
     """That a grant is about the request, and does not help."""
-    return _note(NOT_IN_FORCE, denied(findings)[0].resource, why, Action.AUDIT, Severity.INFO)
+    return _note(NOT_IN_FORCE, denied(findings)[0].resource, why)
 
 
 def command_for(findings: Sequence[Finding], operation: str) -> str:
@@ -154,5 +154,6 @@ def _short(text: str, most: int = 80) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
-def _note(rule: str, about: Resource, text: str, action: Action, severity: Severity) -> Finding:
+def _note(rule: str, about: Resource, text: str) -> Finding:
+    severity, action = RULES[rule].severity, RULES[rule].action
     return Finding(finding_id(rule, about, ""), rule, severity, action, GUARD, about, "", text, "")

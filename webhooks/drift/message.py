@@ -6,24 +6,16 @@ from collections.abc import Sequence
 
 import msgspec
 
-from gateway.core.finding import Action, Finding, Resource, Severity, finding_id
+from gateway.core.finding import Action, Finding, Resource, finding_id
 from gateway.core.subject import Subject
 from webhooks.drift.equality import MISSING
 from webhooks.drift.facts import Source
 from webhooks.drift.paths import OWNER_REFERENCES, path_text
 from webhooks.drift.values import shown
-from webhooks.drift.violations import Rule, Violation
+from webhooks.drift.violations import RULES, Rule, Violation
 from webhooks.drift.weigh import Drifted
 
 _MAX_SOURCE_CHARS = 300
-_SEVERITY = {
-    Rule.OWNED_FIELD: Severity.HIGH,
-    Rule.TRACKING_METADATA: Severity.HIGH,
-    Rule.MANAGED_FIELDS: Severity.HIGH,
-    Rule.DELETED: Severity.CRITICAL,
-    Rule.CLAIMED: Severity.HIGH,
-    Rule.RESTARTED: Severity.LOW,
-}
 
 
 def findings(guard: str, subject: Subject, drifted: Sequence[Drifted], *, limit: int) -> tuple[Finding, ...]:
@@ -52,7 +44,7 @@ def _finding(guard: str, subject: Subject, drifted: Drifted) -> Finding:
     return Finding(
         id=finding_id(violation.rule, resource, field),
         rule=violation.rule.value,
-        severity=_SEVERITY[violation.rule],
+        severity=RULES[violation.rule].severity,
         action=drifted.action,
         guard=guard,
         resource=resource,

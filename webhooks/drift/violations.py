@@ -9,6 +9,8 @@ from typing import Any
 import msgspec
 
 from gateway.config.drift import Restart, Writer
+from gateway.core.finding import Action, Severity
+from gateway.core.known_rule import KnownRule, by_id
 from gateway.core.subject import Json, Subject
 from webhooks.drift.declared import Declared, declared
 from webhooks.drift.equality import MISSING, same
@@ -34,6 +36,35 @@ class Rule(StrEnum):
     DELETED = "drift/deleted"
     CLAIMED = "drift/claimed"
     RESTARTED = "drift/restarted"
+
+
+_UPDATE, _DELETE = ("UPDATE",), ("DELETE",)
+RULES = by_id(
+    KnownRule(
+        Rule.OWNED_FIELD, "Fields that Git declares are changed in Git", Severity.HIGH, Action.DENY, operations=_UPDATE
+    ),
+    KnownRule(
+        Rule.TRACKING_METADATA,
+        "The metadata by which a reconciler finds its objects stays",
+        Severity.HIGH,
+        Action.DENY,
+        operations=_UPDATE,
+    ),
+    KnownRule(
+        Rule.MANAGED_FIELDS,
+        "The record of what a reconciler owns is written by the reconciler",
+        Severity.HIGH,
+        Action.DENY,
+        operations=_UPDATE,
+    ),
+    KnownRule(Rule.DELETED, "What Git declares is deleted in Git", Severity.CRITICAL, Action.DENY, operations=_DELETE),
+    KnownRule(
+        Rule.CLAIMED, "Nobody but its owner makes an object that claims to be managed", Severity.HIGH, Action.DENY
+    ),
+    KnownRule(
+        Rule.RESTARTED, "Managed workloads are restarted by who may", Severity.LOW, Action.DENY, operations=_UPDATE
+    ),
+)
 
 
 class Violation(msgspec.Struct, frozen=True):

@@ -7,6 +7,8 @@ from typing import Literal
 
 import msgspec
 
+from gateway.core.finding import Action, Severity
+from gateway.core.known_rule import KnownRule, by_id
 from gateway.provenance.evidence import Evidence, Rejected, Signed
 from gateway.provenance.trust.reading import Trust
 
@@ -16,6 +18,11 @@ Said = Literal["yes", "no", "undecided"]
 SIGNATURE = "provenance/signature"
 ATTESTATION = "provenance/attestation"
 ARTIFACT_TYPE = "provenance/artifact-type"
+RULES = by_id(
+    KnownRule(SIGNATURE, "Artifacts are signed as a trust policy asks", Severity.HIGH, Action.DENY),
+    KnownRule(ATTESTATION, "Artifacts have the attestations that a trust policy asks for", Severity.HIGH, Action.DENY),
+    KnownRule(ARTIFACT_TYPE, "Artifacts are of the type that a trust policy asks for", Severity.HIGH, Action.DENY),
+)
 _MAX_REJECTED = 3
 
 

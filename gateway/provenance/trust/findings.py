@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gateway.core.finding import Action, Finding, Resource, Severity, finding_id
-from gateway.provenance.trust.evaluate import Assessment
+from gateway.core.finding import Action, Finding, Resource, finding_id
+from gateway.provenance.trust.evaluate import RULES, Assessment
 from gateway.provenance.trust.reading import Trust
 
 GUARD = "provenance"
@@ -15,7 +15,7 @@ def findings_of(trust: Trust, assessment: Assessment, *, artifact: str, about: R
         Finding(
             id=finding_id(problem.rule, about, f"{field} {trust.name}".strip()),
             rule=problem.rule,
-            severity=Severity.HIGH,
+            severity=RULES[problem.rule].severity,
             action=Action(trust.policy.mode),
             guard=GUARD,
             resource=about,
