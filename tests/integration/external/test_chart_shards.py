@@ -28,7 +28,7 @@ def processes(cluster: Cluster, site: Site, tmp_path: Path) -> Iterator[list[Con
     objects = rendered(
         "--set", f"config.controller.external.namespaces={{{site.namespace}}},config.controller.external.shards=2",
         "--set", f"config.controller.scan.enabled=false,serviceAccount.controller={BOUNDED.program}",
-        "--set", "tls.mode=existing,tls.existing.secretName=a,tls.existing.ca=a",
+        "--set", "tls.mode=cert-manager",
         release="shards", namespace=HOME,
     )  # fmt: skip
     assert of_kind(objects, "StatefulSet", "-controller")["spec"]["replicas"] == 2
