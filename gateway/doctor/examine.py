@@ -16,6 +16,7 @@ from gateway.core.finding import Resource
 from gateway.core.subject import Json
 from gateway.doctor import certificates, clocks, failed_open, rbac, registrations, replicas, scales
 from gateway.doctor.actors import MAX_NAMED, OWN_ACCOUNTS, actors_of, named_by
+from gateway.doctor.drivers import writable
 from gateway.doctor.grants import check_grants, check_own_kinds
 from gateway.doctor.holders import holders, told
 from gateway.doctor.reading import Cluster, unreachable
@@ -204,7 +205,9 @@ class Examination:
         about = "the types that the cluster serves"
         self._served = await self._ask("registration-recovery", about, cluster.served(), None)
         own = [one["metadata"].get("labels") or {} for one in pods]
-        return registrations.Site(self._own, labels, ready, own, frozenset(one.name for one in self._served or ()))
+        types = frozenset(one.name for one in self._served or ())
+        written = writable(self._granted) if self._granted is not None else None
+        return registrations.Site(self._own, labels, ready, own, types, written)
 
     async def _pods(self, cluster: Cluster) -> list[Json]:
         return await cluster.pods(self._own, self._settings.service)

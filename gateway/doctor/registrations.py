@@ -23,6 +23,7 @@ API = "admissionregistration.k8s.io"
 KIND = "ValidatingWebhookConfiguration"
 _ENOUGH = 2
 _SYSTEM = "kube-system"
+DRIVERS = "not-driver-objects"
 
 
 class Recovery(msgspec.Struct, frozen=True):
@@ -51,7 +52,7 @@ RECOVERY = (
     ),
     Recovery("reviews of tokens and of rights", "authentication.k8s.io", "tokenreviews", "not-reviews"),
     *(
-        Recovery(one.what, group, resource, "not-driver-objects" if one.accounts else "not-pod-objects", custom=True)
+        Recovery(one.what, group, resource, DRIVERS if one.accounts else "not-pod-objects", custom=True)
         for one in POD_OBJECTS
         for group in one.groups
         for resource in one.resources
@@ -63,7 +64,8 @@ RECOVERY = (
 class Site(msgspec.Struct, frozen=True):
     """What is known around the registration. ``labels``: of namespaces, None where they could not be read; ``ready``: ready
     endpoints of Services by namespace and name, None for those that could not be read; ``pods``: labels of govgate's
-    own Pods; ``served``: the types that the cluster serves, as CustomResourceDefinitions are named.
+    own Pods; ``served``: the types that the cluster serves, as CustomResourceDefinitions are named; ``writable``: of those that
+    are let through for their driver alone, what an account of its may write, None where that is not known.
     """
 
     namespace: str
@@ -71,6 +73,7 @@ class Site(msgspec.Struct, frozen=True):
     ready: Mapping[tuple[str, str], int | None]
     pods: Sequence[Mapping[str, str]] = ()
     served: Collection[str] = ()
+    writable: Collection[str] | None = None
 
 
 def resource_of(name: str, kind: str = KIND) -> Resource:
@@ -94,6 +97,7 @@ def check_registration(name: str, there: Json | None, wanted: Json, config: Conf
         if webhook.get("failurePolicy") == "Fail":
             results += _own_namespace(webhook, about, label, site)
             results += _recovery(webhook, about, label, site)
+            results += _drivers(webhook, about, label, site)
         results += _endpoints(webhook, about, label, site)
     return results
 
@@ -135,6 +139,30 @@ def _recovery(webhook: Json, about: Resource, label: str, site: Site) -> list[Re
         return [undecided("registration-recovery", f"{KIND} {about.name} {label}", reason)]
     text = f"with failurePolicy Fail it asks about: {what}"
     return [found("registration-recovery", about, text, field=f"{label}.matchConditions")]
+
+
+def _drivers(webhook: Json, about: Resource, label: str, site: Site) -> list[Result]:
+    """Drivers whose accounts are called otherwise than those that are let through: what they write is asked about."""
+    if site.writable is None or _plain(CONDITIONS[DRIVERS]) not in map(_plain, _expressions(webhook)):
+        return []
+    groups = left_out(webhook)
+    strange = [
+        one
+        for one in RECOVERY
+        if one.condition == DRIVERS
+        and one.group not in groups
+        and f"{one.resource}.{one.group}" not in site.writable
+        and _asks(webhook, one, site)
+    ]
+    if not strange:
+        return []
+    what = "; ".join(dict.fromkeys(one.what for one in strange))
+    listed = ", ".join(dict.fromkeys(one.group for one in strange))
+    text = f"with failurePolicy Fail it asks about: {what}: none of the accounts that are let through may write them"
+    remedy = f"Leave the group out if the driver runs here (--excluded-group, webhook.excludedGroups): {listed}"
+    return [
+        found("registration-recovery", about, text, field=f"{label}.matchConditions[name={DRIVERS}]", remedy=remedy)
+    ]
 
 
 def _expressions(webhook: Json) -> list[str]:

@@ -11,6 +11,8 @@ import pytest
 from gateway.config.model import Config, Server
 from gateway.core.finding import Action, Finding
 from gateway.core.limits import Limits
+from gateway.doctor.drivers import writable
+from gateway.doctor.rbac import Grant, Rule, Subject
 from gateway.doctor.registrations import KIND, RECOVERY, Site, check_others, check_registration
 from gateway.doctor.wanted import as_printed, default_settings, names_of_webhooks
 from gateway.server.registered import differences
@@ -98,6 +100,44 @@ def test_groups_that_are_left_out_need_no_other_condition():
     held = there(matchConditions=[*plain, *left_out])
     found = told(held, site)
     assert found["registration-recovery"].message.endswith("asks about: addresses of Pods (Kube-OVN)")
+
+
+OVN, NODES = "ips.kubeovn.io", "ciliumnodes.cilium.io"
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "namespace", "written"),
+    [
+        ("User", "system:serviceaccount:network:ovn", "", {OVN}),
+        ("User", "system:serviceaccount:network:cilium", "", {NODES}),
+        ("User", "system:serviceaccount:kube-system:anything", "", {OVN, NODES}),
+        ("Group", "system:serviceaccounts:kube-system", "", {OVN, NODES}),
+        ("User", "system:serviceaccount:network:other", "", set()),
+        ("User", "system:serviceaccount:network:ovn", "network", set()),  # they are in no namespace
+        ("Group", "system:serviceaccounts:network", "", set()),
+        ("User", "ovn", "", set()),
+    ],
+)
+def test_whose_accounts_are_let_through(kind, name, namespace, written):
+    """Those that the condition names, where RBAC lets them write what it is about."""
+    rule = Rule(("patch",), ("kubeovn.io", "cilium.io"), ("ips", "ciliumnodes"))
+    assert writable([Grant(Subject(kind, name), rule, namespace, "", ("", "", ""))]) == written
+    reads = Rule(("get", "delete"), ("*",), ("*",))
+    assert writable([Grant(Subject(kind, name), reads, namespace, "", ("", "", ""))]) == set()
+
+
+def test_a_driver_that_is_called_otherwise_is_told_of():
+    """With failurePolicy Fail its Pods would wait for govgate; not where its group is left out, nor where RBAC is not known."""
+    site = msgspec.structs.replace(SITE, served=frozenset((OVN, NODES)), writable={NODES})
+    one = told(there(), site)["registration-recovery"]
+    assert "addresses of Pods (Kube-OVN): none of the accounts that are let through may write them" in one.message
+    assert one.remedy.endswith(": kubeovn.io")
+    assert told(there(failurePolicy="Ignore"), site) == {}
+    assert told(there(), msgspec.structs.replace(site, writable={OVN, NODES})) == {}
+    assert told(there(), msgspec.structs.replace(site, writable=None)) == {}
+    assert told(there(), msgspec.structs.replace(site, served=frozenset((NODES,)))) == {}
+    wanted = registration(Config(), Target(), excluded_groups=("kubeovn.io",))
+    assert check_registration("govgate", wanted, wanted, Config(), site) == []
 
 
 def test_what_the_rules_leave_out_needs_no_condition():
