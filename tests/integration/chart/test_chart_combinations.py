@@ -102,11 +102,11 @@ def api(cluster: Cluster) -> Api:
     """With a namespace, and the types, that all of the examples share; nothing of them is kept."""
     cluster.install(FOREIGN)
     root = cluster.api(ROOT)
-    root.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": PLACE}})
+    root.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": PLACE}}, manager="tests")
     return root
 
 
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(values())
 def test_every_combination_is_taken(api: Api, tmp_path_factory: pytest.TempPathFactory, chosen: Json) -> None:
     """By the API server, strictly; by govgate; and each object that one refers to is there, or is the user's own."""
