@@ -1,12 +1,19 @@
-"""A store that does not answer is not asked by everybody: one asks, ever later, until it answers again."""
+"""A store that does not answer is not asked by everybody: one asks, ever later, until it answers again. Of the stores of one
+server, however many they are, only a few are asked at a time then: whoever asks and has no answer works on nothing else.
+"""
 
 from __future__ import annotations
 
 import random
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from gateway_secrets.stores.errors import StoreError
 
 _PAUSE_SECONDS = (1.0, 30.0)
+_PROBES, _OF_NAMESPACE = 8, 2
+"""At a time, of one server; and of these, for stores of one namespace."""
 
 
 class Breaker:
@@ -19,6 +26,11 @@ class Breaker:
         self._seen = ""
         self.problem = ""
         """Why it is not asked, as long as it does not answer: no other words for each try, or all who wait would tell of them."""
+
+    @property
+    def failing(self) -> bool:
+        """Whether it did not answer last."""
+        return self._failures > 0
 
     def refusal(self, now: float) -> str:
         """Why it is not asked now; empty if it is. Who is let through after a failure is the only one, until it has an answer."""
@@ -51,3 +63,27 @@ class Breaker:
         ended = self._failures > 0
         self._failures, self._probing = 0, False
         return ended
+
+
+class Probes:
+    """Who asks servers that did not answer last, for stores and generators of which namespaces."""
+
+    def __init__(self) -> None:
+        self._servers: Counter[str] = Counter()
+        self._namespaces: Counter[tuple[str, str]] = Counter()
+
+    def room(self, server: str, namespace: str) -> bool:
+        """Whether one more may ask."""
+        return self._servers[server] < _PROBES and self._namespaces[server, namespace] < _OF_NAMESPACE
+
+    @contextmanager
+    def one(self, server: str, namespace: str) -> Iterator[None]:
+        """While it asks."""
+        self._servers[server] += 1
+        self._namespaces[server, namespace] += 1
+        try:
+            yield
+        finally:
+            self._servers[server] -= 1
+            self._namespaces[server, namespace] -= 1
+            self._servers, self._namespaces = +self._servers, +self._namespaces

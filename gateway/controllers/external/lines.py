@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from typing import TypeVar
 from weakref import WeakValueDictionary
 
 import msgspec
 
-from gateway.controllers.external.breaker import Breaker
+from gateway.controllers.external.breaker import Breaker, Probes
 from gateway.controllers.external.held import Json
 from gateway_secrets.stores.errors import (
     FailingError,
@@ -28,9 +29,13 @@ _OF_EACH = ("path", "version")
 
 
 class Line:
-    """To one server, as one login. For one event loop."""
+    """To one server, as one login. For one event loop. ``whose``: the server, and the namespace."""
 
-    def __init__(self, limits: StoreLimits, recovered: Callable[[], None]) -> None:
+    def __init__(
+        self, limits: StoreLimits, whose: tuple[str, str], probes: Probes, recovered: Callable[[], None]
+    ) -> None:
+        self._whose = whose
+        self._probes = probes
         self._pace = Pace(limits)
         self._breaker = Breaker()
         self._recovered = recovered
@@ -42,11 +47,14 @@ class Line:
         Raises:
             StoreError: what ``ask`` raised, or did for somebody else, as long as nobody has an answer.
         """
+        if self._breaker.failing and not self._probes.room(*self._whose):
+            raise UnavailableError(self._breaker.problem)
         refusal = self._breaker.refusal(time.monotonic())
         if refusal:
             raise UnavailableError(refusal)
         try:
-            answer = await self._pace.call(ask)
+            with self._probes.one(*self._whose) if self._breaker.failing else nullcontext():
+                answer = await self._pace.call(ask)
         except StoreError as error:
             if not _of_all(error):
                 self._answered()
@@ -72,15 +80,17 @@ class Lines:
     def __init__(self, limits: StoreLimits, recovered: Callable[[str], None] = lambda _: None) -> None:
         self._limits = limits
         self._recovered = recovered
+        self._probes = Probes()
         self._lines: WeakValueDictionary[tuple[str, bytes], Line] = WeakValueDictionary()
 
     def of(self, namespace: str, provider: Json) -> Line:
         """That of a generator of a namespace. ``provider``: its ``spec.provider``."""
         login = {name: value for name, value in provider.items() if name not in _OF_EACH}
         key = namespace, msgspec.json.encode(login, order="sorted")
+        whose = str(provider.get("server")), namespace
         line = self._lines.get(key)
         if line is None:
-            line = self._lines[key] = Line(self._limits, lambda: self._recovered(namespace))
+            line = self._lines[key] = Line(self._limits, whose, self._probes, lambda: self._recovered(namespace))
         return line
 
 

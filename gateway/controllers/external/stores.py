@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import msgspec
 
-from gateway.controllers.external.breaker import Breaker
+from gateway.controllers.external.breaker import Breaker, Probes
 from gateway_secrets.external.store import Store
 from gateway_secrets.stores.credentials import Credentials
 from gateway_secrets.stores.errors import (
@@ -104,6 +104,7 @@ class Stores:
         self._stores: OrderedDict[Identity, _Open] = OrderedDict()
         self._lent: set[_Lent] = set()
         self._closing: set[asyncio.Task[None]] = set()
+        self._probes = Probes()
         self._closed = False
         self._crowded = False
 
@@ -124,14 +125,19 @@ class Stores:
         identity = store.identity(namespace)
         opened = self._stores.setdefault(identity, _Open(identity))
         self._stores.move_to_end(identity)
+        whose = store.server, store.namespace or namespace
+        if opened.breaker.failing and not self._probes.room(*whose):
+            raise UnavailableError(opened.breaker.problem)
         refusal = opened.breaker.refusal(time.monotonic())
         if refusal:
             raise UnavailableError(refusal)
+        probing = self._probes.one(*whose) if opened.breaker.failing else contextlib.nullcontext()
         opened.users += 1
         self._make_room()
         began = time.monotonic()
         try:
-            answer = await self._answer(opened, store, namespace, question)
+            with probing:
+                answer = await self._answer(opened, store, namespace, question)
         except StoreError as error:
             self._failed(opened, store, error, about)
             self._asked(store, outcome_of(error), time.monotonic() - began)

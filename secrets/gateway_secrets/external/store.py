@@ -92,6 +92,13 @@ class Store(msgspec.Struct, frozen=True):
         return next(iter(self.spec.provider)) if len(self.spec.provider) == 1 else ""
 
     @property
+    def server(self) -> str:
+        """Whom it asks, where many stores ask the same one: the address of a Vault; else itself."""
+        vault = self.spec.provider.get("vault")
+        server = vault.get("server") if isinstance(vault, dict) else None
+        return str(server or f"{self.ref} of {self.namespace}")
+
+    @property
     def per_namespace(self) -> bool:
         """Whether its credentials are those of whoever asks, or say for which namespace they are."""
         return self.ref.kind == CLUSTER_STORE and (

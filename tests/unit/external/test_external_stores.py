@@ -23,12 +23,12 @@ from gateway_secrets.stores.model import Find, Metadata, Payload, Reference
 from gateway_secrets.stores.reader import Reader
 
 
-def store(name: str = "vault", generation: int = 1) -> Store:
+def store(name: str = "vault", generation: int = 1, *, namespace: str = "a", server: str = "") -> Store:
     """One of a kind that nobody asks for anything here."""
     return store_of({
         "apiVersion": "external-secrets.io/v1", "kind": "SecretStore",
-        "metadata": {"name": name, "namespace": "a", "uid": name, "generation": generation},
-        "spec": {"controller": "govgate", "provider": {"vault": {}}},
+        "metadata": {"name": name, "namespace": namespace, "uid": name, "generation": generation},
+        "spec": {"controller": "govgate", "provider": {"vault": {"server": server}}},
     })  # fmt: skip
 
 
@@ -274,3 +274,32 @@ async def test_what_a_client_gives_up_is_an_error_of_the_store() -> None:
     for asked in (read, reader.payload(Reference("k"))):
         with pytest.raises(UnavailableError, match="closed meanwhile"):
             await asked
+
+
+@pytest.mark.usefixtures("soon")
+async def test_a_server_that_hangs_is_asked_by_few_of_its_stores() -> None:
+    """However many namespaces have one of it: who asks it works on nothing else. One of another server is not held up, nor one
+    that had an answer; and all are read when it answers again.
+    """
+    of_it = [store(f"s{number}", namespace=f"n{number // 3}", server="https://hangs") for number in range(60)]
+    other, fine = store("other", server="https://other"), store("fine", namespace="fine", server="https://hangs")
+    scene = Scene()
+    assert await scene.read("k", fine) == b"k"
+    scene.open_error = UnavailableError("no answer")
+    for one in (*of_it, other):
+        with pytest.raises(UnavailableError):
+            await scene.read("k", one)
+    scene.open_error = None
+    scene.opening.clear()
+    reads = [asyncio.create_task(scene.read("k", one)) for one in of_it]
+    await until(lambda: sum(one.done() for one in reads) == 60 - 8)
+    waiting = [which.namespace for which, one in zip(of_it, reads, strict=True) if not one.done()]
+    assert max(map(waiting.count, waiting)) == 2
+    assert all(str(one.exception()).endswith("no answer") for one in reads if one.done())
+    assert await scene.read("k", fine) == b"k"
+    elsewhere = asyncio.create_task(scene.read("k", other))
+    scene.opening.set()
+    assert await elsewhere == b"k"
+    await asyncio.gather(*reads, return_exceptions=True)
+    assert [await scene.read("k", one) for one in of_it] == [b"k"] * 60
+    await scene.stores.close()
