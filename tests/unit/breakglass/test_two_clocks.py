@@ -81,6 +81,19 @@ async def test_a_clock_that_is_set_back_prolongs_nothing() -> None:
         assert not moment.is_past(grant.spec.expires)
 
 
+async def test_what_is_written_down_and_remembered() -> None:
+    """Uses are dated by one's own clock, or by the API server's where that is wrong; what no two clocks said is forgotten."""
+    world, grant = World(), approved()
+    world.own = 30 * SECOND
+    assert (await world.after(MINUTE)).now == world.true + world.own
+    world.own = DAY
+    assert abs((await world.after(MINUTE)).now - world.true) <= SECOND
+    world.server = 2 * DAY
+    assert (await world.after(MINUTE)).earliest > grant.spec.expires
+    world.own = world.server = timedelta()
+    assert grant.state((await world.after(MINUTE)).latest) == "active"
+
+
 async def test_a_measure_of_durations_that_runs_fast_ends_nothing_too_early() -> None:
     """Both clocks are right, for months: nothing of what was seen before is ahead of them."""
     world = World()
