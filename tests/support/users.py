@@ -57,6 +57,8 @@ NAMESPACE_CONTROLLER = service_account("kube-system", "namespace-controller")
 ENDPOINT_SLICE_CONTROLLER = service_account("kube-system", "endpointslice-controller")
 JOB_CLEANER = service_account("kube-system", "ttl-after-finished-controller")
 ROLE_AGGREGATOR = service_account("kube-system", "clusterrole-aggregation-controller")
+ROOT_RECONCILER = service_account("config-management-system", "root-reconciler")
+CROSSPLANE = service_account("crossplane-system", "crossplane")
 CERT_INJECTOR = service_account("cert-manager", "cert-manager-cainjector")
 ROOT_RECONCILER = service_account("config-management-system", "root-reconciler")
 NAMESPACE_RECONCILER = service_account("config-management-system", "ns-reconciler-tenants")
@@ -79,6 +81,8 @@ ADMIN_GROUPS = (
     "developers",
     "system:serviceaccounts:argocd",
     "system:serviceaccounts:cert-manager",
+    "system:serviceaccounts:config-management-system",
+    "system:serviceaccounts:crossplane-system",
     "system:serviceaccounts:flux-system",
     "system:serviceaccounts:tenants",
 )

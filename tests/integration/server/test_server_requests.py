@@ -112,6 +112,8 @@ def test_some_guards_by_their_path(server: Gateway) -> None:
     }
     assert allowed == {"drift": False, "secrets.drift": False, "provenance": True}
     assert server.ask(body, path="/v1/validate/nothing").status == 404
+    named = {("break-glass", "drift"), ("break-glass", "drift", "secrets"), ("provenance", "trust-policy")}
+    eventually(lambda: named <= {tuple(one["verdict"].get("guards", ())) for one in server.records()}, seconds=60)
 
 
 def test_dry_runs_are_counted_apart(server: Gateway) -> None:

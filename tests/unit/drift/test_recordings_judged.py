@@ -88,6 +88,13 @@ EXPECTED: dict[str, dict[str, str]] = {
     "job-finished": {},
     "role-aggregated": {},
     "certificate-injected": {},
+    "config-sync-apply": {},
+    "config-sync-edit": {"data.greeting": OWNED},
+    "config-sync-released": {'metadata.annotations["configsync.gke.io/resource-id"]': TRACKED},
+    "config-sync-delete": {"": "drift/deleted"},
+    "crossplane-compose": {},
+    "crossplane-edit": {"data.greeting": OWNED},
+    "crossplane-released": {'metadata.labels["crossplane.io/composite"]': TRACKED},
 }
 # What a Scale is about, as it was when it was scaled: the object of another scene, with replicas declared or not.
 SCALED = {"scale-declared": "flux-image", "scale-undeclared": "flux-image", "argo-scale": "argo-edit-image"}
