@@ -125,6 +125,9 @@ def test_counting() -> None:
     wider = tuple(msgspec.structs.replace(use, fields=(*use.fields, Changed("spec.paused"))) for use in two.status.uses)
     assert texts(two, with_status(two, uses=(wider[0], two.status.uses[1])), gateway) == ""
     assert "one use" in texts(two, with_status(two, uses=wider), gateway)
+    assert "one use" in texts(two, with_status(two, uses=wider[:1]), gateway)
+    ended = with_status(used(grant), revoked=Revoked(GATEWAY))
+    assert "one use" in texts(grant, ended, writer(GATEWAY, APPROVE, gateway=True))
     full = used(used(grant))
     assert "does not hold" in texts(full, used(full), gateway)
     pending = asked()
