@@ -176,3 +176,36 @@ func TestBeyondTheBoundNothingMoreIsBegun(t *testing.T) {
 	}
 	none(t)
 }
+
+func TestWhatRunsWhileTooMuchMemoryIsUsedIsEndedAlone(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	b, _ := newBatch(t, []string{"data.t.hung", "data.t.quick"}, []string{`{"hang": true}`, "{}"})
+	given := started(b)
+	one := <-stuck
+	if b.endLong(true) {
+		t.Error("what has only begun was ended")
+	}
+	if !b.endLong(true) {
+		t.Error("what ran at the last look goes on")
+	}
+	close(one.let)
+	rows := <-given
+	if last := rows[0][1]; last.Code != "memory" {
+		t.Errorf("the input that was ended: %s", said(rows[0]))
+	}
+	if said(rows[1]) != "undefined value1 " {
+		t.Errorf("the other one: %s", said(rows[1]))
+	}
+}
+
+func TestACallWhoseEvaluationsAreAllShortIsEndedWhole(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	b, _ := newBatch(t, []string{"data.t.hung", "data.t.quick"}, []string{`{"hang": true}`, "{}"})
+	given := started(b)
+	one := <-stuck
+	b.end()
+	close(one.let)
+	if rows := <-given; said(rows[1]) != "failedmemory failedmemory " {
+		t.Errorf("what was to follow: %s", said(rows[1]))
+	}
+}
