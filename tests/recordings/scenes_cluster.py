@@ -12,7 +12,7 @@ from support.users import (
     DEPLOYMENT_CONTROLLER,
     ENDPOINT_SLICE_CONTROLLER,
     JOB_CLEANER,
-    TENANT,
+    ROOT,
 )
 
 
@@ -20,7 +20,7 @@ def _garbage(stage: Stage):
     owner = stage.api(ALICE).create(config_map(stage.namespace, "owner"))
     owned = stage.flux(config_map(stage.namespace))
     reference = {"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": owner["metadata"]["uid"]}
-    stage.api(TENANT).patch(owned, {"metadata": {"ownerReferences": [reference]}})
+    stage.api(ROOT).patch(owned, {"metadata": {"ownerReferences": [reference]}})
     yield
     stage.api(ALICE).delete(owner)
 

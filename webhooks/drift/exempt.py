@@ -181,11 +181,6 @@ def acts(actors: Actors, user: UserInfo) -> bool:
     return user.username in actors.users or (bool(actors.groups) and not set(actors.groups).isdisjoint(user.groups))
 
 
-def is_program(user: UserInfo) -> bool:
-    """Whether it is a service account, or a part of Kubernetes: names that nobody else is given. ``system:admin`` is people's."""
-    return user.username.startswith("system:") and user.username != "system:admin"
-
-
 def allowances(writers: Iterable[Writer], subject: Subject) -> list[Writer]:
     """The writers whose turn this is: actor, operation, kind and namespace fit."""
     return [

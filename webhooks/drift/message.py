@@ -10,7 +10,7 @@ from gateway.core.finding import Action, Finding, Resource, finding_id
 from gateway.core.subject import Subject
 from webhooks.drift.equality import MISSING
 from webhooks.drift.facts import Source
-from webhooks.drift.paths import OWNER_REFERENCES, path_text
+from webhooks.drift.paths import path_text
 from webhooks.drift.values import shown
 from webhooks.drift.violations import RULES, Rule, Violation
 from webhooks.drift.weigh import Drifted
@@ -92,9 +92,6 @@ def _what(subject: Subject, violation: Violation, field: str) -> str:
             f"{field} would name another owner besides: {who} do that" if field else f"{who} create it with its marks"
         )
     subject_text = f"tracking metadata {field}" if violation.rule is Rule.TRACKING_METADATA else field
-    if violation.path[:-1] == OWNER_REFERENCES and isinstance(violation.new, dict):
-        heir = _short(f"{violation.new.get('kind')} {violation.new.get('name')}")
-        return f"{subject_text} would give it to {heir}: it is collected with that, or becomes its controller's"
     before = shown(subject.kind, violation.path, violation.old)
     after = shown(subject.kind, violation.path, violation.new)
     if violation.new is MISSING:

@@ -14,10 +14,10 @@ from gateway.core.known_rule import KnownRule, by_id
 from gateway.core.subject import Json, Subject
 from webhooks.drift.declared import Declared, declared
 from webhooks.drift.equality import MISSING, same
-from webhooks.drift.exempt import acts, is_program
+from webhooks.drift.exempt import acts
 from webhooks.drift.facts import OwnerRef
 from webhooks.drift.fields import Change, adds, changes, taken, value_at
-from webhooks.drift.managed import Entry, by, controller_of, owners, reference_path
+from webhooks.drift.managed import Entry, by, controller_of, reference_path
 from webhooks.drift.named import resolve, whole
 from webhooks.drift.paths import ANNOTATIONS, LAST_APPLIED, OWNER_REFERENCES, RESTARTED_AT, Path, covered
 from webhooks.drift.reconcilers.base import Reconciler
@@ -139,7 +139,6 @@ def of_update(
     old, new = subject.old_object, subject.object
     stated = declared(old, before, reconciler, new)
     found = {v.path: v for v in _tracking(old, new, reconciler.tracking(owner, old), stated)}
-    found |= {v.path: v for v in _given_away(subject) if v.path not in found}
     fields, unsure = field_changes(stated, old, new, shapes=[*before, *after], max_depth=max_depth)
     for change in fields:
         found.setdefault(change.path, Violation(Rule.OWNED_FIELD, change.path, change.old, change.new))
@@ -224,22 +223,6 @@ def _tracking(old: Json, new: Json, paths: Iterable[Path], stated: Declared) -> 
         if path not in watched and reference_path(controller_of(old)) != path:
             found.append(Violation(Rule.TRACKING_METADATA, path, value_at(old, path), controller))
     return found
-
-
-def _given_away(subject: Subject) -> list[Violation]:
-    """The owners to whom a person gives the object: a controller, or the first owner of any sort, with which it is collected.
-
-    Programs are left alone: that a controller adopts what its labels select, or what it is told to, is its own way of working.
-    """
-    if is_program(subject.user):
-        return []
-    held = owners(subject.old_object)
-    controller = reference_path(controller_of(subject.old_object))
-    return [
-        Violation(Rule.TRACKING_METADATA, path, value_at(subject.old_object, path), one)
-        for one in owners(subject.object)
-        if (path := reference_path(one)) != controller and (not held or one.get("controller") is True)
-    ]
 
 
 def _rewritten(old: Json, new: Json, before: list[Entry], after: list[Entry], max_depth: int) -> bool:

@@ -12,7 +12,7 @@ from recordings.stage import Scene, Stage
 from support.api import ApiError
 from support.cluster import Cluster, wait_for
 from support.gateway import Gateway
-from support.users import ALICE, ROOT, TENANT
+from support.users import ROOT
 
 STOPPED = {
     "edit-image": "spec.template.spec.containers[name=api].image",
@@ -70,30 +70,6 @@ def test_scene(scene: Scene, controllers: Cluster, govgate: Gateway, namespace: 
         assert STOPPED[scene.name] in told
     else:
         assert told == ""
-
-
-@pytest.mark.parametrize("controls", [True, False])
-def test_a_person_gives_no_managed_object_away(
-    controllers: Cluster, govgate: Gateway, namespace: str, controls
-) -> None:
-    """Nor Flux's nor Argo CD's, to an owner that is then deleted: the collector would take it along. A controller adopts."""
-    stage = Stage(controllers, namespace)
-    made = stage.api(ALICE).create(config_map(namespace, "mine"))
-    owner = {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "name": "mine",
-        "uid": made["metadata"]["uid"],
-        "controller": controls,
-    }
-    adopted = {"metadata": {"ownerReferences": [owner]}}
-    stage.argo(secret(namespace))
-    for item in (stage.flux(config_map(namespace)), secret(namespace)):
-        told = refusal(lambda item=item: stage.api(ALICE).patch(item, adopted))
-        assert "would give it to ConfigMap mine" in told
-        assert refusal(lambda item=item: stage.api(TENANT).patch(item, adopted)) == ""
-        # What has been adopted is Git's all the same.
-        assert "validate.govgate.dev" in refusal(lambda item=item: stage.api(TENANT).delete(item))
 
 
 def test_a_namespace_with_managed_objects_goes_away(controllers: Cluster, govgate: Gateway) -> None:
