@@ -142,7 +142,8 @@ class External(_Section, frozen=True):
     server. ``store_requests_per_second``: reads, at most, of each store. ``open_stores``: logged in to and connected,
     at most; ``store_threads``: that wait for the answers of Vault and AWS, of all stores. ``cache_bytes`` and ``namespace_cache_bytes``: of
     what was read, at most, in all and for one namespace. ``poll_seconds``: between two looks at the version of each path; 0:
-    there are none. ``min_refresh_seconds``: between two refreshes of one object, whatever its interval says. ``shards``: so many controllers share the work, by namespace; ``shard``: which of them this is, from 0; -1:
+    there are none. ``min_refresh_seconds``: between two refreshes of one object, whatever its interval says. ``revoke_grace_seconds``: before a lease is ended that
+    was replaced. ``shards``: so many controllers share the work, by namespace; ``shard``: which of them this is, from 0; -1:
     the number at the end of the host's name, as a StatefulSet gives it.
     """
 
@@ -159,6 +160,7 @@ class External(_Section, frozen=True):
     namespace_cache_bytes: Annotated[int, Meta(ge=0, le=1_073_741_824)] = 8 * 1024 * 1024
     poll_seconds: Annotated[float, Meta(ge=0, le=86_400)] = 0.0
     min_refresh_seconds: Annotated[float, Meta(ge=0.1, le=86_400)] = 10.0
+    revoke_grace_seconds: Annotated[float, Meta(ge=0, le=604_800)] = 300.0
     intake: Intake = Intake()
     restarts: Restarts = Restarts()
     shards: Annotated[int, Meta(ge=1, le=64)] = 1

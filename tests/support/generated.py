@@ -52,7 +52,7 @@ class Maker:
 
     def spec(self, path: str, controller: str = "govgate", **spec: Any) -> Json:
         provider = {"server": self.bao.url, "auth": {"tokenSecretRef": {"name": "token", "key": "t"}}}
-        return {"path": path, "controller": controller, "provider": provider, **spec}
+        return {"path": path, "controller": controller, "provider": provider} | spec
 
     def create(self, name: str = "db", kind: str = "VaultDynamicSecret", **spec: Any) -> Json:
         entry = {"sourceRef": {"generatorRef": {"kind": kind, "name": "made"}}}
@@ -72,6 +72,12 @@ class Maker:
         note = (self.site.secret(name) or {})["metadata"]["annotations"][NOTE]
         made: Json = json.loads(note)["made"][0]
         return made
+
+    def replaced(self, name: str = "db") -> list[Json]:
+        """What is noted to be ended."""
+        note = (self.site.secret(name) or {})["metadata"]["annotations"][NOTE]
+        found: list[Json] = json.loads(note).get("replaced", [])
+        return found
 
     def lease(self, name: str = "db") -> Json:
         lease: Json = self.note(name)["lease"]

@@ -1,4 +1,4 @@
-"""The Event that tells people what became of an ExternalSecret. Pure; one for each turn of its condition, no more."""
+"""The Event that tells people what became of an ExternalSecret. Pure; one for each turn of its condition, and for what was given up."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import datetime
 
 from gateway.core.subject import Json
 from gateway.kube.events import event, involved_in
-from gateway_secrets.external.spec import API_VERSION, KIND
+from gateway_secrets.external.spec import API_VERSION, KIND, ExternalSecret
 from gateway_secrets.external.target import Action, Decision, Reason
 
 MAX_MESSAGE_CHARACTERS = 1_000
@@ -22,6 +22,19 @@ def event_of(document: Json, decision: Decision, now: datetime) -> Json:
         kind="Warning" if failed else "Normal",
         reason="UpdateFailed" if failed else _REASONS.get(decision.action, decision.reason.value),
         message=decision.message[:MAX_MESSAGE_CHARACTERS],
+        now=now,
+    )
+
+
+def notice_of(external: ExternalSecret, reason: str, message: str, now: datetime) -> Json:
+    """A warning of something that happened to an ExternalSecret, whatever its condition is."""
+    about = {"name": external.name, "namespace": external.namespace, "uid": external.uid}
+    return event(
+        involved_in({"metadata": about}, API_VERSION, KIND),
+        external.namespace,
+        kind="Warning",
+        reason=reason,
+        message=message[:MAX_MESSAGE_CHARACTERS],
         now=now,
     )
 

@@ -53,21 +53,21 @@ async def lease_note(
     generator: str,
     *,
     path: str,
-    what: Lease | StoreError | None,
-    outcome: str,
+    lease: Lease | None,
+    outcome: str | StoreError,
 ) -> None:
-    """Record that a secret was made, could not be made, or is ended; of its lease a digest, which gives no rights.
+    """Record that a secret was made, is to be ended or was, or why not; of its lease a digest, which gives no rights.
 
     Raises:
         AuditError: it cannot be recorded.
     """
-    lease = hashlib.sha256(what.id.encode()).hexdigest()[:16] if isinstance(what, Lease) else ""
+    digest = hashlib.sha256(lease.id.encode()).hexdigest()[:16] if lease is not None else ""
     await journal.note(
         {
             "actor": {"username": actor},
             "for": {"kind": "ExternalSecret", "namespace": external.namespace, "name": external.name},
-            "provider": "vault", "generator": generator, "key": path, "lease": lease,
-            "outcome": outcome_of(what) if isinstance(what, StoreError) else outcome,
+            "provider": "vault", "generator": generator, "key": path, "lease": digest,
+            "outcome": outcome_of(outcome) if isinstance(outcome, StoreError) else outcome,
         },
         MADE,
     )  # fmt: skip

@@ -67,6 +67,11 @@ class Leaving:
             await self._write(key, document, [one for one in finalizers if one not in dropped])
         return True
 
+    def gone(self, held: Held) -> None:
+        """One is no more. Leases are left only if somebody took the finalizer away."""
+        if self._dynamics.knows(held.uid):
+            self._dynamics.gone(read_loosely(held.document))
+
     async def _ended(self, key: Key, document: Json) -> bool:
         external = read_loosely(document)
         secret = self._known.secrets(Key(key.namespace, external.target_name))

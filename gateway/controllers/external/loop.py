@@ -133,12 +133,12 @@ class ExternalLoop:
             )
             sources = Sources(known, stores, run.shared, notes, actor, generators)
             worker = Worker(Tools(context.client, sources, renderer, key, pace, settings.min_refresh_seconds))
+            run.gone = worker.gone
             if settings.intake.enabled:
                 port = await ends.enter_async_context(serving(settings.intake, run.told))
                 _log.info("changes are taken", extra={"fields": {"port": port}})
-            refresher = Refresher(sources, run.uses, run.outdated)
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(lasting(refresher.run()))
+                tasks.create_task(lasting(Refresher(sources, run.uses, run.outdated).run()))
                 tasks.create_task(lasting(run.upkeep()))
                 tasks.create_task(lasting(run.store_status.run()))
                 tasks.create_task(lasting(run.store_checks.run()))
@@ -161,7 +161,8 @@ class ExternalLoop:
 
     def _generate(self, run: Run, dynamics: Dynamics, ends: contextlib.AsyncExitStack) -> Generators:
         """Start the caches of generators, which a cluster need not know."""
-        dynamics.least_refresh = self._context.config.controller.external.min_refresh_seconds
+        settings = self._context.config.controller.external
+        dynamics.least_refresh, dynamics.grace = settings.min_refresh_seconds, settings.revoke_grace_seconds
         ends.push_async_callback(dynamics.close)
         for cache in caches_of(self._context.client, run.generator_changed):
             run.generators.append(cache)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from gateway.controllers.contests import Contests
@@ -74,6 +74,7 @@ class Run:
         self.rollouts: Rollouts | None = None
         self.pushes: Pushes | None = None
         self.polls = False
+        self.gone: Callable[[Held], None] = lambda _: None
         self._since: dict[Key, float] = {}
         self._anew: dict[Key, tuple[frozenset[Path], float]] = {}
         """What could not be read of an object, and when."""
@@ -109,6 +110,8 @@ class Run:
             self._told.discard(key)
             self._rivals.pop(key, None)
             self._note(key, None)
+            if old is not None:
+                self.gone(old)
             return
         if old is not None and new.says_as(old):
             # Only its status changed, or its finalizer was set, which is govgate's own doing, or that of somebody who works on it as well.

@@ -1,4 +1,4 @@
-"""What an ExternalSecret is told about itself: its status, and an Event when that turns."""
+"""What an ExternalSecret is told about itself: its status, and an Event when that turns, or something was given up."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from gateway.controllers.external.events import event_of, worth_telling
+from gateway.controllers.external.events import event_of, notice_of, worth_telling
 from gateway.controllers.external.held import EXTERNAL, Json
 from gateway.core.errors import ClusterError
 from gateway.kube import ApiError, Key, KubeClient
@@ -20,6 +20,28 @@ _CONFLICT = 409
 _log = logging.getLogger(__name__)
 
 
+class Notices:
+    """Events of what happens to ExternalSecrets beside their condition. ``now``: the clock, seconds since the epoch."""
+
+    def __init__(self, client: KubeClient, pace: Pace, now: Callable[[], float]) -> None:
+        self._client = client
+        self._pace = pace
+        self._now = now
+
+    async def say(self, external: ExternalSecret, reason: str, message: str) -> None:
+        """Warn of something, if the API server takes it."""
+        event = notice_of(external, reason, message, datetime.fromtimestamp(self._now(), UTC))
+        await self.write(Key(external.namespace, external.name), event)
+
+    async def write(self, key: Key, event: Json) -> None:
+        """Write an Event about an object; that it cannot be written is logged."""
+        try:
+            await self._pace()
+            await self._client.create(EVENTS.path("v1", key.namespace), event)
+        except ClusterError as error:
+            _log.warning("event not written", extra={"fields": {"object": "/".join(key), "problem": str(error)}})
+
+
 class Teller:
     """Writes as much as the pace allows. ``now``: the clock, seconds since the epoch."""
 
@@ -27,6 +49,7 @@ class Teller:
         self._client = client
         self._pace = pace
         self._now = now
+        self._notices = Notices(client, pace, now)
 
     async def say(
         self, key: Key, document: Json, external: ExternalSecret | None, decision: Decision, *, read: bool
@@ -36,7 +59,7 @@ class Teller:
         before = document.get("status") or {}
         after = await self._stated(key, document, external or _bare(document), decision, now, read=read)
         if worth_telling(ready_of(before), ready_of(after), decision):
-            await self._tell(key, event_of(document, decision, now))
+            await self._notices.write(key, event_of(document, decision, now))
 
     async def _stated(
         self, key: Key, document: Json, about: ExternalSecret, decision: Decision, now: datetime, *, read: bool
@@ -69,13 +92,6 @@ class Teller:
             for name in ("uid", "generation", "labels", "annotations")
         )
         return newest if same else None
-
-    async def _tell(self, key: Key, event: Json) -> None:
-        try:
-            await self._pace()
-            await self._client.create(EVENTS.path("v1", key.namespace), event)
-        except ClusterError as error:
-            _log.warning("event not written", extra={"fields": {"object": "/".join(key), "problem": str(error)}})
 
 
 def _bare(document: Json) -> ExternalSecret:

@@ -33,11 +33,12 @@ from gateway_secrets.external.collect import MAX_SOURCES, Values, collect
 from gateway_secrets.external.content import content_of
 from gateway_secrets.external.errors import ExternalError
 from gateway_secrets.external.faults import refusal, remarks
+from gateway_secrets.external.made import Note
 from gateway_secrets.external.record import annotations_of, intact, prefix_of
 from gateway_secrets.external.renderer import Renderer
 from gateway_secrets.external.spec import ExternalSecret, Spec, external_of
 from gateway_secrets.external.status import read_at, read_needed, ready_of
-from gateway_secrets.external.target import Action, Decision, Intent, is_owner, plan, plan_empty, refused
+from gateway_secrets.external.target import NOT_THERE, Action, Decision, Intent, is_owner, plan, plan_empty, refused
 from gateway_secrets.external.validate import LEAST_REFRESH_SECONDS, faults
 from gateway_secrets.stores.errors import StoreError
 
@@ -152,6 +153,10 @@ class Worker:
             tools = self._tools
             await tell_contest(tools.client, tools.pace, held.document, writer, _time(tools.now()))
 
+    def gone(self, held: Held) -> None:
+        """One is no more."""
+        self._leaving.gone(held)
+
     async def _refused(self, key: Key, document: Json, problem: str) -> Result:
         """Say it; what was made before it was so is in use."""
         now = self._tools.now()
@@ -175,12 +180,12 @@ class Worker:
         self, key: Key, document: Json, external: ExternalSecret, since: Since, *, told: bool, remark: str
     ) -> Result:
         tools, spec, status = self._tools, external.spec, document.get("status") or {}
-        now, dynamics = tools.now(), self._dynamics
+        dynamics = self._dynamics
         interval = spec.refresh_seconds(tools.least_refresh)
         paths = paths_of(spec, self._known, key.namespace)
         last = read_at(status)
         tended = await self._tend(key, external)
-        present = tended.present
+        present, now = tended.present, tools.now()  # after that: what is due by then is due now
         end = _first(due(paths, interval, last.timestamp()) if last is not None else None, tended.replaced_at)
         needed = read_needed(external, status, _time(now), _time(end) if end is not None else None).why
         if told and spec.refresh_policy != "CreatedOnce":
@@ -189,7 +194,8 @@ class Worker:
         settled = ready.get("status") == "True"
         missing = interval > 0 and self._known.missing(refs_of(document["spec"]), key.namespace)
         left_alone = self._left_alone(external, present, str(ready.get("reason")))
-        if needed == "no" and settled and left_alone and not missing:
+        lost = dynamics.lost(external, tended.made)
+        if needed == "no" and settled and left_alone and not missing and not lost:
             reads = Reads(paths, noted(present, external, paths), interval)
             again = _until(_first(end, tended.next_at), now)
             return Result(Outcome.UNCHANGED, again, reads=reads, partial=_searches(spec))
@@ -197,23 +203,29 @@ class Worker:
         since = earliest(since, interval, now) if anew else _any_time
         reading = Reading(external, tools.sources, since, tended.made)
         try:
-            decision, written = await self._brought(external, present, reading)
+            decision, written = await self._brought(external, present, reading, tended.note)
         except (StoreError, ExternalError, AuditError) as error:
             outcome = Outcome.WAITING if isinstance(error, StoreError | AuditError) else Outcome.REFUSED
             await self._teller.say(key, document, external, refused(str(error)), read=False)
             reads = Reads(paths, {}, interval)
             unread = frozenset(reading.failed) if isinstance(error, AuditError) else reading.anew
             return Result(outcome, _until(tended.to_come, now), problem=str(error), reads=reads, anew=unread)
+        held = dynamics.noted(external, decision.held)
         if decision.action is not Action.REFUSE:
             # By its note, not by what was made: a Secret that stays as it is uses what it has.
-            dynamics.settled(external, tended.made, dynamics.noted(external, decision.held))
+            dynamics.settled(external, held)
+            lost = dynamics.lost(external, held.made)
+            if lost:
+                decision = refused(lost)
         await self._teller.say(key, document, external, decision.and_said(remark), read=anew)
         reads = Reads({**paths, **reading.paths}, reading.stamps, interval, whole=True)
         if decision.action is Action.REFUSE:
             return Result(Outcome.REFUSED, _until(tended.to_come, now), problem=decision.message, reads=reads)
         await self._sweep(external)
         # What was read counts from now: the next window is the one after this moment's.
-        again = _first(due(paths, interval, now), dynamics.next_at(external, reading.made))
+        again = _first(due(paths, interval, now), dynamics.next_at(external, held))
+        if decision is NOT_THERE and interval > 0:
+            again = _first(again, now + interval)  # nobody tells of a Secret that is not govgate's
         return Result(written, _until(again, tools.now()), reads=reads)
 
     def _left_alone(self, external: ExternalSecret, present: Json | None, reason: str) -> bool:
@@ -227,16 +239,18 @@ class Worker:
         return external.spec.refresh_policy == "CreatedOnce" or intact(present, external, self._tools.key)
 
     async def _brought(
-        self, external: ExternalSecret, present: Json | None, reading: Reading
+        self, external: ExternalSecret, present: Json | None, reading: Reading, before: Note
     ) -> tuple[Decision, Outcome]:
-        """Read, decide, write."""
+        """Read, decide, write. ``before``: what the Secret noted."""
         generated = any(entry.generator is not None for entry in external.spec.data_from)
         if present is None and generated:
             # One that bears no mark yet is not held, and remembers all the same.
             present = await self._present(external)
+        if present is None and generated and external.spec.target.creation_policy == "Merge":
+            return NOT_THERE, Outcome.UNCHANGED  # before anything is made that nobody would have
         reading.present = secret_data(present)
         values = await collect(external.spec, reading, self._tools.renderer, reading.present)
-        made = self._tools.sources.generators.dynamics.note(external, reading.made)
+        made = self._dynamics.note(external, reading.made, before)
         decide = await self._decider(external, values, made)
         target = external.spec.target
         taken_away = not values.data and target.deletion_policy == "Delete"

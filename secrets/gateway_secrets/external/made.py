@@ -1,8 +1,9 @@
 """What a generator made for an ExternalSecret, noted on the Secret: so that a restart makes nothing anew, and leases can be ended. Pure.
 
 The note is the annotation ``secrets.govgate.dev/generated`` (begun as :mod:`.record` says). It holds no value: times, names, the id
-of the lease, and a keyed digest of the values. It is authentic by a digest of its own: whoever may write Secrets must not be able
-to have other leases ended, with the rights of the generator.
+of the lease, and a keyed digest of the values; and of what was replaced, which leases are to be ended when, so that no restart
+forgets one. It is authentic by a digest of its own: whoever may write Secrets must not be able to have other leases ended, with
+the rights of the generator.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ REPLACED_AT = 1.0 / 6.0
 """A secret is replaced when no more than this part of its first lease is left, and it cannot be renewed."""
 LEAST_SECONDS = 15.0
 """Between two that are made, unless the refresh interval is shorter."""
+MAX_REPLACED = 50
+"""So many of those that were replaced are noted: with more, the oldest are ended at once."""
+_NOTHING = b"[]"
 
 
 class Made(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -60,6 +64,10 @@ class Made(msgspec.Struct, frozen=True, omit_defaults=True):
             return None
         return self.lease.due(RENEWED_AT)
 
+    def has_ended(self, spec: Spec, now: float, least: float = 0.0) -> bool:
+        """Whether it is no good any more, and by the refresh policy nothing takes its place."""
+        return self.lease is not None and self.lease.ends <= now and self.replaced_at(spec, least) is None
+
     def is_for(self, external: ExternalSecret, revision: str, now: float, least: float = 0.0) -> bool:
         """Whether it is still what the ExternalSecret wants."""
         if external.spec.refresh_policy == "CreatedOnce":
@@ -69,9 +77,58 @@ class Made(msgspec.Struct, frozen=True, omit_defaults=True):
         return same and (end is None or self.at <= now < end)
 
 
+class Replaced(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is to be ended: by which generator, of which revision, it was made, and ``at`` which time that is due, in seconds since
+    the epoch.
+    """
+
+    generator: str
+    revision: str
+    lease: Lease
+    at: float
+
+
+class Note(msgspec.Struct, frozen=True):
+    """What a Secret says. ``made``: what it holds; ``replaced``: what it held, which may still be in use."""
+
+    made: tuple[Made, ...] = ()
+    replaced: tuple[Replaced, ...] = ()
+
+    @property
+    def leases(self) -> frozenset[str]:
+        """The ids of all that it names."""
+        several: list[Made | Replaced] = [*self.made, *self.replaced]
+        return frozenset(one.lease.id for one in several if one.lease is not None)
+
+
 class _Note(msgspec.Struct, frozen=True):
     made: msgspec.Raw
     mac: str
+    replaced: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+def ended_at(made: Made, at: float) -> Replaced | None:
+    """What is to be ended of something, ``at`` that time, or when it ends by itself; None: it has no lease."""
+    lease = made.lease
+    return Replaced(made.generator, made.revision, lease, min(at, lease.ends)) if lease is not None else None
+
+
+def replaced_by(
+    made: Sequence[Made], before: Note, seen: Sequence[Replaced], now: float, grace: float
+) -> tuple[Replaced, ...]:
+    """What a Secret notes to be ended when it holds ``made``: what it had noted, or is known to have held (``seen``), and lasts.
+
+    ``grace``: seconds for what used the old one until now. The oldest go, where there are more than a note holds.
+    """
+    held = {one.lease.id for one in made if one.lease is not None}
+    found = {one.lease.id: one for one in before.replaced}
+    former: list[Made | Replaced] = [*before.made, *seen]
+    for one in former:
+        if one.lease is not None:
+            at = min(now + grace, one.lease.ends)
+            found.setdefault(one.lease.id, Replaced(one.generator, one.revision, one.lease, at))
+    last = [old for lease, old in found.items() if lease not in held and old.lease.ends > now]
+    return tuple(sorted(last, key=lambda one: (one.at, one.lease.id))[-MAX_REPLACED:])
 
 
 def generator_name(ref: GeneratorRef) -> str:
@@ -90,24 +147,33 @@ def note_name(external: ExternalSecret) -> str:
     return f"{prefix_of(external)}/{GENERATED}"
 
 
-def note_of(made: Sequence[Made], external: ExternalSecret, key: bytes) -> str:
+def note_of(note: Note, external: ExternalSecret, key: bytes) -> str:
     """The annotation; empty for nothing."""
-    if not made:
+    if not note.made and not note.replaced:
         return ""
-    text = msgspec.json.encode(sorted(made, key=lambda one: one.where))
-    return msgspec.json.encode(_Note(msgspec.Raw(text), _mac(text, external, key))).decode()
+    made = msgspec.json.encode(sorted(note.made, key=lambda one: one.where))
+    replaced = msgspec.json.encode(note.replaced)
+    mac = _mac(made, replaced, external, key)
+    more = msgspec.Raw(replaced) if note.replaced else msgspec.UNSET
+    return msgspec.json.encode(_Note(msgspec.Raw(made), mac, more)).decode()
 
 
-def made_in(secret: Json | None, external: ExternalSecret, key: bytes) -> tuple[Made, ...]:
+def note_in(secret: Json | None, external: ExternalSecret, key: bytes) -> Note:
     """What a Secret says was made for an ExternalSecret; nothing, if that is not govgate's own note of it."""
     text = annotations_of(secret).get(note_name(external))
     try:
         note = msgspec.json.decode(text, type=_Note) if text is not None else None
-        if note is None or not hmac.compare_digest(note.mac.encode(), _mac(bytes(note.made), external, key).encode()):
-            return ()
-        return msgspec.json.decode(note.made, type=tuple[Made, ...])
+        if note is None:
+            return Note()
+        made = bytes(note.made)
+        replaced = bytes(note.replaced) if isinstance(note.replaced, msgspec.Raw) else _NOTHING
+        if not hmac.compare_digest(note.mac.encode(), _mac(made, replaced, external, key).encode()):
+            return Note()
+        return Note(
+            msgspec.json.decode(made, type=tuple[Made, ...]), msgspec.json.decode(replaced, type=tuple[Replaced, ...])
+        )
     except (msgspec.DecodeError, UnicodeError):
-        return ()
+        return Note()
 
 
 def mark_of(values: Mapping[str, bytes], key: bytes) -> str:
@@ -122,6 +188,8 @@ def recovered(made: Made, data: Mapping[str, bytes], key: bytes) -> dict[str, by
     return found if hmac.compare_digest(mark_of(found, key), made.mark) else None
 
 
-def _mac(text: bytes, external: ExternalSecret, key: bytes) -> str:
+def _mac(made: bytes, replaced: bytes, external: ExternalSecret, key: bytes) -> str:
     whose = msgspec.json.encode([external.namespace, external.name, external.uid])
+    # Both are JSON, and two texts of it are never one: where nothing is to be ended, it is as before there was such a thing.
+    text = made if replaced == _NOTHING else made + b" " + replaced
     return hmac.digest(key, b"made %s %s" % (whose, text), "sha256").hex()

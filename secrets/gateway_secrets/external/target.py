@@ -99,6 +99,12 @@ class Decision(msgspec.Struct, frozen=True):
         return f"Decision({self.action}, {self.reason}, {self.message!r})"
 
 
+NOT_THERE = Decision(
+    Action.NONE, Reason.MISSING, "there is no Secret to merge into, and creationPolicy Merge makes none"
+)
+"""Whatever is read."""
+
+
 def refused(problem: str) -> Decision:
     """Nothing is done."""
     return Decision(Action.REFUSE, Reason.ERROR, problem)
@@ -132,8 +138,7 @@ def plan(intent: Intent, present: Json | None, *, now: datetime, alive: Containe
         return Decision(Action.NONE, Reason.SYNCED, "read; creationPolicy None makes no Secret", present)
     if present is None:
         if policy == "Merge":
-            message = "there is no Secret to merge into, and creationPolicy Merge makes none"
-            return Decision(Action.NONE, Reason.MISSING, message)
+            return NOT_THERE
         return Decision(Action.CREATE, Reason.SYNCED, IN_SYNC, _noted(intent, _wanted(intent, None), now))
     wanted = _wanted(intent, present)
     frozen = present.get("immutable") is True and _frozen(wanted) != _frozen(present)

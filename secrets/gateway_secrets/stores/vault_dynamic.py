@@ -78,8 +78,8 @@ class VaultDynamic:
         pace = Pace(limits)
         self._asker: Asker = asker or (lambda ask, _about: pace.call(ask))
         self._held: set[str] = set()
-        self._parents: dict[str, tuple[int | None, float | None]] = {}
-        """By lease: the login whose token it was made with, None if that is not here or does not matter; and its end."""
+        self._logins: dict[str, int | None] = {}
+        """By lease that was made here: the login whose token it was made with, None if that does not matter."""
 
     async def generate(self) -> Generated:
         """Have a secret made. One whose answer was lost ends with its lease."""
@@ -109,10 +109,25 @@ class VaultDynamic:
         except (MisconfiguredError, ForbiddenError) as error:
             raise _gone(error) or error from None
         found = answer.get("auth") if lease.sort == _TOKEN and isinstance(answer, dict) else answer
-        renewed = self._lease(found, lease.id, lease.sort, lease.until)
+        known = msgspec.structs.replace(lease, until=await self._parent_renewed(lease))
+        renewed = self._lease(found, known)
         if renewed is None:
             raise UnavailableError("renewing a lease: the answer holds none")
         return renewed
+
+    async def look(self, lease: Lease) -> None:
+        """Ask whether a lease is still good.
+
+        Raises:
+            NotFoundError: there is no such lease any more, and the secret is no good.
+        """
+        url, body = "/v1/sys/leases/lookup", {"lease_id": lease.id}
+        if lease.sort == _TOKEN:
+            url, body = "/v1/auth/token/lookup-accessor", {"accessor": lease.id}
+        try:
+            await self._ask(lambda client: client.adapter.put(url, json=body), "looking up a lease")
+        except (MisconfiguredError, ForbiddenError) as error:
+            raise _gone(error) or error from None
 
     async def revoke(self, lease: Lease) -> None:
         """End a secret; it is no good from here on. One that has ended is no error."""
@@ -125,7 +140,7 @@ class VaultDynamic:
             if _gone(error) is None:
                 raise
         self._held.discard(lease.id)
-        self._parents.pop(lease.id, None)
+        self._logins.pop(lease.id, None)
 
     async def close(self) -> None:
         """Give back connections; and the token, if nothing that was made with it would end with it."""
@@ -156,35 +171,52 @@ class VaultDynamic:
         if not lease_id:
             return None
         self._held.add(lease_id)
-        if answer.get("orphan") is True:
-            self._parents[lease_id] = (None, None)
-        return self._lease(answer, lease_id, sort, None)
+        tokens, orphan = self._store.tokens, answer.get("orphan") is True
+        self._logins[lease_id] = None if orphan else tokens.logins
+        return self._lease(answer, Lease(lease_id, 0.0, 0.0, sort=sort, parent="" if orphan else tokens.accessor))
 
-    def _lease(self, answer: Any, lease_id: str, sort: Sort, until: float | None) -> Lease | None:
+    async def _parent_renewed(self, lease: Lease) -> float | None:
+        """When the token ends that a lease was asked for with. If another process or session obtained it, nobody else renews it
+        than whoever renews the lease: if that is allowed, it is renewed here.
+        """
+        if not lease.parent or self._store.tokens.accessor in ("", lease.parent):
+            return lease.until
+        url, body = "/v1/auth/token/renew-accessor", {"accessor": lease.parent}
+        try:
+            answer = await self._ask(lambda client: client.adapter.put(url, json=body), "renewing a token")
+        except StoreError:
+            return lease.until
+        auth = answer.get("auth") if isinstance(answer, dict) else None
+        return time.time() + float(auth.get("lease_duration") or _ENDLESS) if isinstance(auth, dict) else lease.until
+
+    def _lease(self, answer: Any, known: Lease) -> Lease | None:
+        """A lease as an answer has it. ``known``: whose it is, and when the token ends that it was asked for with, as far as that is
+        not the present one.
+        """
         if not isinstance(answer, dict):
             return None
         seconds = float(answer.get("lease_duration") or 0)
         now = time.time()
-        if sort == _TOKEN and not seconds:
+        if known.sort == _TOKEN and not seconds:
             seconds = _ENDLESS
         # It is revoked with the token that it was asked for with.
-        until = self._parent_ends(lease_id, until)
+        until = self._parent_ends(known)
         if until is not None:
             seconds = min(seconds, until - now)
-        return Lease(lease_id, now + seconds, seconds, answer.get("renewable") is True, sort, until)
+        renewable = answer.get("renewable") is True
+        return msgspec.structs.replace(known, ends=now + seconds, seconds=seconds, renewable=renewable, until=until)
 
-    def _parent_ends(self, lease_id: str, known: float | None) -> float | None:
-        """When the token ends that a lease was made with. ``known``: what is known of it, if another process made it."""
-        tokens = self._store.tokens
-        ends: float | None = time.time() + tokens.seconds_left()
-        if ends == float("inf"):
-            ends = None
-        theirs = lease_id not in self._held and not tokens.given
-        logins, before = self._parents.get(lease_id, (None if theirs else tokens.logins, known))
-        if logins != tokens.logins:
-            return before
-        self._parents[lease_id] = (tokens.logins, ends)
-        return ends
+    def _parent_ends(self, lease: Lease) -> float | None:
+        """When the token ends that a lease was made with; as it is known, if that is not the present one."""
+        tokens, login = self._store.tokens, self._logins.get(lease.id, -1)
+        if lease.parent and tokens.accessor:
+            present = lease.parent == tokens.accessor
+        else:
+            present = login is not None and (tokens.given or login == tokens.logins)
+        left = tokens.seconds_left()
+        if not present:
+            return lease.until
+        return time.time() + left if left != float("inf") else None
 
 
 def _gone(error: StoreError) -> NotFoundError | None:

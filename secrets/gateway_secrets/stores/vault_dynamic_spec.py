@@ -31,7 +31,8 @@ class Lease(msgspec.Struct, frozen=True):
     """What a secret that was made may be used for: until ``ends`` (seconds since the epoch), ``seconds`` in all.
 
     ``sort``: whether ``id`` is a lease's, or the accessor of a token. ``until``: when the token ends that it was asked for
-    with, if nobody renews that, and the lease with it; None: never.
+    with, if nobody renews that, and the lease with it; None: never. ``parent``: that token's accessor, as far as it matters
+    and is known.
     """
 
     id: str
@@ -40,6 +41,7 @@ class Lease(msgspec.Struct, frozen=True):
     renewable: bool = False
     sort: Sort = "lease"
     until: float | None = None
+    parent: str = ""
 
     def due(self, part: float) -> float:
         """When ``part`` of its life is over, in seconds since the epoch: the time to renew or replace it."""

@@ -37,6 +37,7 @@ class _Token(msgspec.Struct, frozen=True):
     renewable: bool = False
     renew_at: float = float("inf")
     ends: float = float("inf")
+    accessor: str = ""
 
     def __repr__(self) -> str:
         return "_Token()"
@@ -124,6 +125,11 @@ class Tokens:
         """Whether it is one that was put there for the store, and not obtained by logging in."""
         return self._spec.auth.token_secret_ref is not None
 
+    @property
+    def accessor(self) -> str:
+        """Of the present token; empty, if there is none, or it has none."""
+        return self._held.accessor if self._held is not None else ""
+
     def seconds_left(self) -> float:
         """How long the present token is good, if it is not renewed."""
         return self._held.ends - time.monotonic() if self._held is not None else 0.0
@@ -185,6 +191,7 @@ class Tokens:
             return _Token(token)
         data = answer["data"] if isinstance(answer, dict) else {}
         life = {"client_token": token, "lease_duration": data.get("ttl"), "renewable": data.get("renewable")}
+        life["accessor"] = data.get("accessor")
         return _token_of({"auth": life})
 
     async def _ask(self, ask: Any, what: str, token: str, within: float) -> Any:
@@ -195,9 +202,9 @@ def _token_of(answer: Any) -> _Token:
     auth = answer.get("auth") if isinstance(answer, dict) else None
     if not isinstance(auth, dict) or not isinstance(auth.get("client_token"), str):
         raise UnavailableError("logging in: the answer holds no token")
-    life = float(auth.get("lease_duration") or 0)
+    life, accessor = float(auth.get("lease_duration") or 0), str(auth.get("accessor") or "")
     if life <= 0:
-        return _Token(auth["client_token"])
+        return _Token(auth["client_token"], accessor=accessor)
     now = time.monotonic()
     part = random.uniform(*_RENEW_AT)  # noqa: S311 - spreads load, hides nothing
-    return _Token(auth["client_token"], auth.get("renewable") is True, now + life * part, now + life)
+    return _Token(auth["client_token"], auth.get("renewable") is True, now + life * part, now + life, accessor)

@@ -99,7 +99,13 @@ def process_in(
         controller={
             "election": {"enabled": election is not None, **(election or {})},
             "scan": {"enabled": False},
-            "external": {"enabled": True, "minRefreshSeconds": 0.5, "intake": intake, **external},
+            "external": {
+                "enabled": True,
+                "minRefreshSeconds": 0.5,
+                "revokeGraceSeconds": 1,
+                "intake": intake,
+                **external,
+            },
         },
     )
 

@@ -19,7 +19,7 @@ from gateway.controllers.external.dynamic import Dynamics
 from gateway.controllers.external.sessions import Generator, Sessions
 from gateway.core.errors import AuditError
 from gateway.kube import KubeClient, connect
-from gateway_secrets.external.made import note_name
+from gateway_secrets.external.made import Note, note_name
 from gateway_secrets.external.spec import ExternalSecret, GeneratorRef, external_of
 from gateway_secrets.stores.credentials import KubeCredentials
 
@@ -96,7 +96,7 @@ async def test_renewed_noted_and_known_to_the_next_process(site: Site) -> None:
     external = site.external()
     kept, _ = await first.values(await site.generator(sessions), external, WHERE, (), {})
     assert kept.made.lease is not None
-    secret = await asyncio.to_thread(site.write, first.note(external, [kept.made]))
+    secret = await asyncio.to_thread(site.write, first.note(external, [kept.made], Note()))
     assert await first.tend(external, secret) == await first.tend(external, secret)
     assert (await first.tend(external, secret)).present is secret
     site.bao.root.auth.token.renew_accessor(kept.made.lease.id, increment="1200s")
@@ -106,7 +106,7 @@ async def test_renewed_noted_and_known_to_the_next_process(site: Site) -> None:
     (renewed,) = tended.made
     assert renewed.lease is not None
     assert renewed.lease.ends > kept.made.lease.ends
-    assert first.noted(external, tended.present) == tended.made
+    assert first.noted(external, tended.present).made == tended.made
     second, others = site.process()
     data = dict(kept.values)
     again, _ = await second.values(await site.generator(others), external, WHERE, tended.made, data)
@@ -124,8 +124,8 @@ async def test_what_somebody_else_ended_is_made_anew(site: Site) -> None:
     kept, _ = await dynamics.values(generator, external, WHERE, (), {})
     assert (await dynamics.values(generator, external, WHERE, (), {}))[0] is kept
     assert kept.made.lease is not None
-    secret = await asyncio.to_thread(site.write, dynamics.note(external, [kept.made]))
-    dynamics.settled(external, (), [kept.made])
+    secret = await asyncio.to_thread(site.write, dynamics.note(external, [kept.made], Note()))
+    dynamics.settled(external, Note((kept.made,)))
     site.bao.root.auth.token.revoke_accessor(kept.made.lease.id)
     site.moved = 2_000.0
     tended = await dynamics.tend(external, secret)
@@ -153,7 +153,7 @@ async def test_a_deletion_waits_for_a_vault_that_does_not_answer_but_not_for_eve
     first, sessions = site.process()
     external = site.external()
     kept, _ = await first.values(await site.generator(sessions), external, WHERE, (), {})
-    secret = await asyncio.to_thread(site.write, first.note(external, [kept.made]))
+    secret = await asyncio.to_thread(site.write, first.note(external, [kept.made], Note()))
     generator = site.api.get("generators.external-secrets.io/v1alpha1", KIND, site.namespace, "made")
     site.api.patch(generator, {"spec": {"provider": {"server": "http://127.0.0.1:9"}}})
     second, _ = site.process()

@@ -6,6 +6,7 @@ import asyncio
 import time
 
 import hvac
+import msgspec
 import pytest
 from aiohttp import web
 
@@ -197,13 +198,45 @@ async def test_a_token_of_a_login_ends_by_itself_alone(bao, dynamic):
     assert (made.lease.sort, made.lease.until) == ("token", None)
 
 
-async def test_what_another_process_made_ends_with_what_it_was_made_with(bao, broker, dynamic):
-    """It is renewed, and told to last no longer than its own token does as far as is known: not as this process's."""
+@pytest.mark.parametrize("allowed", [True, False])
+async def test_what_another_process_made_lasts_as_long_as_what_it_was_made_with(bao, broker, dynamic, allowed):
+    """That is renewed by its accessor, by whoever may; else it is told to last no longer than its token is known to: not as
+    this process's.
+    """
+    rights = RIGHTS if allowed else RIGHTS.replace("renew-accessor", "another")
+    bao.root.sys.create_or_update_policy("dynamic", rights)
     bao.root.auth.approle.create_or_update_approle("dynamic", token_policies=["dynamic"], token_ttl="10m")
     lease = (await (await dynamic("rabbitmq/creds/app")).generate()).lease
     bao.root.auth.approle.create_or_update_approle("dynamic", token_policies=["dynamic"], token_ttl="10h")
-    renewed = await (await dynamic("rabbitmq/creds/app")).renew(lease)
-    assert renewed.ends == pytest.approx(lease.until, abs=1)
+    known = msgspec.structs.replace(lease, ends=lease.ends - 300, until=lease.until - 300)
+    renewed = await (await dynamic("rabbitmq/creds/app")).renew(known)
+    if allowed:
+        assert renewed.until > lease.until + 1_000
+    else:
+        assert renewed.until == known.until
+        assert renewed.ends == pytest.approx(known.until, abs=1)
+    assert renewed.parent == lease.parent
+
+
+async def test_whether_a_lease_is_still_good(bao, broker, dynamic):
+    """Of a secret, and of a token; what says that it is no more is told from who may not ask."""
+    token = {"method": "POST", "parameters": {"ttl": "1h"}, "resultType": "Auth"}
+    for path, how, right in (
+        ("rabbitmq/creds/app", {}, "sys/leases/lookup"),
+        ("auth/token/create", token, "auth/token/lookup-accessor"),
+    ):
+        bao.root.sys.create_or_update_policy("dynamic", RIGHTS)
+        source = await dynamic(path, **how)
+        lease = (await source.generate()).lease
+        if lease.sort == "token":
+            with pytest.raises(ForbiddenError):
+                await source.look(lease)
+        granted = f'{RIGHTS}\npath "{right}" {{ capabilities = ["update"] }}'
+        bao.root.sys.create_or_update_policy("dynamic", granted)
+        await source.look(lease)
+        await source.revoke(lease)
+        with pytest.raises(NotFoundError):
+            await source.look(lease)
 
 
 async def test_an_empty_answer_may_be_allowed(bao, dynamic):

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, cast
 
+import msgspec
 import pytest
 from support.external import external, external_secret
 
@@ -14,12 +15,14 @@ from gateway.controllers.external.claims import Claims
 from gateway.controllers.external.dynamic import Dynamics, Tended
 from gateway.controllers.external.generators import Generators
 from gateway.controllers.external.known import Known
+from gateway.controllers.external.lease_book import LOOK_SECONDS
 from gateway.controllers.external.reading import Sources
 from gateway.controllers.external.sessions import Generator
 from gateway.controllers.external.worker import Outcome, Tools, Worker
+from gateway.core.errors import AuditError
 from gateway.kube import Key
 from gateway_secrets.external.errors import SpecError
-from gateway_secrets.external.made import Made, note_name
+from gateway_secrets.external.made import Made, Note, Replaced, note_name, note_of
 from gateway_secrets.external.spec import ExternalSecret, GeneratorRef
 from gateway_secrets.stores.errors import (
     ForbiddenError,
@@ -46,6 +49,10 @@ class Vault:
         self.answers: list[Exception | None] = []
         self.leases: list[Lease] = []
         self.opened_anew = 0
+        self.records: list[str] = []
+        self.unwritable = 0
+        self.events: list[Json] = []
+        self.secret: Json | None = None
 
     def known(self, *_: str) -> Vault:
         return self
@@ -61,6 +68,9 @@ class Vault:
         lease = self.leases.pop(0)
         return Generated({"user": lease.id.encode()}, lease)
 
+    async def look(self, lease: Lease) -> None:
+        self._answer("look", lease)
+
     async def renew(self, lease: Lease) -> Lease:
         self._answer("renew", lease)
         return Lease(lease.id, lease.ends + lease.seconds, lease.seconds, lease.renewable)
@@ -71,15 +81,22 @@ class Vault:
     async def close(self) -> None:
         pass
 
-    async def note(self, *_: Any) -> None:
+    async def note(self, detail: Json, _: str) -> None:
         """As the journal."""
+        if self.unwritable:
+            self.unwritable -= 1
+            raise AuditError("the log is full")
+        self.records.append(detail["outcome"])
 
-    async def create(self, _: str, document: Json) -> Json:
-        """The same."""
+    async def create(self, path: str, document: Json) -> Json:
+        """As the cluster."""
+        self.events += [document] if path.endswith("/events") else []
         return document
 
+    async def find(self, _: str) -> Json | None:
+        return self.secret
+
     async def replace(self, _: str, document: Json) -> Json:
-        """As the cluster."""
         return document
 
     def _answer(self, what: str, lease: Lease) -> None:
@@ -102,8 +119,12 @@ class World:
             all_of_it, all_of_it, all_of_it, _at_once, key=KEY, actor="tests", now=lambda: self.now
         )
 
-    def secret(self, *made: Made) -> Json:
-        return {"metadata": {"name": "db", "annotations": {note_name(self.of): self.dynamics.note(self.of, made)}}}
+    def secret(self, *made: Made, replaced: Sequence[Replaced] = ()) -> Json:
+        note = note_of(Note(made, tuple(replaced)), self.of, KEY)
+        return {"metadata": {"name": "db", "annotations": {note_name(self.of): note}}}
+
+    def noted(self, secret: Json | None) -> Note:
+        return self.dynamics.noted(self.of, secret)
 
     async def make(self, lease: str, *, seconds: float = 600.0, where: str = "spec.dataFrom[0]") -> Made:
         """Have one made, that no Secret has yet."""
@@ -118,9 +139,9 @@ class World:
     async def tend(self, *made: Made) -> Tended:
         return await self.dynamics.tend(self.of, self.secret(*made))
 
-    async def settle(self, before: Sequence[Made], after: Sequence[Made], lasts: int) -> list[str]:
-        """The leases that are asked to be ended, when so many were."""
-        self.dynamics.settled(self.of, before, after)
+    async def settle(self, after: Sequence[Made], lasts: int) -> list[str]:
+        """The leases that are asked to be ended, when so many were, once the Secret holds nothing but these."""
+        self.dynamics.settled(self.of, Note(tuple(after)))
         for _ in range(1_000):
             await asyncio.sleep(0)
             if len(self.revoked) >= lasts:
@@ -144,23 +165,23 @@ def world() -> World:
 async def test_what_the_secret_holds_is_never_ended(world: World) -> None:
     """What was made and is not in it is."""
     a = await world.make("a")
-    assert await world.settle([], [a], 0) == []
+    assert await world.settle([a], 0) == []
     world.now += 3_600
     b = await world.make("b")
     assert b != a
-    assert await world.settle([a], [a], 1) == ["b"]
+    assert await world.settle([a], 1) == ["b"]
 
 
 async def test_what_was_renewed_is_ended_when_it_is_replaced(world: World) -> None:
     """However long ago its lease would have ended without that."""
     a = await world.make("a")
-    await world.settle([], [a], 0)
+    await world.settle([a], 0)
     world.now += 400
-    renewed = (await world.tend(a)).made
+    await world.tend(a)
     assert world.vault.asked == [("renew", "a")]
     world.now += 400
     b = await world.make("b")
-    assert await world.settle(renewed, [b], 1) == ["a"]
+    assert await world.settle([b], 1) == ["a"]
 
 
 @pytest.mark.parametrize(
@@ -198,9 +219,9 @@ async def test_a_lease_that_has_ended_is_not_renewed_any_more() -> None:
 async def test_a_refusal_to_revoke_may_pass(world: World, error: StoreError, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is tried again until the lease ends."""
     monkeypatch.setattr(endings, "AGAIN_SECONDS", 0.0)
-    a = await world.make("a")
+    await world.make("a")
     world.vault.answers = [error, error, None]
-    assert await world.settle([a], [], 3) == ["a"] * 3
+    assert await world.settle([], 3) == ["a"] * 3
 
 
 @pytest.mark.parametrize(
@@ -225,7 +246,7 @@ async def test_what_is_never_replaced_is_not_looked_for(policy: Json) -> None:
     after = World(**policy, dataFrom=[{"extract": {"key": "k"}}, entry])
     tended = await after.tend(a)
     assert tended.replaced_at is None
-    assert tended.next_at == a.renewed_at()
+    assert tended.next_at == after.now + LOOK_SECONDS
     replacing = World(dataFrom=[{"extract": {"key": "k"}}, entry])
     assert (await replacing.tend(a)).replaced_at == replacing.now
 
@@ -286,3 +307,151 @@ async def test_what_is_to_come_of_what_a_secret_notes(world: World) -> None:
     world.now += 3_600
     assert world.dynamics.to_come(world.of, world.secret(a)) is None
     assert world.dynamics.to_come(world.of, None) is None
+
+
+async def test_what_was_replaced_is_ended_after_a_while_by_whoever_looks(world: World) -> None:
+    """Not at once: it may be in use. The Secret notes it, so that another process ends it, once."""
+    a = await world.make("a")
+    await world.settle([a], 0)
+    secret = world.secret(a)
+    tended = await world.dynamics.tend(world.of, secret)
+    world.now += 3_600
+    b = await world.make("b")
+    world.dynamics.grace = 100.0
+    a = msgspec.structs.replace(a, lease=Lease("a", world.now + 500, 600.0))
+    secret["metadata"]["annotations"][note_name(world.of)] = world.dynamics.note(world.of, [b], Note((a,)))
+    assert tended.made
+    other = World()
+    other.now = world.now
+    tended = await other.dynamics.tend(other.of, secret)
+    assert (other.revoked, tended.next_at) == ([], other.now + 100)
+    other.now += 100
+    tended = await other.dynamics.tend(other.of, secret)
+    assert (other.revoked, tended.note) == (["a"], Note((b,)))
+    assert other.noted(tended.present) == Note((b,))
+    assert other.vault.records == ["revoking", "revoked"]
+
+
+async def test_what_cannot_be_ended_yet_stays_noted(world: World) -> None:
+    """It is tried again, not at once; when it has ended by itself it is not."""
+    old = Replaced("VaultDynamicSecret/x", "u.1", Lease("old", world.now + 600, 600.0), world.now)
+    secret = world.secret(replaced=[old])
+    world.vault.answers = [ForbiddenError("403")]
+    tended = await world.dynamics.tend(world.of, secret)
+    assert tended.note.replaced == (old,)
+    assert tended.to_come is not None
+    assert world.now < tended.to_come < world.now + 600
+    assert world.vault.records == ["revoking", "forbidden"]
+    assert (await world.dynamics.tend(world.of, secret)).note.replaced == (old,)
+    world.now += 600
+    tended = await world.dynamics.tend(world.of, secret)
+    assert (tended.note, world.noted(tended.present), len(world.revoked)) == (Note(), Note(), 1)
+
+
+async def test_a_secret_that_is_deleted_does_not_take_its_leases_along() -> None:
+    """Whoever has seen it knows what it noted: that is noted on the next one, or ended with the ExternalSecret."""
+    a = await World().make("a")
+    for deleted in (False, True):
+        world = World()
+        await world.tend(a)
+        if deleted:
+            assert await world.dynamics.let_go(world.of, None, last=False)
+            assert world.revoked == ["a"]
+            assert not world.dynamics.knows(world.of.uid)
+        else:
+            tended = await world.dynamics.tend(world.of, None)
+            note = world.dynamics.note(world.of, [], tended.note)
+            found = world.noted({"metadata": {"annotations": {note_name(world.of): note}}})
+            assert [one.lease.id for one in found.replaced] == ["a"]
+            assert world.revoked == []
+
+
+async def test_leases_of_one_that_is_no_more_are_ended(world: World) -> None:
+    """Also if somebody took its finalizer away."""
+    await world.tend(await world.make("a"))
+    world.dynamics.gone(world.of)
+    await asyncio.sleep(0)
+    await world.dynamics.endings.close()
+    assert set(world.revoked) == {"a"}
+    assert not world.dynamics.knows(world.of.uid)
+
+
+async def test_a_lease_in_use_is_asked_after_at_the_first_look(world: World) -> None:
+    """One that is no more is replaced, and told of; who may not ask goes on as before."""
+    a = await world.make("a", seconds=1e6)
+    assert (await world.tend(a)).made == (a,)
+    assert (await world.tend(a)).made == (a,)
+    assert world.vault.asked == [("look", "a")]
+    world.now += LOOK_SECONDS
+    world.vault.answers = [ForbiddenError("403")]
+    assert (await world.tend(a)).made == (a,)
+    assert world.vault.events == []
+    world.now += LOOK_SECONDS
+    world.vault.answers = [NotFoundError("400 lease not found")]
+    tended = await world.tend(a)
+    assert (tended.made, tended.replaced_at) == ((), world.now)
+    (told,) = world.vault.events
+    assert (told["reason"], told["type"]) == ("LeaseLost", "Warning")
+    assert "VaultDynamicSecret x made is no good any more, and another one is made" in told["message"]
+    asked = len(world.vault.asked)
+    assert (await world.tend(a)).made == ()
+    assert (len(world.vault.asked), len(world.vault.events)) == (asked, 1)
+
+
+@pytest.mark.parametrize("policy", [{"refreshPolicy": "CreatedOnce"}, {"refreshInterval": "0"}])
+async def test_what_has_ended_and_is_not_replaced_is_told(policy: Json) -> None:
+    """By the condition, with what to do; the Secret notes it, so that no look forgets it."""
+    world = World(**policy)
+    a = await world.make("a", seconds=1e6)
+    world.vault.answers = [NotFoundError("400 lease not found")]
+    tended = await world.tend(a)
+    (ended,) = tended.made
+    assert world.noted(tended.present).made == (ended,)
+    said = world.dynamics.lost(world.of, tended.made)
+    assert said.startswith("what VaultDynamicSecret x made has ended, and refresh")
+    assert said.endswith("delete the Secret db, and another one is made")
+    assert World(**policy).dynamics.lost(world.of, tended.made) == said
+    assert world.dynamics.lost(world.of, [a]) == ""
+    assert World().dynamics.lost(World().of, tended.made) == ""
+
+
+async def test_what_cannot_be_recorded_is_ended_also_if_that_fails_at_first(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And it is the log that is named as the problem."""
+    monkeypatch.setattr(endings, "AGAIN_SECONDS", 0.0)
+    world.vault.unwritable = 1
+    world.vault.answers = [UnavailableError("sealed"), None]
+    with pytest.raises(AuditError):
+        await world.make("a")
+    assert await world.settle([], 2) == ["a", "a"]
+
+
+async def test_at_the_end_what_nobody_has_is_ended(world: World) -> None:
+    """And nothing else: neither what a Secret has, whoever was told of that, nor what it held until a moment ago."""
+    await world.make("a")
+    await world.dynamics.close()
+    assert world.revoked == ["a"]
+    other = World()
+    b = await other.make("b")
+    other.vault.secret = other.secret(b)
+    await other.dynamics.close()
+    assert other.revoked == []
+    assert not other.dynamics.knows(other.of.uid)
+
+
+async def test_with_nothing_to_merge_into_nothing_is_made() -> None:
+    """It is looked for before, and again when the ExternalSecret is due."""
+    world = World(target={"name": "db", "creationPolicy": "Merge"})
+    document = external_secret(data=[], dataFrom=world.entries, target={"name": "db", "creationPolicy": "Merge"})
+    document["spec"] |= {"refreshInterval": "1h"}
+    known = Known(Claims())
+    known.externals = {KEY_OF: held.external(document)}.get
+    known.generator_changed("VaultDynamicSecret", Key("web", "x"), "govgate")
+    stand_in = cast("Any", world.vault)
+    sources = Sources(known, stand_in, stand_in, stand_in, "tests", Generators(world.dynamics, Claims()))
+    worker = Worker(Tools(stand_in, sources, stand_in, KEY, _at_once, now=lambda: world.now))
+    result = await worker.sync(KEY_OF, lambda _: world.now)
+    assert result.outcome is Outcome.UNCHANGED
+    assert result.again_in == pytest.approx(3_600, abs=1)
+    assert (world.vault.asked, world.vault.records) == ([], [])

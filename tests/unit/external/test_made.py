@@ -10,7 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.external import external
 
-from gateway_secrets.external.made import LEAST_SECONDS, Made, made_in, mark_of, note_name, note_of, recovered
+from gateway_secrets.external.made import (
+    LEAST_SECONDS,
+    MAX_REPLACED,
+    Made,
+    Note,
+    Replaced,
+    mark_of,
+    note_in,
+    note_name,
+    note_of,
+    recovered,
+    replaced_by,
+)
 from gateway_secrets.external.spec import ExternalSecret
 from gateway_secrets.external.status import synced_version
 from gateway_secrets.stores.vault_dynamic_spec import Lease
@@ -92,15 +104,36 @@ def test_for_what_it_was_made(change: dict[str, Any], good: bool) -> None:
 def test_a_note_is_read_again(policy: str) -> None:
     """As it was written; without any value; and of this ExternalSecret alone."""
     of = about(target={"creationPolicy": policy})
-    note = note_of([made(of, lease=lease(60))], of, KEY)
-    assert made_in(secret(note, of), of, KEY) == (made(of, lease=lease(60)),)
+    said = Note((made(of, lease=lease(60)),), (replaced("b"),))
+    note = note_of(said, of, KEY)
+    assert note_in(secret(note, of), of, KEY) == said
     assert "canary" not in note
     other = msgspec.structs.replace(of, uid="another")
-    assert made_in({"metadata": {"annotations": {note_name(other): note}}}, other, KEY) == ()
-    assert made_in(secret(note, of), of, b"another key") == ()
-    assert made_in(secret(note.replace("a/lease", "b/lease"), of), of, KEY) == ()
-    assert made_in(secret(note.replace('"made"', '"odd"'), of), of, KEY) == ()
-    assert note_of([], of, KEY) == ""
+    assert note_in({"metadata": {"annotations": {note_name(other): note}}}, other, KEY) == Note()
+    assert note_in(secret(note, of), of, b"another key") == Note()
+    for old, new in (("a/lease", "b/lease"), ('"made"', '"odd"'), ('"id":"b"', '"id":"c"'), ('"replaced"', '"odd"')):
+        assert old in note
+        assert note_in(secret(note.replace(old, new), of), of, KEY) == Note()
+    assert note_of(Note(), of, KEY) == ""
+
+
+def replaced(lease_id: str, at: float = 2_000.0, ends: float = 9_000.0) -> Replaced:
+    return Replaced("VaultDynamicSecret/x", "u.1", Lease(lease_id, ends, 60.0), at)
+
+
+def test_what_is_replaced_is_noted_until_it_is_ended() -> None:
+    """For a while, but never beyond its own end; once; and what the Secret holds again is not."""
+    of = about()
+    before = Note((made(of, lease=lease(5_000)),), (replaced("b", at=1_500), replaced("over", ends=1_400)))
+    found = replaced_by([], before, [replaced("b", at=-1), replaced("c", ends=1_450)], 1_400, 300)
+    assert [(one.lease.id, one.at) for one in found] == [("c", 1_450), ("b", 1_500), ("a/lease", 1_700)]
+    assert replaced_by(before.made, before, [], 1_400, 300) == (replaced("b", at=1_500),)
+
+
+def test_no_more_are_noted_than_there_is_room_for() -> None:
+    """The oldest go."""
+    many = [replaced(f"{n:03}", at=2_000.0 + n) for n in range(MAX_REPLACED + 5)]
+    assert replaced_by([], Note((), tuple(many)), [], 1_000, 300) == tuple(many[5:])
 
 
 def test_values_out_of_the_secret() -> None:
