@@ -18,7 +18,7 @@ import msgspec
 from gateway.controllers.external.endings import CLOSE_SECONDS, Endings
 from gateway.controllers.external.held import SECRETS, Json
 from gateway.controllers.external.journal import Journal, lease_note
-from gateway.controllers.external.lease_book import LeaseBook
+from gateway.controllers.external.lease_book import LOOK_SECONDS, LeaseBook
 from gateway.controllers.external.sessions import Generator, Sessions
 from gateway.controllers.external.telling import Notices
 from gateway.core.errors import AuditError, ClusterError
@@ -45,7 +45,7 @@ from gateway_secrets.external.record import annotations_of
 from gateway_secrets.external.spec import ExternalSecret
 from gateway_secrets.external.status import synced_version
 from gateway_secrets.external.validate import LEAST_REFRESH_SECONDS
-from gateway_secrets.stores.errors import NotFoundError, StoreError
+from gateway_secrets.stores.errors import ForbiddenError, NotFoundError, StoreError
 from gateway_secrets.stores.vault_dynamic import VaultDynamic
 from gateway_secrets.stores.vault_dynamic_spec import Lease
 
@@ -304,32 +304,41 @@ class Dynamics:
     async def _asked(self, external: ExternalSecret, made: Made, *, renews: bool) -> Made | None:
         """After its lease was renewed, or asked after: with it as it is now, or as it was: it is tried again."""
         assert made.lease is not None  # noqa: S101 - it has one
+        same = False
         try:
-            source = self.sessions.known(external.namespace, made.generator, made.revision)
-            same = source is not None
-            if source is None:
-                generator = await self.sessions.find(ref_of(made.generator), external.namespace)
-                source, same = await self.sessions.source(generator), generator.revision == made.revision
+            source, same = await self._source(external, made)
             if renews:
                 return msgspec.structs.replace(made, lease=await source.renew(made.lease))
             await source.look(made.lease)
         except NotFoundError as error:
-            if same:  # else it may be another server that does not know it
+            if same:
                 return await self._gone(external, made, str(error))
             problem = str(error)
         except (StoreError, SpecError) as error:
             problem = str(error)
-            if isinstance(error, StoreError):
+            if not renews:
+                # Whoever may not ask finds out when it is renewed: no reason to log in anew.
+                again = LOOK_SECONDS if isinstance(error, ForbiddenError) else _LATEST_AGAIN_SECONDS
+                self._book.looked(made.lease.id, self._now() + again - LOOK_SECONDS)
+            elif isinstance(error, StoreError):
                 await self.sessions.failed((external.namespace, made.generator, made.revision), error)
         else:
             return made
         if not renews:
-            return made  # whoever may not ask finds out when it is renewed
+            return made
         if self._now() < made.lease.ends:
             self.endings.tell(external, made.generator, f"is not renewed yet: {problem}")
             return made
         self.endings.tell(external, made.generator, f"is not renewed: {problem}")
         return msgspec.structs.replace(made, lease=msgspec.structs.replace(made.lease, renewable=False))
+
+    async def _source(self, external: ExternalSecret, made: Made) -> tuple[VaultDynamic, bool]:
+        """What made something, and whether it is still the same: a generator that has changed may ask another server."""
+        source = self.sessions.known(external.namespace, made.generator, made.revision)
+        if source is not None:
+            return source, True
+        generator = await self.sessions.find(ref_of(made.generator), external.namespace)
+        return await self.sessions.source(generator), generator.revision == made.revision
 
     async def _gone(self, external: ExternalSecret, made: Made, problem: str) -> Made | None:
         """What becomes of something whose lease is no more: another takes its place, or it is noted that it has ended."""

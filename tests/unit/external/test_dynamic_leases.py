@@ -376,8 +376,9 @@ async def test_leases_of_one_that_is_no_more_are_ended(world: World) -> None:
     assert not world.dynamics.knows(world.of.uid)
 
 
-async def test_a_lease_in_use_is_asked_after_at_the_first_look(world: World) -> None:
+async def test_a_lease_in_use_is_asked_after_at_the_first_look() -> None:
     """One that is no more is replaced, and told of; who may not ask goes on as before."""
+    world = World(refreshInterval="240h")
     a = await world.make("a", seconds=1e6)
     assert (await world.tend(a)).made == (a,)
     assert (await world.tend(a)).made == (a,)
@@ -385,8 +386,13 @@ async def test_a_lease_in_use_is_asked_after_at_the_first_look(world: World) -> 
     world.now += LOOK_SECONDS
     world.vault.answers = [ForbiddenError("403")]
     assert (await world.tend(a)).made == (a,)
-    assert world.vault.events == []
+    assert (world.vault.events, world.vault.opened_anew) == ([], 0)
     world.now += LOOK_SECONDS
+    world.vault.answers = [UnavailableError("sealed")]
+    tended = await world.tend(a)
+    assert tended.next_at is not None
+    assert world.now < tended.next_at < world.now + LOOK_SECONDS
+    world.now = tended.next_at
     world.vault.answers = [NotFoundError("400 lease not found")]
     tended = await world.tend(a)
     assert (tended.made, tended.replaced_at) == ((), world.now)
