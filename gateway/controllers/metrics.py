@@ -206,6 +206,12 @@ class ExternalMetrics:
             buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
             registry=registry,
         )
+        self.logins = Counter(
+            "govgate_external_store_logins",
+            "Logins to stores and for VaultDynamicSecrets, by provider and what came of them, as of questions",
+            ["provider", "outcome"],
+            registry=registry,
+        )
         self.stores = Gauge("govgate_external_open_stores", "Stores that are open", registry=registry)
         self.kept = Gauge("govgate_external_cache_bytes", "Of what was read and is kept", registry=registry)
         self.reads = Counter("govgate_external_store_reads", "Reads of stores", registry=registry)

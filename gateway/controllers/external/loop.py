@@ -103,7 +103,12 @@ class ExternalLoop:
             credentials = KubeCredentials(context.client)
             bounds = Bounds(settings.store_requests_per_second, settings.open_stores, settings.store_threads)
             stores = Stores(
-                credentials, bounds, recovered=run.recovered, failed=run.store_failed, asked=run.store_asked
+                credentials,
+                bounds,
+                recovered=run.recovered,
+                failed=run.store_failed,
+                asked=run.store_asked,
+                logins=run.logged_in,
             )
             ends.push_async_callback(stores.close)
             run.stores = stores
@@ -127,7 +132,14 @@ class ExternalLoop:
             await self._watch(run, ends)
             self._running = run
             actor = f"govgate-controller in {context.config.cluster.own_namespace}"
-            sessions = Sessions(context.client, credentials, stores.threads, stores.limits, run.generators_recovered)
+            sessions = Sessions(
+                context.client,
+                credentials,
+                stores.threads,
+                stores.limits,
+                run.generators_recovered,
+                logins=run.logged_in,
+            )
             generators = self._generate(
                 run, Dynamics(context.client, sessions, notes, pace, key=key, actor=actor), ends
             )

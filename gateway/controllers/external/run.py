@@ -180,6 +180,10 @@ class Run:
             if self._tells(key, {"spec": {"controller": store.spec.controller}}):
                 self.store_checks.doubt(key)
 
+    def logged_in(self, provider: str, outcome: str) -> None:
+        """Somebody logged in to a store, or to what generates secrets, or could not."""
+        self._metrics.logins.labels(provider, outcome).inc()
+
     def say_of_store(self, key: Key, reason: str, message: str) -> None:
         """A store is so."""
         self._note_store(key, _STORE_STATES[reason])

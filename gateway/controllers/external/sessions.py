@@ -7,6 +7,7 @@ import contextlib
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
 
@@ -82,7 +83,7 @@ class _Open:
 
 class Sessions:
     """For one event loop. ``threads``: shared with stores; ``limits``: those of each store. ``recovered`` is told of a namespace
-    for whose generators a server answers again.
+    for whose generators a server answers again; ``logins``, what came of each login, by kind of store.
     """
 
     def __init__(
@@ -92,10 +93,13 @@ class Sessions:
         threads: Threads | None = None,
         limits: StoreLimits | None = None,
         recovered: Callable[[str], None] = lambda _: None,
+        *,
+        logins: Callable[[str, str], None] = lambda _provider, _outcome: None,
     ) -> None:
         self._client = client
         self._credentials = credentials
         self._threads = threads
+        self._logins = logins
         self._limits = limits or StoreLimits()
         self._lines = Lines(self._limits, recovered)
         self._open: OrderedDict[Identity, _Open] = OrderedDict()
@@ -184,8 +188,9 @@ class Sessions:
             source=generator.label,
         )
         scope = Scope(
-            manifest, self._credentials, namespace=generator.namespace, threads=self._threads, label=generator.label
-        )
+            manifest, self._credentials, namespace=generator.namespace, threads=self._threads, label=generator.label,
+            logins=partial(self._logins, "vault"),
+        )  # fmt: skip
         provider = dynamic_spec(generator.spec, where=f"{generator.label}: spec").provider
         line = self._lines.of(generator.namespace, provider)
         return await open_dynamic(generator.spec, scope, self._limits, line.call)

@@ -41,6 +41,7 @@ _log = logging.getLogger(__name__)
 
 Identity = tuple[str, ...]
 Opener = Callable[[Store, str], Awaitable[Reader]]
+Logins = Callable[[str, str], None]
 _T = TypeVar("_T")
 
 
@@ -87,9 +88,10 @@ class Stores:
         recovered: Callable[[Store], None] = lambda _: None,
         failed: Callable[[Store, StoreError], None] = lambda _store, _error: None,
         asked: Callable[[Store, str, float], None] = lambda _store, _outcome, _seconds: None,
+        logins: Logins = lambda _provider, _outcome: None,
         opener: Opener | None = None,
     ) -> None:
-        """``failed`` is told of a store that does not answer, or cannot be opened; ``recovered``, when it answers again; ``asked``,
+        """``logins`` is told what came of each login, by kind of store; ``failed`` is told of a store that does not answer, or cannot be opened; ``recovered``, when it answers again; ``asked``,
         what came of each question, and how many seconds that took.
         """
         self._credentials = credentials
@@ -100,6 +102,7 @@ class Stores:
         self._recovered = recovered
         self._told_failed = failed
         self._asked = asked
+        self._logins = logins
         self._opener = opener or self._open
         self._stores: OrderedDict[Identity, _Open] = OrderedDict()
         self._lent: set[_Lent] = set()
@@ -176,7 +179,7 @@ class Stores:
             )
         return await open_reader(
             store.manifest, credentials=self._credentials, namespace=namespace, limits=self.limits,
-            threads=self.threads,
+            threads=self.threads, logins=self._logins,
         )  # fmt: skip
 
     async def _answer(

@@ -50,7 +50,7 @@ class AwsIdentity:
         self._limits = limits
         self._threads = scope.threads.of_store(limits.connections, f"AWS {spec.region}")
         self._session = new_session()
-        self.held = Renewed(self._login, discard=AwsClient.close)
+        self.held = Renewed(self._login, discard=AwsClient.close, told=scope.logged_in)
 
     async def ask(self, ask: Callable[[AwsClient], Awaitable[_T]]) -> _T:
         """What ``ask`` makes of the client; once more with new keys if the present ones are not good.

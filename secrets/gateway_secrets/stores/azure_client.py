@@ -87,7 +87,7 @@ class AzureTokens:
         self._scope = scope
         self._transport = transport
         self._scopes: tuple[str, ...] = ()
-        self.held = Renewed(self._obtained)
+        self.held = Renewed(self._obtained, told=scope.logged_in)
 
     async def get_token(self, *scopes: str, **_options: Any) -> AccessToken:
         """A token that should be good; the options are those of tenants and claims, and the tenant is the manifest's.

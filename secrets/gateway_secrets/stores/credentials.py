@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -20,6 +20,7 @@ from gateway.kube.resource import ResourceType
 from gateway_secrets.stores.errors import MisconfiguredError, StoreError, UnavailableError
 from gateway_secrets.stores.limits import StoreLimits
 from gateway_secrets.stores.manifest import CaProvider, Manifest, Selector, ServiceAccount
+from gateway_secrets.stores.outcomes import outcome_of
 from gateway_secrets.stores.threads import Threads
 
 SECRETS = ResourceType("", ("v1",), "secrets")
@@ -146,15 +147,23 @@ class Scope:
         namespace: str = "default",
         threads: Threads | None = None,
         label: str = "",
+        logins: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """``namespace``: of who asks; a store without one in its manifest is taken to be there. ``label``: what to call it."""
+        """``namespace``: of who asks; a store without one in its manifest is taken to be there. ``label``: what to call it.
+        ``logins`` is told what came of each login.
+        """
         self._credentials = credentials
+        self._logins = logins
         self.threads = threads or Threads(StoreLimits().connections)
         self.kind = manifest.kind
         self.name = manifest.metadata.name
         self.label = label or manifest.label
         self.cluster_wide = manifest.kind == "ClusterSecretStore"
         self.namespace = namespace if self.cluster_wide else manifest.metadata.namespace or namespace
+
+    def logged_in(self, error: StoreError | None = None) -> None:
+        """Somebody did, or why not."""
+        self._logins("answered" if error is None else outcome_of(error))
 
     async def secret(self, selector: Selector, default_key: str = "") -> bytes:
         """The value that a selector names.

@@ -63,7 +63,7 @@ class GcpTokens:
         self._spec = spec
         self._scope = scope
         self._threads = scope.threads.of_store(1)
-        self.held = Renewed(self._obtained)
+        self.held = Renewed(self._obtained, told=scope.logged_in)
 
     def close(self) -> None:
         """Forget the token."""

@@ -20,7 +20,7 @@ class Renewed(Generic[_T]):
     """``obtain`` logs in: what it gives, and when that ends (seconds since the epoch), None if it does not.
 
     If it cannot be obtained anew for now, the present one serves to its end. ``discard`` is given what is not used any
-    more. ``logins`` counts.
+    more. ``logins`` counts; ``told`` is told of each, and of the error of one that fails.
     """
 
     def __init__(
@@ -28,11 +28,13 @@ class Renewed(Generic[_T]):
         obtain: Callable[[], Awaitable[tuple[_T, float | None]]],
         *,
         discard: Callable[[_T], None] = lambda _: None,
+        told: Callable[[StoreError | None], None] = lambda _: None,
         clock: Callable[[], float] = time.time,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self._obtain = obtain
         self._discard = discard
+        self._told = told
         self._clock = clock
         self._uniform = uniform
         self._turn = asyncio.Lock()
@@ -64,6 +66,7 @@ class Renewed(Generic[_T]):
             with of_login():
                 new, ends = await self._obtain()
         except StoreError as error:
+            self._told(error)
             may_pass = isinstance(error, UnavailableError | ThrottledError)
             if self.present is None or self._clock() >= self._ends or not may_pass:
                 self._failures += 1
@@ -73,6 +76,7 @@ class Renewed(Generic[_T]):
             return self.present
         self.drop(self.present)
         self.logins += 1
+        self._told(None)
         self._ends = float("inf") if ends is None else ends
         part = self._uniform(*_RENEW_AT)
         self._renew_at = self._ends if ends is None else began + (ends - began) * part

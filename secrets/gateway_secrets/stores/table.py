@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from importlib import import_module
 from typing import Any, cast
 
@@ -38,8 +39,10 @@ async def open_reader(
     namespace: str = "default",
     limits: StoreLimits | None = None,
     threads: Threads | None = None,
+    logins: Callable[[str, str], None] = lambda _provider, _outcome: None,
 ) -> Reader:
     """A reader of the store that ``manifest`` describes, on behalf of ``namespace``. ``threads``: shared with other stores.
+    ``logins`` is told what came of each login, by kind of store.
 
     Raises:
         StoreError: there is no such kind of store, its manifest is wrong, or its credentials cannot be had.
@@ -51,7 +54,8 @@ async def open_reader(
         known = ", ".join(sorted(PROVIDERS))
         raise MisconfiguredError(f"{manifest.label}: provider {names[0]!r} is not known here (known: {known})")
     bounds = limits or StoreLimits()
-    scope = Scope(manifest, credentials or NoCredentials(), namespace=namespace, threads=threads)
+    told = partial(logins, names[0])
+    scope = Scope(manifest, credentials or NoCredentials(), namespace=namespace, threads=threads, logins=told)
     opened = _opener(names[0], manifest.label)
     return Reader(await opened(manifest.spec.provider[names[0]], scope, bounds), bounds)
 

@@ -161,13 +161,20 @@ class Tokens:
         return renewed if renewed.renew_at - time.monotonic() > 1.0 else None
 
     async def _login(self, within: float) -> _Token:
-        with of_login():
-            return await self._obtained(within)
-
-    async def _obtained(self, within: float) -> _Token:
         static = self._spec.auth.token_secret_ref
         if static is not None:
-            return await self._looked_up(await self._scope.text(static, "token"), within)
+            with of_login():
+                return await self._looked_up(await self._scope.text(static, "token"), within)
+        try:
+            with of_login():
+                token = await self._logged_in(within)
+        except StoreError as error:
+            self._scope.logged_in(error)
+            raise
+        self._scope.logged_in()
+        return token
+
+    async def _logged_in(self, within: float) -> _Token:
         login = await prepare(self._spec.auth, self._scope)
         self.logins += 1
         try:

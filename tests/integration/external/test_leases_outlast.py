@@ -60,9 +60,10 @@ def test_what_ended_with_the_login_of_a_killed_controller(site: Site, controller
     for parent in parents:
         maker.bao.root.auth.token.revoke_accessor(parent)
     assert not is_good(maker, once)
-    controller("second")
+    second = controller("second")
     wait_for(lambda: (site.values() or {}).get("client_token") not in (None, before), seconds=SECONDS)
     assert is_good(maker, maker.made()["client_token"])
+    assert second.metric('govgate_external_store_logins_total{outcome="answered",provider="vault"}') >= 1
     site.wait_refused("has ended, and refreshPolicy CreatedOnce does not replace it: delete the Secret once", "once")
     wait_for(lambda: {"LeaseLost", "UpdateFailed"} <= {one["reason"] for one in site.events()}, seconds=SECONDS)
     site.api.delete(site.secret("once") or {})

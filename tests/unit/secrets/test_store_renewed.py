@@ -26,9 +26,11 @@ class Logins:
 
     def __init__(self, life: float | None) -> None:
         self.life, self.now, self.made, self.discarded, self.error = life, 1000.0, 0, [], None
+        self.told = []
         self.held = Renewed(
-            self.obtain, discard=self.discarded.append, clock=lambda: self.now, uniform=lambda low, _: low
-        )
+            self.obtain, discard=self.discarded.append, told=self.told.append, clock=lambda: self.now,
+            uniform=lambda low, _: low,
+        )  # fmt: skip
 
     async def obtain(self):
         await asyncio.sleep(0)
@@ -36,6 +38,17 @@ class Logins:
             raise self.error
         self.made += 1
         return f"login {self.made}", None if self.life is None else self.now + self.life
+
+
+async def test_each_login_is_told_of_once():
+    """Whoever shares it; and why one failed."""
+    logins = Logins(100.0)
+    await asyncio.gather(*[logins.held.get() for _ in range(20)])
+    logins.now += 1_000
+    logins.error = ForbiddenError("403")
+    with pytest.raises(ForbiddenError):
+        await logins.held.get()
+    assert [type(one) for one in logins.told] == [type(None), RejectedError]
 
 
 async def test_many_share_one():
