@@ -28,6 +28,7 @@ from gateway_secrets.external.collect import Source
 from gateway_secrets.external.errors import SpecError
 from gateway_secrets.external.generators import DYNAMIC
 from gateway_secrets.external.made import (
+    MAX_REPLACED,
     Made,
     Note,
     Replaced,
@@ -116,6 +117,7 @@ class Dynamics:
         self._book = LeaseBook()
         self._notices = Notices(client, pace, now)
         self.endings = Endings(sessions, journal, actor, now, self._notices)
+        self.endings.in_use = self._book.in_use
 
     def noted(self, external: ExternalSecret, secret: Json | None) -> Note:
         """What a Secret says was made for an ExternalSecret."""
@@ -396,8 +398,8 @@ class Dynamics:
             self._kept[uid] = stay
         self._book.settle(uid, after)
         named = after.leases | {one.lease.id for one in used}
-        # A note that names others has no more room for these; without one, nobody but this process knows of them.
-        latest = now if after.leases else now + self.grace
+        # For those that a full note has no room for there is no more time; where there is no note, this process alone knows of them.
+        latest = now if len(after.replaced) >= MAX_REPLACED else now + self.grace
         for old in used:
             at = latest if old.at < 0 else min(old.at, latest)
             self.endings.end(external, msgspec.structs.replace(old, at=min(at, old.lease.ends)))

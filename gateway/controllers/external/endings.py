@@ -32,6 +32,9 @@ class Endings:
     hands of this process (:meth:`end`).
     """
 
+    in_use: Callable[[str, str], bool] = staticmethod(lambda _uid, _lease: False)
+    """Whether a lease of an ExternalSecret is one that a Secret holds: it may be so again by the time that it is to be ended."""
+
     def __init__(
         self, sessions: Sessions, journal: Journal, actor: str, now: Callable[[], float], notices: Notices
     ) -> None:
@@ -98,7 +101,8 @@ class Endings:
     async def _last(self, external: ExternalSecret, one: Replaced) -> None:
         with contextlib.suppress(AuditError):
             async with self._room:
-                await self.try_once(external, one)
+                if not self.in_use(external.uid, one.lease.id):
+                    await self.try_once(external, one)
 
     async def _until_done(self, external: ExternalSecret, one: Replaced) -> None:
         pause = AGAIN_SECONDS
@@ -106,7 +110,7 @@ class Endings:
         while self._now() < one.lease.ends:
             try:
                 async with self._room:
-                    if await self.try_once(external, one):
+                    if self.in_use(external.uid, one.lease.id) or await self.try_once(external, one):
                         return
             except AuditError as error:
                 self.tell(external, one.generator, f"is not ended yet: {error}")

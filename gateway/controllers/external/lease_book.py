@@ -11,6 +11,8 @@ from gateway_secrets.external.made import Note, Replaced, ended_at
 
 LOOK_SECONDS = 3_600.0
 """A lease that is in use is asked after so often, if it is not renewed meanwhile; and once after a start."""
+_USED = float("-inf")
+"""In place of the time when it is to be ended."""
 
 
 class LeaseBook:
@@ -25,7 +27,7 @@ class LeaseBook:
     def seen(self, uid: str, note: Note) -> None:
         """A Secret notes this."""
         lost = self._lost.get(uid, ())
-        found = [ended_at(one, float("-inf")) for one in note.made]
+        found = [ended_at(one, _USED) for one in note.made]
         known = {one.lease.id: one for one in (*found, *note.replaced) if one is not None and one.lease.id not in lost}
         if known:
             self._known.setdefault(uid, {}).update(known)
@@ -52,6 +54,11 @@ class LeaseBook:
     def is_lost(self, uid: str, lease: str) -> bool:
         """Whether that is known."""
         return lease in self._lost.get(uid, ())
+
+    def in_use(self, uid: str, lease: str) -> bool:
+        """Whether a Secret held it, and was not to replace it, when it was looked at last."""
+        one = self._known.get(uid, {}).get(lease)
+        return one is not None and one.at == _USED
 
     def all_of(self, uid: str) -> list[Replaced]:
         """What is in use, or was until it is ended."""

@@ -120,6 +120,7 @@ class Worker:
             wait = self._alone_in(key, held, document)
             if wait is None or wait > 0:
                 self._failing.passed(key)
+                self._dynamics.forget(held.uid)
                 return Result(Outcome.UNCLAIMED, wait)
         if document["metadata"].get("deletionTimestamp"):
             gone = await self._leaving.let_go(key, held, document)

@@ -15,6 +15,7 @@ from support.openbao import ROOT_TOKEN, OpenBao
 from support.users import ROOT
 
 from gateway.config.model import Cluster as Connection
+from gateway.controllers.external import dynamic, endings
 from gateway.controllers.external.dynamic import Dynamics
 from gateway.controllers.external.sessions import Generator, Sessions
 from gateway.core.errors import AuditError
@@ -146,6 +147,23 @@ async def test_what_cannot_be_recorded_is_not_used(site: Site) -> None:
         await dynamics.values(await site.generator(sessions), site.external(), WHERE, (), {})
     assert len(site.bao.root.list("auth/token/accessors")["data"]["keys"]) == before
     await dynamics.close()
+
+
+async def test_what_nobody_has_is_ended_at_an_orderly_stop(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a Secret has is not, also if the answer to its writing was lost."""
+    for module in (dynamic, endings):
+        monkeypatch.setattr(module, "CLOSE_SECONDS", 60.0)
+    external = site.external()
+    nobodys, somebodys = site.process(), site.process()
+    lost, _ = await nobodys[0].values(await site.generator(nobodys[1]), external, WHERE, (), {})
+    await nobodys[0].close()
+    with pytest.raises(hvac.exceptions.Forbidden):
+        site.ttl(lost.values["client_token"])
+    kept, _ = await somebodys[0].values(await site.generator(somebodys[1]), external, WHERE, (), {})
+    await asyncio.to_thread(site.write, somebodys[0].note(external, [kept.made], Note()))
+    await somebodys[0].close()
+    assert site.ttl(kept.values["client_token"]) > 0
+    assert [one["outcome"] for one in site.notes] == ["generated", "revoking", "revoked", "generated"]
 
 
 async def test_a_deletion_waits_for_a_vault_that_does_not_answer_but_not_for_ever(site: Site) -> None:

@@ -118,6 +118,7 @@ class World:
         self.dynamics = Dynamics(
             all_of_it, all_of_it, all_of_it, _at_once, key=KEY, actor="tests", now=lambda: self.now
         )
+        self.dynamics.grace = 0.0
 
     def secret(self, *made: Made, replaced: Sequence[Replaced] = ()) -> Json:
         note = note_of(Note(made, tuple(replaced)), self.of, KEY)
@@ -233,6 +234,7 @@ async def test_a_deletion_waits_for_what_may_pass(world: World, error: StoreErro
     world.vault.answers = [error, None]
     done = [await world.dynamics.let_go(world.of, world.secret(a), last=False) for _ in range(tries)]
     assert done == [False] * (tries - 1) + [True]
+    assert [one["reason"] for one in world.vault.events] == ["LeaseNotRevoked"] * (tries == 1)
 
 
 @pytest.mark.parametrize(
@@ -364,6 +366,18 @@ async def test_a_secret_that_is_deleted_does_not_take_its_leases_along() -> None
             found = world.noted({"metadata": {"annotations": {note_name(world.of): note}}})
             assert [one.lease.id for one in found.replaced] == ["a"]
             assert world.revoked == []
+
+
+async def test_what_a_secret_holds_after_all_is_not_ended(world: World) -> None:
+    """Its note may have been read before it was written: what is to be ended by it is looked for once more."""
+    a, b = await world.make("a"), await world.make("b", where="spec.dataFrom[1]")
+    await world.settle([a, b], 0)
+    world.dynamics.settled(world.of, Note((a,)))
+    await world.tend(a, b)
+    for _ in range(100):
+        await asyncio.sleep(0)
+    await world.dynamics.close()
+    assert world.revoked == []
 
 
 async def test_leases_of_one_that_is_no_more_are_ended(world: World) -> None:
