@@ -140,9 +140,17 @@ class ExternalLoop:
                 run.generators_recovered,
                 logins=run.logged_in,
             )
-            generators = self._generate(
-                run, Dynamics(context.client, sessions, notes, pace, key=key, actor=actor), ends
+            dynamics = Dynamics(
+                context.client,
+                sessions,
+                notes,
+                pace,
+                key=key,
+                actor=actor,
+                least_refresh=settings.min_refresh_seconds,
+                grace=settings.revoke_grace_seconds,
             )
+            generators = self._generate(run, dynamics, ends)
             sources = Sources(known, stores, run.shared, notes, actor, generators)
             worker = Worker(Tools(context.client, sources, renderer, key, pace, settings.min_refresh_seconds))
             run.gone = worker.gone
@@ -173,8 +181,6 @@ class ExternalLoop:
 
     def _generate(self, run: Run, dynamics: Dynamics, ends: contextlib.AsyncExitStack) -> Generators:
         """Start the caches of generators, which a cluster need not know."""
-        settings = self._context.config.controller.external
-        dynamics.least_refresh, dynamics.grace = settings.min_refresh_seconds, settings.revoke_grace_seconds
         ends.push_async_callback(dynamics.close)
         for cache in caches_of(self._context.client, run.generator_changed):
             run.generators.append(cache)

@@ -17,13 +17,13 @@ import msgspec
 from gateway.controllers.external.claims import alone_in
 from gateway.controllers.external.contested import tell_contest
 from gateway.controllers.external.documents import secret_data, template_documents
-from gateway.controllers.external.dynamic import Tended
 from gateway.controllers.external.failing import Failing
 from gateway.controllers.external.held import SECRETS, Held, Json, refs_of
 from gateway.controllers.external.leaving import Leaving, leaves, read_loosely
 from gateway.controllers.external.reading import Reading, Since, Sources, paths_of
 from gateway.controllers.external.shared import Path
 from gateway.controllers.external.telling import Teller
+from gateway.controllers.external.tending import Tended
 from gateway.controllers.external.uses import Reads, Stamp, key_of_path, policy_of_path
 from gateway.controllers.external.windows import due, good_since
 from gateway.core.errors import AuditError, ClusterError
