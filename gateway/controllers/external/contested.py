@@ -1,20 +1,15 @@
-"""What an ExternalSecret is told that another controller works on as well: who, and what becomes of that."""
+"""What an ExternalSecret is told that another controller works on as well: who, and what becomes of that. Pure."""
 
 from __future__ import annotations
 
-import logging
 from datetime import datetime
 
 from gateway.controllers.contests import MAX_HEAL_SECONDS
 from gateway.controllers.external.held import Json
-from gateway.core.errors import ClusterError
-from gateway.kube import KubeClient
-from gateway.kube.discovery import Pace
-from gateway.kube.events import EVENTS, event, involved_in
+from gateway.kube.events import event, involved_in
 from gateway_secrets.external.spec import API_VERSION, KIND
 
 REASON = "Contested"
-_log = logging.getLogger(__name__)
 
 
 def contest_of(document: Json, writer: str, now: datetime) -> Json:
@@ -27,13 +22,3 @@ def contest_of(document: Json, writer: str, now: datetime) -> Json:
     namespace = document["metadata"]["namespace"]
     about = involved_in(document, API_VERSION, KIND)
     return event(about, namespace, kind="Warning", reason=REASON, message=message, now=now)
-
-
-async def tell_contest(client: KubeClient, pace: Pace, document: Json, writer: str, now: datetime) -> None:
-    """Write the Event; that it cannot be written is logged."""
-    try:
-        await pace()
-        await client.create(EVENTS.path("v1", document["metadata"]["namespace"]), contest_of(document, writer, now))
-    except ClusterError as error:
-        name = "{namespace}/{name}".format_map(document["metadata"])
-        _log.warning("event not written", extra={"fields": {"object": name, "problem": str(error)}})

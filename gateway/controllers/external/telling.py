@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from gateway.controllers.external.contested import contest_of
 from gateway.controllers.external.events import event_of, notice_of, worth_telling
 from gateway.controllers.external.held import EXTERNAL, Json
 from gateway.core.errors import ClusterError
@@ -60,6 +61,10 @@ class Teller:
         after = await self._stated(key, document, external or _bare(document), decision, now, read=read)
         if worth_telling(ready_of(before), ready_of(after), decision):
             await self._notices.write(key, event_of(document, decision, now))
+
+    async def contested(self, key: Key, document: Json, writer: str) -> None:
+        """Tell an ExternalSecret that somebody else, the field manager ``writer``, works on it, too."""
+        await self._notices.write(key, contest_of(document, writer, datetime.fromtimestamp(self._now(), UTC)))
 
     async def _stated(
         self, key: Key, document: Json, about: ExternalSecret, decision: Decision, now: datetime, *, read: bool

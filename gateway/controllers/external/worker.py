@@ -15,7 +15,6 @@ from enum import StrEnum
 import msgspec
 
 from gateway.controllers.external.claims import alone_in
-from gateway.controllers.external.contested import tell_contest
 from gateway.controllers.external.documents import secret_data, template_documents
 from gateway.controllers.external.failing import Failing
 from gateway.controllers.external.held import SECRETS, Held, Json, refs_of
@@ -151,8 +150,7 @@ class Worker:
         """Tell an object that somebody else works on it, too."""
         held = self._known.externals(key)
         if held is not None:
-            tools = self._tools
-            await tell_contest(tools.client, tools.pace, held.document, writer, _time(tools.now()))
+            await self._teller.contested(key, held.document, writer)
 
     def gone(self, held: Held) -> None:
         """One is no more."""
