@@ -44,6 +44,11 @@ STOPPED = {
     "argo-scale": "spec.replicas would change",
     "argo-delete": "deleting it",
     "argo-ui-edit": "spec.replicas would change",
+    "config-sync-edit": "data.greeting would change",
+    "config-sync-released": "tracking metadata",
+    "config-sync-delete": "deleting it",
+    "crossplane-edit": "data.greeting would change",
+    "crossplane-released": "tracking metadata",
 }
 
 
