@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from gateway.controllers.external import held
+from gateway.controllers.external.bringing import Tools
 from gateway.controllers.external.claims import Claims
 from gateway.controllers.external.dynamic import Dynamics
 from gateway.controllers.external.generators import Generators, caches_of
@@ -33,7 +34,7 @@ from gateway.controllers.external.shared import Shared
 from gateway.controllers.external.store_checks import StoreChecks
 from gateway.controllers.external.store_status import StoreStatus
 from gateway.controllers.external.stores import Bounds, Stores
-from gateway.controllers.external.worker import Tools, Worker
+from gateway.controllers.external.worker import Worker
 from gateway.controllers.frame import Checks, Context
 from gateway.controllers.metrics import ExternalMetrics, PushMetrics
 from gateway.controllers.queue import WorkQueue

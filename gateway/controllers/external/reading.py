@@ -17,6 +17,7 @@ from gateway.controllers.external.known import Known
 from gateway.controllers.external.shared import Path, Shared
 from gateway.controllers.external.stores import Stores
 from gateway.controllers.external.uses import Stamp
+from gateway.controllers.external.windows import Since
 from gateway.core.errors import GovgateError
 from gateway.native import paths
 from gateway_secrets.external.allowed import canonical
@@ -29,8 +30,6 @@ from gateway_secrets.stores.errors import StoreError
 from gateway_secrets.stores.model import Find, Payload, Reference
 from gateway_secrets.stores.outcomes import outcome_of
 
-Since = Callable[[Path], float]
-"""When what is at a path must have been read, at the earliest: seconds since the epoch."""
 _DIGEST_KEY = os.urandom(32)
 """Of this process: what is noted of a value says nothing to others, and nothing later."""
 

@@ -12,9 +12,9 @@ from gateway.controllers.contests import Contests
 from gateway.controllers.external import held
 from gateway.controllers.external.held import Held, HeldSecret, Json
 from gateway.controllers.external.known import Known, kind_of
+from gateway.controllers.external.looks import Outcome, Result
 from gateway.controllers.external.names import Change
 from gateway.controllers.external.pushes import Pushes
-from gateway.controllers.external.reading import Since
 from gateway.controllers.external.rollouts import Rollouts
 from gateway.controllers.external.shards import Shard
 from gateway.controllers.external.shared import Path, Shared
@@ -22,7 +22,8 @@ from gateway.controllers.external.store_checks import StoreChecks
 from gateway.controllers.external.store_status import FAILED, INVALID, UNKNOWN, VALID, StoreStatus
 from gateway.controllers.external.stores import Stores
 from gateway.controllers.external.uses import Uses
-from gateway.controllers.external.worker import Outcome, Result, Worker
+from gateway.controllers.external.windows import Since
+from gateway.controllers.external.worker import Worker
 from gateway.controllers.frame import Checks
 from gateway.controllers.metrics import ExternalMetrics
 from gateway.controllers.not_ready import NotReady

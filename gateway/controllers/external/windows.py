@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 Path = tuple[str, ...]
+Since = Callable[[Path], float]
+"""When what is at a path must have been read, at the earliest: seconds since the epoch."""
 
 
 def window_end(path: Path, interval: float, at: float) -> float:
@@ -39,6 +41,11 @@ def due(paths: Iterable[Path], interval: float, read_at: float) -> float | None:
 def good_since(path: Path, interval: float, at: float) -> float:
     """What was read of a path at this moment or later need not be read again at ``at``: its window's beginning."""
     return window_start(path, interval, at) if interval > 0 else -math.inf
+
+
+def earliest(since: Since, interval: float, now: float) -> Since:
+    """When what is given must have been read: since it changed, or was changed, and in the window of its path."""
+    return lambda path: max(since(path), good_since(path, interval, now))
 
 
 @lru_cache(maxsize=65_536)

@@ -16,15 +16,17 @@ from support.users import GOVGATE, ROOT
 
 from gateway.config.model import Cluster as Settings
 from gateway.controllers.external import held
+from gateway.controllers.external.bringing import Tools
 from gateway.controllers.external.claims import Claims
 from gateway.controllers.external.dynamic import Dynamics
 from gateway.controllers.external.generators import Generators
 from gateway.controllers.external.known import Known
+from gateway.controllers.external.looks import Outcome
 from gateway.controllers.external.reading import Sources
 from gateway.controllers.external.sessions import Sessions
 from gateway.controllers.external.shared import Shared
 from gateway.controllers.external.stores import Bounds, Stores
-from gateway.controllers.external.worker import Outcome, Tools, Worker
+from gateway.controllers.external.worker import Worker
 from gateway.kube import Key, connect
 from gateway.kube.pace import Pacer
 from gateway.native.templates import Renderer

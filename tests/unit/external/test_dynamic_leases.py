@@ -11,15 +11,17 @@ import pytest
 from support.external import external, external_secret
 
 from gateway.controllers.external import endings, held
+from gateway.controllers.external.bringing import Tools
 from gateway.controllers.external.claims import Claims
 from gateway.controllers.external.dynamic import Dynamics
 from gateway.controllers.external.generators import Generators
 from gateway.controllers.external.known import Known
 from gateway.controllers.external.lease_book import LOOK_SECONDS
+from gateway.controllers.external.looks import Outcome
 from gateway.controllers.external.reading import Sources
 from gateway.controllers.external.sessions import Generator
 from gateway.controllers.external.tending import Tended
-from gateway.controllers.external.worker import Outcome, Tools, Worker
+from gateway.controllers.external.worker import Worker
 from gateway.core.errors import AuditError
 from gateway.kube import Key
 from gateway_secrets.external.errors import SpecError

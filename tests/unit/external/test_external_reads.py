@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from gateway.controllers.external.breaker import Breaker
 from gateway.controllers.external.shared import Shared
 from gateway.controllers.external.stores import Bounds, Stores
-from gateway.controllers.external.windows import due, good_since, window_end, window_start
-from gateway.controllers.external.worker import earliest
+from gateway.controllers.external.windows import due, earliest, good_since, window_end, window_start
 from gateway.kube import Key
 from gateway_secrets.external.store import Store, store_of
 from gateway_secrets.stores.errors import NotFoundError, UnavailableError

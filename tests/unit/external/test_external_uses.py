@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.external import external
 
+from gateway.controllers.external.looks import noted
 from gateway.controllers.external.names import Change, Names
 from gateway.controllers.external.shared import Path
 from gateway.controllers.external.uses import (
@@ -22,7 +23,6 @@ from gateway.controllers.external.uses import (
     key_of_path,
     ref_of_path,
 )
-from gateway.controllers.external.worker import noted
 from gateway.kube import Key
 from gateway_secrets.external.spec import StoreRef
 from gateway_secrets.stores.model import Find, Reference

@@ -15,10 +15,10 @@ from support.external import external_secret
 from gateway.controllers.external import held
 from gateway.controllers.external.claims import Claims
 from gateway.controllers.external.known import Known
+from gateway.controllers.external.looks import Outcome, Result
 from gateway.controllers.external.run import Run
 from gateway.controllers.external.shards import Shard
 from gateway.controllers.external.shared import Shared
-from gateway.controllers.external.worker import Outcome, Result
 from gateway.controllers.metrics import ExternalMetrics
 from gateway.controllers.queue import WorkQueue
 from gateway.kube import Key
