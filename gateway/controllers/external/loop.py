@@ -97,6 +97,7 @@ class ExternalLoop:
         known = Known(Claims(settings.namespaces))
         key, problem = await mark_key(context.client, context.config.cluster.own_namespace)
         run = Run(known, WorkQueue(settings.namespace_concurrency), self._metrics, self._shard, problem)
+        changes = run.store_changes
         async with contextlib.AsyncExitStack() as ends:
             ends.callback(run.queue.close)
             notes = await ends.enter_async_context(journal(context.folder, context.config.audit))
@@ -106,16 +107,16 @@ class ExternalLoop:
             stores = Stores(
                 credentials,
                 bounds,
-                recovered=run.recovered,
-                failed=run.store_failed,
-                asked=run.store_asked,
+                recovered=changes.recovered,
+                failed=changes.failed,
+                asked=changes.asked,
                 logins=run.logged_in,
             )
             ends.push_async_callback(stores.close)
-            run.stores = stores
+            changes.stores = stores
             pace = Pacer(settings.requests_per_second, settings.burst)
-            run.store_status = StoreStatus(context.client, pace)
-            run.store_checks = StoreChecks(known, stores, run.say_of_store)
+            changes.status = StoreStatus(context.client, pace)
+            changes.checks = StoreChecks(known, stores, changes.say)
             run.shared = Shared(
                 settings.cache_bytes,
                 settings.namespace_cache_bytes,
@@ -129,7 +130,7 @@ class ExternalLoop:
                 run.rollouts = Rollouts(context.client, pace, key, settle, restarted)
                 run.rollouts.mine = self._shard.has
                 ends.callback(run.rollouts.close)
-            run.polls = settings.poll_seconds > 0
+            run.turns.polls = settings.poll_seconds > 0
             await self._watch(run, ends)
             self._running = run
             actor = f"govgate-controller in {context.config.cluster.own_namespace}"
@@ -151,27 +152,26 @@ class ExternalLoop:
                 least_refresh=settings.min_refresh_seconds,
                 grace=settings.revoke_grace_seconds,
             )
-            generators = self._generate(run, dynamics, ends)
-            sources = Sources(known, stores, run.shared, notes, actor, generators)
+            sources = Sources(known, stores, run.shared, notes, actor, self._generate(run, dynamics, ends))
             worker = Worker(Tools(context.client, sources, renderer, key, pace, settings.min_refresh_seconds))
             run.gone = worker.gone
             if settings.intake.enabled:
                 port = await ends.enter_async_context(serving(settings.intake, run.told))
                 _log.info("changes are taken", extra={"fields": {"port": port}})
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(lasting(Refresher(sources, run.uses, run.outdated).run()))
+                tasks.create_task(lasting(Refresher(sources, run.uses, run.turns.outdated).run()))
                 tasks.create_task(lasting(run.upkeep()))
-                tasks.create_task(lasting(run.store_status.run()))
-                tasks.create_task(lasting(run.store_checks.run()))
-                run.pushes = self._pushes(run, sources, renderer, pace)
-                tasks.create_task(lasting(run.pushes.run()))
+                tasks.create_task(lasting(changes.status.run()))
+                tasks.create_task(lasting(changes.checks.run()))
+                changes.pushes = self._pushes(run, sources, renderer, pace)
+                tasks.create_task(lasting(changes.pushes.run()))
                 if run.rollouts is not None:
                     tasks.create_task(lasting(run.rollouts.run()))
                 if settings.poll_seconds:
-                    poller = Poller(known, stores, run.uses, settings.poll_seconds, run.outdated)
+                    poller = Poller(known, stores, run.uses, settings.poll_seconds, run.turns.outdated)
                     tasks.create_task(lasting(poller.run()))
                 for _ in range(settings.concurrency):
-                    tasks.create_task(lasting(run.work(worker)))
+                    tasks.create_task(lasting(run.turns.work(worker)))
 
     def _pushes(self, run: Run, sources: Sources, renderer: Renderer, pace: Pace) -> Pushes:
         client, metrics = self._context.client, self._push_metrics
@@ -192,8 +192,10 @@ class ExternalLoop:
     async def _watch(self, run: Run, ends: contextlib.AsyncExitStack) -> None:
         """Start the caches, and wait until all have been read: stores first, or all would be without one."""
         client, known = self._context.client, run.known
-        stores: WatchCache[Json] = WatchCache(client, held.STORES, held.store, on_change=run.store_changed)
-        clusters: WatchCache[Json] = WatchCache(client, held.CLUSTER_STORES, held.store, on_change=run.store_changed)
+        stores: WatchCache[Json] = WatchCache(client, held.STORES, held.store, on_change=run.store_changes.changed)
+        clusters: WatchCache[Json] = WatchCache(
+            client, held.CLUSTER_STORES, held.store, on_change=run.store_changes.changed
+        )
         namespaces = WatchCache(client, held.NAMESPACES, held.labels, on_change=run.namespace_changed)
         secrets = WatchCache(client, held.SECRETS, held.secret, selector=held.SELECTOR, on_change=run.secret_changed)
         externals = WatchCache(client, held.EXTERNAL, held.external, on_change=run.external_changed)

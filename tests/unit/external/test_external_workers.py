@@ -57,7 +57,7 @@ async def test_what_a_look_waits_for_may_be_cancelled() -> None:
     looks.most = 20
     for number in range(20):
         looking.queue.add(Key("a", str(number)))
-    workers: Any = [asyncio.create_task(looking.work(looks)) for _ in range(3)]  # type: ignore[arg-type]
+    workers: Any = [asyncio.create_task(looking.turns.work(looks)) for _ in range(3)]  # type: ignore[arg-type]
     async with asyncio.timeout(60):
         await looks.done.wait()
     assert not any(worker.done() for worker in workers)
@@ -91,7 +91,7 @@ async def test_what_somebody_else_works_on_waits_and_does_not_fail() -> None:
         msgspec.structs.replace(one, stranger="eso", stranger_at=str(at)) for at, one in enumerate(objects[1:])
     ]
     looking.known.externals = lambda _: objects[0]
-    worker = asyncio.create_task(looking.work(Stuck()))  # type: ignore[arg-type]
+    worker = asyncio.create_task(looking.turns.work(Stuck()))  # type: ignore[arg-type]
     for old, new in pairwise(objects):
         looking.external_changed(key, old, new)
     for _ in range(12):
@@ -116,7 +116,7 @@ async def test_who_is_ended_gives_back_what_it_had(end: BaseException | None) ->
     """Another one can look at the object, and at others of its namespace, whose share is one here."""
     looking, stuck = run(share=1), Stuck(end)
     looking.queue.add(Key("a", "first"))
-    worker = asyncio.create_task(looking.work(stuck))  # type: ignore[arg-type]
+    worker = asyncio.create_task(looking.turns.work(stuck))  # type: ignore[arg-type]
     await asyncio.wait_for(stuck.entered.wait(), 60)
     if end is None:
         worker.cancel()
@@ -207,7 +207,7 @@ async def test_what_fails_is_looked_at_in_time_for_its_leases(outcome: Outcome) 
     looking.queue.add(key)
     await looking.queue.get()
     before = asyncio.get_running_loop().time()
-    looking._done(key, Result(outcome, 5.0), 0.0, told=False)
+    looking.turns._done(key, Result(outcome, 5.0), 0.0, told=False)
     timer = looking.queue._timers[key]
     assert timer.when() - before < 64.0
     looking.queue.close()
