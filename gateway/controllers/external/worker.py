@@ -163,7 +163,8 @@ class Worker:
         again = _first(due(paths, interval, now), dynamics.next_at(external, held))
         if decision is NOT_THERE and interval > 0:
             again = _first(again, now + interval)  # nobody tells of a Secret that is not govgate's
-        return Result(written, _until(again, tools.now()), reads=reads)
+        # Of a clock that was set back meanwhile the old time counts, by which the next look is timed: else it came that much later.
+        return Result(written, _until(again, max(now, tools.now())), reads=reads)
 
 
 def _any_time(_: Path) -> float:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import chain, repeat
 from typing import Any, cast
 
 import msgspec
@@ -463,9 +464,8 @@ async def test_at_the_end_what_nobody_has_is_ended(world: World) -> None:
     assert not other.dynamics.knows(other.of.uid)
 
 
-async def test_with_nothing_to_merge_into_nothing_is_made() -> None:
-    """It is looked for before, and again when the ExternalSecret is due."""
-    world = World(target={"name": "db", "creationPolicy": "Merge"})
+def with_nothing_to_merge_into(world: World, now: Callable[[], float]) -> Worker:
+    """Of one ExternalSecret, to be looked at each hour, whose Secret is somebody else's and is not there."""
     document = external_secret(data=[], dataFrom=world.entries, target={"name": "db", "creationPolicy": "Merge"})
     document["spec"] |= {"refreshInterval": "1h"}
     known = Known(Claims())
@@ -473,8 +473,22 @@ async def test_with_nothing_to_merge_into_nothing_is_made() -> None:
     known.generator_changed("VaultDynamicSecret", Key("web", "x"), "govgate")
     stand_in = cast("Any", world.vault)
     sources = Sources(known, stand_in, stand_in, stand_in, "tests", Generators(world.dynamics, Claims()))
-    worker = Worker(Tools(stand_in, sources, stand_in, KEY, _at_once, now=lambda: world.now))
+    return Worker(Tools(stand_in, sources, stand_in, KEY, _at_once, now=now))
+
+
+async def test_with_nothing_to_merge_into_nothing_is_made() -> None:
+    """It is looked for before, and again when the ExternalSecret is due."""
+    world = World(target={"name": "db", "creationPolicy": "Merge"})
+    worker = with_nothing_to_merge_into(world, lambda: world.now)
     result = await worker.sync(KEY_OF, lambda _: world.now)
     assert result.outcome is Outcome.UNCHANGED
     assert result.again_in == pytest.approx(3_600, abs=1)
     assert (world.vault.asked, world.vault.records) == ([], [])
+
+
+async def test_a_clock_that_is_set_back_during_a_look_puts_nothing_off() -> None:
+    """The next look comes after the interval, and not when the clock is again where it was."""
+    world = World(target={"name": "db", "creationPolicy": "Merge"})
+    times = chain([world.now], repeat(world.now - 86_400))
+    result = await with_nothing_to_merge_into(world, lambda: next(times)).sync(KEY_OF, lambda _: world.now)
+    assert result.again_in == pytest.approx(3_600, abs=1)
