@@ -464,6 +464,14 @@ async def test_at_the_end_what_nobody_has_is_ended(world: World) -> None:
     assert not other.dynamics.knows(other.of.uid)
 
 
+async def test_at_the_end_what_was_written_stays_whatever_is_found_then(world: World) -> None:
+    """Somebody who took the Secret away a moment ago may still use what it held."""
+    a = await world.make("a")
+    await world.settle([a], 0)
+    await world.dynamics.close()
+    assert world.revoked == []
+
+
 def with_nothing_to_merge_into(world: World, now: Callable[[], float]) -> Worker:
     """Of one ExternalSecret, to be looked at each hour, whose Secret is somebody else's and is not there."""
     document = external_secret(data=[], dataFrom=world.entries, target={"name": "db", "creationPolicy": "Merge"})
