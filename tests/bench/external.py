@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.request import Request, urlopen
 
+from support.api import Api
 from support.cluster import Cluster, wait_for
 from support.controller import ControllerProcess
 from support.crds import EXTERNAL_SECRETS
@@ -106,8 +107,7 @@ def _one(place: _Place, count: int, keys: int) -> dict[str, Any]:
     try:
         with counted(place) as requests:
             started = time.perf_counter()
-            with ThreadPoolExecutor(_CREATORS) as pool:
-                list(pool.map(lambda item: place.cluster.api(ROOT).create(item), made))
+            _each(place, made, lambda api, item: api.create(item))
             created = time.perf_counter()
             wait_for(lambda: synced(process) >= count, seconds=_READY_SECONDS)
             finished = time.perf_counter()
@@ -174,8 +174,19 @@ def _cycle(place: _Place, process: ControllerProcess, made: list[Any]) -> dict[s
 
 def _set_interval(place: _Place, made: list[Any], interval: str) -> None:
     change = {"spec": {"refreshInterval": interval}}
+    _each(place, made, lambda api, item: api.patch(item, change))
+
+
+def _each(place: _Place, made: list[Any], act: Callable[[Api, Any], object]) -> None:
+    """Several at a time, each by one client: what it asks before its first request is asked once."""
+
+    def work(items: list[Any]) -> None:
+        api = place.cluster.api(ROOT)
+        for item in items:
+            act(api, item)
+
     with ThreadPoolExecutor(_CREATORS) as pool:
-        list(pool.map(lambda item: place.cluster.api(ROOT).patch(item, change), made))
+        list(pool.map(work, (made[first::_CREATORS] for first in range(_CREATORS))))
 
 
 def _restart(place: _Place, process: ControllerProcess, count: int) -> dict[str, Any]:
