@@ -30,11 +30,16 @@ class UnknownField(msgspec.Struct, frozen=True):
 
 def unknown_fields(document: Any, kind: type, where: str) -> list[UnknownField]:
     """Those of ``document``, which is to be a ``kind`` and is at ``where``; in order."""
-    root = inspect.type_info(kind)
     return [
         msgspec.structs.replace(one, belongs=_belongs(one, kind, where)) if not one.nearest else one
-        for one in _unknown(document, root, where)
+        for one in _unknown(document, _shape(kind), where)
     ]
+
+
+@lru_cache(maxsize=32)
+def _shape(kind: type) -> inspect.Type:
+    """What msgspec makes of a type: worked out once, which took longer than all else that a look does."""
+    return inspect.type_info(kind)
 
 
 def _unknown(value: Any, kind: inspect.Type, where: str) -> Iterator[UnknownField]:
@@ -105,7 +110,7 @@ def _depth(place: str) -> int:
 def _places(kind: type) -> dict[str, tuple[str, ...]]:
     """Where fields are, by their names."""
     places: dict[str, tuple[str, ...]] = {}
-    rest: list[tuple[inspect.Type, str]] = [(inspect.type_info(kind), "")]
+    rest: list[tuple[inspect.Type, str]] = [(_shape(kind), "")]
     while rest:
         one, where = rest.pop()
         if isinstance(one, inspect.UnionType):
