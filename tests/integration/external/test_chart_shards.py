@@ -72,4 +72,6 @@ def test_the_chart_gives_each_shard_what_it_needs(
     (mine,) = [index for index in range(2) if Shard(index, 2).has(site.namespace)]
     reads = [process.metric("govgate_external_store_reads_total") for process in processes]
     assert reads == [float(index == mine) for index in range(2)]
-    assert not [line for process in processes for line in process.log.read_text().splitlines() if "forbidden" in line]
+    logged = [line for process in processes for line in process.log.read_text().splitlines()]
+    # In a namespace of other tests that is just going away nothing may be written, whoever it is.
+    assert not [line for line in logged if "forbidden" in line and "is being terminated" not in line]
